@@ -1,0 +1,75 @@
+package audit
+
+import "time"
+
+// SealWithin is how long an event may stay without a seal before Verify reports it.
+const SealWithin = 2 * time.Minute
+
+// Kind says what happened. The values are stored and exported; never rename one.
+type Kind string
+
+// The kinds of events. A refused attempt carries the kind it attempted, with Refused set.
+const (
+	RequestFiled    Kind = "request.filed"
+	RequestApproved Kind = "request.approved" // one person's yes; Detail "quorum" says whether it was the last one needed
+	RequestDenied   Kind = "request.denied"
+	RequestCanceled Kind = "request.cancelled"
+	RequestLapsed   Kind = "request.lapsed"
+	RequestReopened Kind = "request.reopened" // issuing failed; the requester may press again
+
+	GrantIntended   Kind = "grant.intended" // activation: the intent, before anything exists on the target
+	GrantIssued     Kind = "grant.issued"   // the login exists and was read back
+	GrantFailed     Kind = "grant.failed"   // issuing failed or is in doubt; revocation follows
+	GrantShown      Kind = "grant.shown"    // a credential was handed to its holder's screen
+	GrantRotated    Kind = "grant.rotated"  // a new password was made for a live login
+	GrantExtended   Kind = "grant.extended"
+	GrantEnding     Kind = "grant.ending"   // Detail "cause": expired, released, revoked, failed, orphaned
+	GrantSecured    Kind = "grant.secured"  // locked, sessions killed, verified
+	GrantRevoked    Kind = "grant.revoked"  // gone, with its receipt
+	GrantOverdue    Kind = "grant.overdue"  // past its deadline and not secured
+	GrantMissing    Kind = "grant.missing"  // live in the store, absent on the target
+	LoginOrphaned   Kind = "login.orphaned" // a stamped login no live grant explains
+	TargetChanged   Kind = "target.changed" // the target's fingerprint is not the one frozen in a grant
+	PolicyLoaded    Kind = "policy.loaded"
+	PolicyRejected  Kind = "policy.rejected"
+	DigestPosted    Kind = "digest.posted"
+	OperatorCommand Kind = "operator.command"
+)
+
+// Actor is who did it.
+type Actor struct {
+	// Kind is "person", "system" or "operator" (somebody at the command line).
+	Kind string `json:"kind"`
+	// ID is the Slack user ID of a person, the component's name of the system, the account name of an operator.
+	ID    string `json:"id"`
+	Name  string `json:"name,omitempty"`
+	Email string `json:"email,omitempty"`
+}
+
+// System is the actor of what prodaccess does by itself; component is for example "reaper" or "sweep".
+func System(component string) Actor { return Actor{Kind: "system", ID: component} }
+
+// Event is one line of the record: who, what, when, why, from where, and which policy and rule decided.
+type Event struct {
+	// ID is given by the store at insertion, ascending.
+	ID int64 `json:"id"`
+	// At is in UTC and cut to microseconds, which is what the store keeps.
+	At      time.Time `json:"at"`
+	Kind    Kind      `json:"kind"`
+	Refused bool      `json:"refused,omitempty"`
+	Actor   Actor     `json:"actor"`
+	// Source is where the act came from: "slack:socket", "slack:http", "cli", or the system component.
+	Source string `json:"source,omitempty"`
+
+	Request string `json:"request,omitempty"`
+	Grant   string `json:"grant,omitempty"`
+	Target  string `json:"target,omitempty"`
+	Profile string `json:"profile,omitempty"`
+	// Reason is the person's own words (request, denial, revocation), or why an attempt was refused.
+	Reason string `json:"reason,omitempty"`
+	// Policy is the hash of the policy in force, Rule the rule that decided.
+	Policy string `json:"policy,omitempty"`
+	Rule   string `json:"rule,omitempty"`
+	// Detail holds what is particular to the kind. Keys are lower-case words; never a secret.
+	Detail map[string]string `json:"detail,omitempty"`
+}

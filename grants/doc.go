@@ -1,0 +1,41 @@
+// Package grants is the life of an issued login: intent, issue, deadline, revocation, proof.
+//
+// # States
+//
+//		provisioning ─► active ─► revoking ─► cleanup ─► revoked
+//		      └───────────────────────►┘
+//
+//	  - provisioning: the intent is committed; the login may or may not exist on the target.
+//	  - active: the login exists, was read back from the catalogs, and its OID is recorded.
+//	  - revoking: it must go. From here on there is no way back, whatever fails.
+//	  - cleanup: locked out, no session left on any node, verified. What it owned may still be there.
+//	  - revoked: no trace in the catalogs; the receipt says what was looked at.
+//
+// # Invariants
+//
+//   - The row exists before the login does, so a login without a row is never ours to lose: its name is derived from
+//     the grant's id and its stamp names installation and grant.
+//   - States change by compare-and-set in the store, in one transaction with the audit event and the jobs that follow.
+//   - A grant freezes what it was issued against: fingerprint of the target, profile version, access role, login name,
+//     OID. "Not found" counts as revoked only on the same fingerprint.
+//   - The password lives in the memory of the replica that got the press, for the length of one call. The target sees a
+//     verifier, the store and the logs see nothing.
+//   - Security (lock, kill on every node, verify) never waits for hygiene (reassign, drop, verify).
+//   - Retries never stop. The pause between two tries of the security step is at most [MaxSecurityPause].
+//
+// # Who drives it
+//
+// Activation runs in the replica that got the press. Everything else can be run by anybody at any time and is
+// idempotent: the [Reaper] moves due grants to revoking and carries out the security step at once; the Revoke job
+// committed in the same transaction is its safety net; the sweep compares every target with the store, for ever.
+//
+// # What a failure leaves behind
+//
+//   - Died before the intent committed: nothing.
+//   - Died after the intent: a row in provisioning. The Recover job moves it to revoking after [RecoverAfter], whether
+//     or not the login exists by then; the request reopens and its holder may press again. The driver makes sure that
+//     no login can appear after [IssueWithin], so that the revocation cannot look too early.
+//   - Died after issuing, before showing: the same, or an active grant whose holder presses again and gets a new
+//     password for the same login.
+//   - Died during revocation: the state says how far it came; every step is safe to repeat.
+package grants

@@ -1,0 +1,28 @@
+// Package policy turns one reviewed file into decisions: denied, approved at once, or which people must agree.
+//
+// It is pure: no clock, no network, no store. Whoever asks brings the facts (who the person is, which Slack user groups
+// they are in, who is on call and since when that is known), and the same facts always give the same decision.
+//
+// # How a request is decided
+//
+//  1. Every rule that denies and matches wins over everything else.
+//  2. Otherwise the first rule that matches decides: at once (`approve: automatically`) or by approvals.
+//  3. Otherwise the answer is no.
+//
+// A rule matches when its `who`, `targets` and `profiles` all match; a key left out matches everything and several
+// entries mean any of them.
+//
+// # Facts that are not known
+//
+// Slack or PagerDuty may not answer. A fact is then unknown, with the reason, and it never helps the requester:
+//
+//   - an allowing rule does not match on an unknown fact; the decision says that it might have and why it did not, so
+//     that an unreachable PagerDuty means "ask a person" and not "error";
+//   - a denying rule does match on an unknown fact.
+//
+// # What a decision carries
+//
+// Its explanation: one step for every rule that was looked at, and one sentence for a person. A decision names the rule
+// that made it, or says that none matched. It also carries the hash of the policy that made it, and, where a rule rests
+// on a shift, that shift, which the grant must not outlive.
+package policy

@@ -1,0 +1,127 @@
+package policy
+
+import "time"
+
+// Person is somebody as rules see them.
+type Person struct {
+	// ID is the Slack user ID.
+	ID string `json:"id"`
+	// Email is the confirmed address; rules compare it case-insensitively.
+	Email string `json:"email"`
+}
+
+// Target is a database cluster as rules see it.
+type Target struct {
+	Name        string `json:"name"`
+	Engine      string `json:"engine"`
+	Environment string `json:"environment"`
+}
+
+// Request is what is to be decided.
+type Request struct {
+	User    Person `json:"user"`
+	Target  Target `json:"target"`
+	Profile string `json:"profile"`
+	// Duration asked for; 0 asks for the default of the rule that decides.
+	Duration time.Duration     `json:"duration"`
+	Ticket   string            `json:"ticket,omitempty"`
+	Reason   string            `json:"reason,omitempty"`
+	Params   map[string]string `json:"params,omitempty"`
+	At       time.Time         `json:"at"`
+}
+
+// Membership is whether somebody is in a Slack user group, or why that is not known.
+type Membership struct {
+	Member bool `json:"member"`
+	// Unknown is empty when the answer is known; otherwise one clause that completes "because …".
+	Unknown string `json:"unknown,omitempty"`
+}
+
+// Standing is whether somebody is on call for a schedule, with the proof, or why that is not known.
+type Standing struct {
+	On bool `json:"on"`
+	// Unknown is empty when the answer is known; otherwise one clause that completes "because …".
+	Unknown string `json:"unknown,omitempty"`
+	// Schedule is the name the policy gives the schedule, Source the identity at its source ("pagerduty PABC123").
+	Schedule string `json:"schedule,omitempty"`
+	Source   string `json:"source,omitempty"`
+	Level    int    `json:"level,omitempty"`
+	// Start and End bound the shift; a grant that rests on it ends at End at the latest.
+	Start time.Time `json:"start,omitzero"`
+	End   time.Time `json:"end,omitzero"`
+	// AsOf is when the source said so.
+	AsOf time.Time `json:"as_of,omitzero"`
+}
+
+// Facts are what the world says about one person. A group or schedule that is absent counts as unknown.
+type Facts struct {
+	// Usergroups by Slack user group ID.
+	Usergroups map[string]Membership `json:"usergroups,omitempty"`
+	// Schedules by the name the policy gives them.
+	Schedules map[string]Standing `json:"schedules,omitempty"`
+}
+
+// Schedule is an on-call schedule the policy names.
+type Schedule struct {
+	Name string
+	// PagerDuty is the schedule's ID there.
+	PagerDuty string
+	// Levels are the escalation levels that count; never empty after loading (default: level 1 only).
+	Levels []int
+}
+
+// Lookups says which facts a decision may need.
+type Lookups struct {
+	// Usergroups are Slack user group IDs.
+	Usergroups []string
+	Schedules  []Schedule
+}
+
+// Outcome is what a decision says.
+type Outcome string
+
+// The outcomes. The values are stored.
+const (
+	Denied        Outcome = "denied"
+	Approved      Outcome = "approved" // automatically, by nobody
+	NeedsApproval Outcome = "needs-approval"
+)
+
+// Requirement is a number of approvals from different people out of some groups.
+type Requirement struct {
+	// From lists selectors as the policy writes them: "group:dba", "oncall:payments", "user:ana@example.com".
+	From  []string `json:"from"`
+	Count int      `json:"count"`
+}
+
+// Step says why one rule did or did not match.
+type Step struct {
+	Rule    string `json:"rule"`
+	Matched bool   `json:"matched"`
+	// Why is one clause: "ana@example.com is in group backend", "profile ddl is not among read-only".
+	Why string `json:"why"`
+	// Unknown is set when the rule might have matched had a fact been known.
+	Unknown bool `json:"unknown,omitempty"`
+}
+
+// Decision is what the policy says about a request, with its explanation. It is stored with the request.
+type Decision struct {
+	Outcome Outcome `json:"outcome"`
+	// Rule is the name of the rule that decided; empty when none matched.
+	Rule string `json:"rule,omitempty"`
+	// Why is one or two sentences for a person, never empty. For a denial it says what to do instead where that is known.
+	Why   string `json:"why"`
+	Steps []Step `json:"steps"`
+	// Approvals are the requirements, all of which must be met by different people. Only with NeedsApproval.
+	Approvals []Requirement `json:"approvals,omitempty"`
+	// Duration is what may be granted: the request's, or the default when it asked for none.
+	Duration time.Duration `json:"duration"`
+	// MaxDuration is the longest the deciding rule and the profile allow; 0 when nothing matched.
+	MaxDuration time.Duration `json:"max_duration,omitempty"`
+	// Shift is the shift an automatic approval rests on: the grant must end at Shift.End at the latest. Nil otherwise.
+	Shift *Standing `json:"shift,omitempty"`
+	// Unknowns are facts that could not be learned and might have changed the answer, each a sentence.
+	Unknowns []string `json:"unknowns,omitempty"`
+	// Policy is the hash of the policy that decided.
+	Policy string `json:"policy"`
+}
