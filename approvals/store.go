@@ -1,0 +1,58 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/jobs"
+)
+
+// ErrNotFound means that no request has that id.
+var ErrNotFound = errors.New("approvals: not found")
+
+// ErrNoChange is returned by a change function that finds nothing to do; the store then writes nothing and returns the
+// case as it is, without an error.
+var ErrNoChange = errors.New("approvals: no change")
+
+// Change is what one transaction writes.
+type Change struct {
+	Request Request
+	// Approvals are new ones, appended.
+	Approvals []Approval
+	// Grant is the intent of a new grant, inserted in state provisioning; nil for none.
+	Grant  *grants.Grant
+	Events []audit.Event
+	// Jobs follow from the change. The store fills the request's new version into Draw jobs.
+	Jobs []jobs.Job
+}
+
+// Query selects cases. Zero fields select everything.
+type Query struct {
+	Requester string // Slack user ID
+	States    []State
+	// LiveGrants selects only cases whose latest grant is provisioning, active, revoking or cleanup.
+	LiveGrants bool
+	Since      time.Time
+	// Limit is at most 200, which is also the default. Newest first.
+	Limit int
+}
+
+// Store keeps requests. Every change is one transaction; a change function runs under the request's row lock and must
+// be pure (it may run again after a serialization failure).
+type Store interface {
+	// CreateRequest inserts a request with what follows from it. When a request with the same Key exists, nothing is
+	// written and that request's case is returned with created false.
+	CreateRequest(ctx context.Context, change Change) (c Case, created bool, err error)
+	Case(ctx context.Context, id string) (Case, error)
+	Cases(ctx context.Context, q Query) ([]Case, error)
+	// ChangeCase locks the request, lets change decide, and writes the outcome. When change returns an error other than
+	// ErrNoChange, its events are recorded nevertheless, nothing else is, and the error is returned with the case as it is.
+	ChangeCase(ctx context.Context, id string, change func(Case) (Change, error)) (Case, error)
+	// Record writes events that change no row: refused attempts.
+	Record(ctx context.Context, events []audit.Event, follow []jobs.Job) error
+	// KeepPolicy stores a policy's source under its hash; storing the same again does nothing.
+	KeepPolicy(ctx context.Context, hash string, source []byte, at time.Time) error
+}
