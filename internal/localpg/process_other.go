@@ -1,0 +1,14 @@
+//go:build !linux
+
+package localpg
+
+import (
+	"os"
+	"os/exec"
+)
+
+// confine cannot tie the server's life to ours here, nor change its user: run as an ordinary user, whose Postgres needs
+// no other account.
+func confine(*exec.Cmd, *account) {}
+
+func ownedByUs(os.FileInfo) bool { return true }
