@@ -1,6 +1,7 @@
 package localpg
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -33,7 +34,7 @@ func serverAccount() (*account, error) {
 		}
 		return &account{uid: uint32(uid), gid: uint32(gid)}, nil
 	}
-	return nil, fmt.Errorf("Postgres does not run as root, and there is neither a user postgres nor a user nobody to run it as")
+	return nil, errors.New("no user to run Postgres as: it refuses to run as root, and there is neither a user postgres nor a user nobody")
 }
 
 func (a *account) name() string {

@@ -344,3 +344,17 @@ func (b *lockedBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
+
+func TestEveryVersionStarts(t *testing.T) {
+	t.Parallel()
+	for _, major := range []int{0, 16, 17, 18} {
+		srv := start(t, localpg.Options{Fast: true, Major: major})
+		got, err := strconv.Atoi(query(t, srv.URL("postgres"), "SHOW server_version_num"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if major != 0 && got/10000 != major {
+			t.Errorf("asked for Postgres %d, got %d", major, got)
+		}
+	}
+}

