@@ -19,7 +19,7 @@ const (
 	// OverdueAfter is how long past its end an unsecured grant may be before the alarm: within the minute promised.
 	OverdueAfter = 45 * time.Second
 	// MaxSecurityPause is the longest pause between two tries of the security step.
-	MaxSecurityPause = 20 * time.Second
+	MaxSecurityPause = 15 * time.Second
 	// MaxHygienePause is the longest pause between two tries of the hygiene step.
 	MaxHygienePause = 5 * time.Minute
 )

@@ -1,0 +1,89 @@
+package grants
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prodaccess/prodaccess/audit"
+)
+
+// ErrState means that the grant is not in a state in which that can be done to it.
+var ErrState = errors.New("grants: wrong state")
+
+// Ending says why a grant is ended, by whom and from where.
+type Ending struct {
+	Cause  Cause
+	By     audit.Actor
+	Note   string
+	Source string
+}
+
+// The functions below are the whole state machine: pure, each one transition. Every other state is refused with ErrState.
+
+func issued(g Grant, oid uint32, at time.Time) (Grant, error) {
+	if g.State != Provisioning {
+		return g, fmt.Errorf("%w: %s cannot become active", ErrState, g.State)
+	}
+	g.State, g.OID, g.IssuedAt = Active, oid, at
+	return g, nil
+}
+
+func ending(g Grant, e Ending, at time.Time) (Grant, error) {
+	if !g.Live() {
+		return g, fmt.Errorf("%w: %s cannot be ended", ErrState, g.State)
+	}
+	g.State, g.EndingAt = Revoking, at
+	g.Cause, g.EndedBy, g.Note = e.Cause, e.By, e.Note
+	g.Attempts, g.LastError = 0, ""
+	return g, nil
+}
+
+func secured(g Grant, s Secured, at time.Time) (Grant, error) {
+	if g.State != Revoking {
+		return g, fmt.Errorf("%w: %s cannot become secured", ErrState, g.State)
+	}
+	if g.OID == 0 {
+		g.OID = s.OID
+	}
+	g.State, g.SecuredAt = Cleanup, at
+	g.Attempts, g.LastError = 0, ""
+	g.Receipt = &Receipt{
+		Login: g.Login, OID: g.OID, Target: g.Target, Fingerprint: g.Fingerprint, Deadline: g.Deadline,
+		LockedAt: s.LockedAt, Killed: s.Killed, Nodes: s.Nodes, SecuredAt: at,
+		NeverExisted: !s.Existed && g.OID == 0, Checks: s.Checks,
+	}
+	return g, nil
+}
+
+func cleaned(g Grant, c Cleaned, at time.Time) (Grant, error) {
+	if g.State != Cleanup {
+		return g, fmt.Errorf("%w: %s cannot become revoked", ErrState, g.State)
+	}
+	receipt := *g.Receipt
+	receipt.DroppedAt, receipt.VerifiedAt = c.DroppedAt, at
+	receipt.Checks = append(append([]Check(nil), receipt.Checks...), c.Checks...)
+	receipt.Leftovers = c.Leftovers
+	for _, check := range receipt.Checks {
+		if !check.OK { // nothing that does not hold may become a receipt
+			return g, fmt.Errorf("%w: the check %q does not hold", ErrState, check.What)
+		}
+	}
+	g.State, g.EndedAt, g.Receipt = Revoked, at, &receipt
+	g.Attempts, g.LastError = 0, ""
+	return g, nil
+}
+
+func extended(g Grant, deadline, notAfter time.Time) (Grant, error) {
+	if g.State != Active {
+		return g, fmt.Errorf("%w: %s cannot be extended", ErrState, g.State)
+	}
+	if !notAfter.IsZero() && deadline.After(notAfter) {
+		deadline = notAfter
+	}
+	if !deadline.After(g.Deadline) {
+		return g, fmt.Errorf("%w: the deadline can only move later", ErrState)
+	}
+	g.Deadline, g.NotAfter = deadline, notAfter
+	return g, nil
+}

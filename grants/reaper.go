@@ -1,0 +1,164 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/internal/jobs"
+)
+
+const (
+	// reapBatch is how many due grants one transaction takes.
+	reapBatch = 100
+	// reapAtLeast is the longest sleep: another replica may have died with the only knowledge of a nearer deadline.
+	reapAtLeast = time.Second
+	// overdueEvery is how often overdue grants are looked for.
+	overdueEvery = 5 * time.Second
+)
+
+// Reaper ends grants at their deadline. It sleeps until the earliest deadline in the store, is woken when an earlier
+// one appears, and any number of replicas may run one.
+type Reaper struct {
+	service *Service
+	cancel  context.CancelFunc
+	done    chan struct{}
+
+	lastOverdue time.Time
+}
+
+// Reaped is what one pass did.
+type Reaped struct {
+	// Ended is how many grants were moved to revoking, Alarmed how many overdue ones were shouted about.
+	Ended, Alarmed int
+	// Next is the earliest deadline left, zero when there is none.
+	Next time.Time
+}
+
+// NewReaper makes a reaper that is not running.
+func NewReaper(service *Service) *Reaper { return &Reaper{service: service} }
+
+// Start begins the loop. It makes its first pass at once, which catches up on deadlines missed while nobody ran.
+func (r *Reaper) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel, r.done = cancel, make(chan struct{})
+	go r.loop(ctx)
+}
+
+// Stop ends the loop and waits for the pass under way.
+func (r *Reaper) Stop() {
+	if r.cancel != nil {
+		r.cancel()
+		<-r.done
+	}
+}
+
+func (r *Reaper) loop(ctx context.Context) {
+	defer close(r.done)
+	s := r.service
+	var said string
+	for {
+		result, err := r.RunOnce(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		switch {
+		case err != nil && err.Error() != said:
+			said = err.Error()
+			s.cfg.Log.Error().Err(err).Msg("reaper: pass failed; trying again every second")
+		case err == nil && said != "":
+			said = ""
+			s.cfg.Log.Info().Msg("reaper: passes succeed again")
+		}
+		if result.Ended > 0 || result.Alarmed > 0 {
+			s.cfg.Log.Info().Int("ended", result.Ended).Int("alarmed", result.Alarmed).Msg("reaper: pass")
+		}
+		pause := reapAtLeast
+		if err == nil && !result.Next.IsZero() {
+			pause = min(pause, max(result.Next.Sub(s.cfg.Now()), 0))
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-s.woken:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// RunOnce ends every grant that is due, starts their revocations, and raises the alarm for those that should be over
+// and are not.
+func (r *Reaper) RunOnce(ctx context.Context) (Reaped, error) {
+	s := r.service
+	var out Reaped
+	next, err := s.cfg.Store.NextDeadline(ctx)
+	if err != nil {
+		return out, fmt.Errorf("reading the next deadline: %w", err)
+	}
+	for !next.IsZero() && !next.After(s.cfg.Now()) {
+		taken, err := s.cfg.Store.TakeDue(ctx, s.cfg.Now(), reapBatch, func(g Grant) Change {
+			change, err := s.end(g, Ending{Cause: Expired, By: audit.System("reaper")})
+			if err != nil {
+				// TakeDue hands out live grants only; leave the row as it is rather than guess.
+				return Change{Grant: g}
+			}
+			return change
+		})
+		if err != nil {
+			return out, fmt.Errorf("taking due grants: %w", err)
+		}
+		for _, g := range taken {
+			s.pursue(g)
+		}
+		out.Ended += len(taken)
+		if next, err = s.cfg.Store.NextDeadline(ctx); err != nil {
+			return out, fmt.Errorf("reading the next deadline: %w", err)
+		}
+		if len(taken) == 0 {
+			break // somebody else holds them
+		}
+	}
+	out.Next = next
+	if now := s.cfg.Now(); now.Sub(r.lastOverdue) >= overdueEvery {
+		r.lastOverdue = now
+		alarmed, err := s.alarm(ctx, now)
+		out.Alarmed = alarmed
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// alarm raises the alarm once for every grant that is past its end by OverdueAfter and not locked out.
+func (s *Service) alarm(ctx context.Context, now time.Time) (int, error) {
+	overdue, err := s.cfg.Store.Overdue(ctx, now.Add(-OverdueAfter))
+	if err != nil {
+		return 0, fmt.Errorf("looking for overdue grants: %w", err)
+	}
+	raised := 0
+	for _, g := range overdue {
+		_, err := s.cfg.Store.ChangeGrant(ctx, g.ID, func(g Grant) (Change, error) {
+			if !g.AlarmedAt.IsZero() || g.State == Cleanup || g.State == Revoked {
+				return Change{Grant: g}, ErrNoChange
+			}
+			g.AlarmedAt = now
+			event := s.event(audit.GrantOverdue, g, audit.System("reaper"), "")
+			event.Reason = g.LastError
+			event.Detail["since"] = g.End().UTC().Format(time.RFC3339)
+			return Change{Grant: g, Events: []audit.Event{event}, Jobs: []jobs.Job{
+				draw(g), {Kind: jobs.Alarm, Subject: g.ID, Version: 1},
+			}}, nil
+		})
+		if err != nil && !errors.Is(err, ErrNoChange) {
+			return raised, fmt.Errorf("raising the alarm for grant %s: %w", g.ID, err)
+		}
+		raised++
+	}
+	return raised, nil
+}

@@ -1,0 +1,248 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/internal/jobs"
+)
+
+// stepTimeout bounds one step of a revocation; a step cut off is tried again.
+const stepTimeout = 30 * time.Second
+
+// safetyNet is how long the Revoke job waits for the replica that committed the end to do the work itself.
+const safetyNet = time.Second
+
+// settle is added to IssueWithin before a login that was never read back and is not found counts as never made: the
+// longest a driver's own server-side limits let a transaction run over.
+const settle = 8 * time.Second
+
+// End moves a live grant to revoking, and starts the revocation in this replica at once. It returns when the end is
+// committed; the rest follows whatever happens to this process.
+func (s *Service) End(ctx context.Context, id string, e Ending) (Grant, error) {
+	g, err := s.cfg.Store.ChangeGrant(ctx, id, func(g Grant) (Change, error) { return s.end(g, e) })
+	if err != nil {
+		return g, fmt.Errorf("ending grant %s: %w", id, err)
+	}
+	s.pursue(g)
+	return g, nil
+}
+
+// end is the change that ends a grant.
+func (s *Service) end(g Grant, e Ending) (Change, error) {
+	now := s.cfg.Now()
+	next, err := ending(g, e, now)
+	if err != nil {
+		return Change{}, err
+	}
+	kind := audit.GrantEnding
+	follow := []jobs.Job{draw(next), {Kind: jobs.Revoke, Subject: next.ID, At: now.Add(safetyNet)}}
+	if e.Cause == Failed {
+		kind = audit.GrantFailed
+		follow = append(follow, jobs.Job{Kind: jobs.Reopen, Subject: next.Request})
+	}
+	event := s.event(kind, next, e.By, e.Source)
+	event.Reason = e.Note
+	event.Detail["cause"] = string(e.Cause)
+	return Change{Grant: next, Events: []audit.Event{event}, Jobs: follow}, nil
+}
+
+// Recover takes back a grant that is still provisioning long after its intent. It is the Recover job.
+func (s *Service) Recover(ctx context.Context, id string) error {
+	g, err := s.cfg.Store.Grant(ctx, id)
+	if err != nil {
+		return fmt.Errorf("recovering grant %s: %w", id, err)
+	}
+	if g.State != Provisioning {
+		return nil
+	}
+	_, err = s.End(ctx, id, Ending{
+		Cause: Failed, By: audit.System("recover"),
+		Note: "the login was not confirmed in time; whatever was made is being taken back",
+	})
+	if errors.Is(err, ErrState) {
+		return nil
+	}
+	return err
+}
+
+// pursue runs a revocation in the background, at most once per grant and Parallel at once per target. A failure is left
+// to the Revoke job.
+func (s *Service) pursue(g Grant) {
+	s.mu.Lock()
+	_, already := s.pursuits[g.ID]
+	slots, known := s.slots[g.Target]
+	if already || !known || s.stopping.Err() != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.pursuits[g.ID] = struct{}{}
+	s.running.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.running.Done()
+		defer func() {
+			s.mu.Lock()
+			delete(s.pursuits, g.ID)
+			s.mu.Unlock()
+		}()
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-s.stopping.Done():
+			return
+		}
+		if err := s.revoke(s.stopping, g); err != nil && s.stopping.Err() == nil {
+			s.cfg.Log.Warn().Err(err).Str("grant", g.ID).Str("target", g.Target).
+				Msg("revocation not finished; its job goes on")
+		}
+	}()
+}
+
+// Revoke carries a grant's revocation as far as it goes. It is the Revoke job: nil means that there is nothing left to
+// do, and any error means "again, after [Service.Pause]".
+func (s *Service) Revoke(ctx context.Context, id string) error {
+	g, err := s.cfg.Store.Grant(ctx, id)
+	if err != nil {
+		return fmt.Errorf("revoking grant %s: %w", id, err)
+	}
+	return s.revoke(ctx, g)
+}
+
+func (s *Service) revoke(ctx context.Context, g Grant) error {
+	if g.State == Revoking {
+		next, err := s.secure(ctx, g)
+		if err != nil {
+			return err
+		}
+		g = next
+	}
+	if g.State == Cleanup {
+		return s.clean(ctx, g)
+	}
+	return nil
+}
+
+// secure carries out the security step and records it.
+func (s *Service) secure(ctx context.Context, g Grant) (Grant, error) {
+	driver, err := s.driver(g.Target)
+	if err != nil {
+		return g, s.failed(ctx, g, "locking the login out", err)
+	}
+	stepCtx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	done, err := driver.Secure(stepCtx, s.login(g))
+	if err != nil {
+		return g, s.failed(ctx, g, "locking the login out", err)
+	}
+	if wait := s.tooEarly(g, done); wait > 0 {
+		return g, &Failure{Reason: FailBusy, Err: fmt.Errorf("the login may still appear for another %s", wait.Round(time.Second))}
+	}
+	return s.cfg.Store.ChangeGrant(ctx, g.ID, func(g Grant) (Change, error) {
+		if g.State == Cleanup || g.State == Revoked {
+			return Change{Grant: g}, ErrNoChange
+		}
+		next, err := secured(g, done, s.cfg.Now())
+		if err != nil {
+			return Change{}, err
+		}
+		event := s.event(audit.GrantSecured, next, audit.System("grants"), "")
+		event.Detail["sessions_killed"] = fmt.Sprint(done.Killed)
+		follow := []jobs.Job{draw(next)}
+		if !next.AlarmedAt.IsZero() {
+			follow = append(follow, jobs.Job{Kind: jobs.Alarm, Subject: next.ID, Version: 2})
+		}
+		return Change{Grant: next, Events: []audit.Event{event}, Jobs: follow}, nil
+	})
+}
+
+// tooEarly says how long to wait before "not found" may be believed of a login that was never read back.
+func (s *Service) tooEarly(g Grant, done Secured) time.Duration {
+	if done.Existed || g.OID != 0 {
+		return 0
+	}
+	return g.Intended.Add(IssueWithin + settle).Sub(s.cfg.Now())
+}
+
+// clean carries out the hygiene step and writes the receipt.
+func (s *Service) clean(ctx context.Context, g Grant) error {
+	driver, err := s.driver(g.Target)
+	if err != nil {
+		return s.failed(ctx, g, "cleaning up", err)
+	}
+	stepCtx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	done, err := driver.Clean(stepCtx, s.login(g))
+	if err != nil {
+		return s.failed(ctx, g, "cleaning up", err)
+	}
+	for _, check := range done.Checks {
+		if !check.OK {
+			return s.failed(ctx, g, "cleaning up", &Failure{Reason: FailBusy, Err: fmt.Errorf("the check %q does not hold", check.What)})
+		}
+	}
+	_, err = s.cfg.Store.ChangeGrant(ctx, g.ID, func(g Grant) (Change, error) {
+		if g.State == Revoked {
+			return Change{Grant: g}, ErrNoChange
+		}
+		next, err := cleaned(g, done, s.cfg.Now())
+		if err != nil {
+			return Change{}, err
+		}
+		event := s.event(audit.GrantRevoked, next, audit.System("grants"), "")
+		event.Detail["sessions_killed"] = fmt.Sprint(next.Receipt.Killed)
+		event.Detail["checks"] = fmt.Sprint(len(next.Receipt.Checks))
+		event.Detail["leftovers"] = fmt.Sprint(len(next.Receipt.Leftovers))
+		follow := []jobs.Job{draw(next)}
+		if !next.IssuedAt.IsZero() {
+			follow = append(follow, jobs.Job{Kind: jobs.Receipt, Subject: next.ID})
+		}
+		return Change{Grant: next, Events: []audit.Event{event}, Jobs: follow}, nil
+	})
+	return err
+}
+
+// failed records that a step failed, so that cards and alarms can say why, and returns the cause. The count drives the
+// pause before the next try.
+func (s *Service) failed(ctx context.Context, g Grant, step string, cause error) error {
+	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_, err := s.cfg.Store.ChangeGrant(recordCtx, g.ID, func(now Grant) (Change, error) {
+		if now.State != g.State {
+			return Change{Grant: now}, ErrNoChange
+		}
+		text := plain(fmt.Errorf("%s: %w", step, cause))
+		changed := now.LastError != text
+		now.Attempts++
+		now.LastError = text
+		change := Change{Grant: now}
+		if changed {
+			change.Jobs = append(change.Jobs, draw(now))
+		}
+		return change, nil
+	})
+	return errors.Join(fmt.Errorf("%s of grant %s on %s: %w", step, g.ID, g.Target, cause), err)
+}
+
+// Pause is how long to wait before trying a grant's revocation again: doubling from half a second, bounded by
+// MaxSecurityPause until the login is locked out and by MaxHygienePause after, with a little randomness so that many
+// grants of a target that came back do not all press at once.
+func (s *Service) Pause(ctx context.Context, id string) time.Duration {
+	g, err := s.cfg.Store.Grant(ctx, id)
+	if err != nil {
+		return 5 * time.Second
+	}
+	longest := MaxSecurityPause
+	if g.State == Cleanup {
+		longest = MaxHygienePause
+	}
+	pause := longest
+	if g.Attempts < 12 {
+		pause = min(longest, 500*time.Millisecond<<max(g.Attempts-1, 0))
+	}
+	return pause - time.Duration(rand.Int64N(int64(pause)/5+1))
+}

@@ -1,0 +1,221 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/internal/jobs"
+)
+
+// sweepTimeout bounds the sweep of one target, so that a dead one never delays the others.
+const sweepTimeout = 45 * time.Second
+
+// justEnded is how long before a sweep a grant may have been revoked for its login to count as explained: the login may
+// have been listed a moment before it was dropped. The next sweep sees it if it is really back.
+const justEnded = time.Minute
+
+// reportAgain is how long an orphan that cannot be taken away stays unmentioned before it is reported again.
+const reportAgain = time.Hour
+
+// Swept is what the sweep of one target found.
+type Swept struct {
+	Target string
+	// Logins is how many logins of ours the target has.
+	Logins int
+	// Orphans are logins that no live grant explained; they were locked out and dropped.
+	Orphans []string
+	// Missing are live grants whose login the target does not have; they were ended.
+	Missing []string
+	// Resumed are unfinished grants whose next step was asked for again.
+	Resumed int
+	Err     error
+}
+
+// Sweep compares every target with the store and mends the difference. It never stops being needed: a failover, a
+// restore or a clone can bring a dropped login back years later.
+func (s *Service) Sweep(ctx context.Context) ([]Swept, error) {
+	out := make([]Swept, len(s.cfg.Targets))
+	var wg sync.WaitGroup
+	for i, target := range s.cfg.Targets {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+			defer cancel()
+			out[i] = s.sweep(ctx, target)
+		})
+	}
+	wg.Wait()
+	var errs []error
+	for _, swept := range out {
+		if swept.Err != nil {
+			errs = append(errs, fmt.Errorf("sweeping %s: %w", swept.Target, swept.Err))
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+func (s *Service) sweep(ctx context.Context, target Target) Swept {
+	out := Swept{Target: target.Name}
+	started := s.cfg.Now()
+	driver := s.cfg.Drivers[target.Name]
+	// What the store holds unfinished must go on even when the target does not answer.
+	if out.Resumed, out.Err = s.resume(ctx, target.Name); out.Err != nil {
+		return out
+	}
+	fingerprint, err := driver.Fingerprint(ctx)
+	if err != nil {
+		out.Err = err
+		return out
+	}
+	// The target is read before the store: an intent is committed before its login exists, so that every login seen
+	// here has its row by the time the store is read.
+	before, err := s.cfg.Store.Unfinished(ctx, target.Name)
+	if err != nil {
+		out.Err = fmt.Errorf("reading unfinished grants: %w", err)
+		return out
+	}
+	logins, err := driver.Logins(ctx)
+	if err != nil {
+		out.Err = err
+		return out
+	}
+	out.Logins = len(logins)
+	after, err := s.cfg.Store.Unfinished(ctx, target.Name)
+	if err != nil {
+		out.Err = fmt.Errorf("reading unfinished grants: %w", err)
+		return out
+	}
+	explained := map[string]bool{}
+	for _, g := range after {
+		explained[g.ID] = true
+	}
+	for _, login := range logins {
+		if explained[login.Stamp.Grant] {
+			continue
+		}
+		// A grant revoked between the two reads explains its login too; ask the store about this one by name.
+		g, err := s.cfg.Store.Grant(ctx, login.Stamp.Grant)
+		if err == nil && (g.State != Revoked || g.EndedAt.After(started.Add(-justEnded))) {
+			continue
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			out.Err = errors.Join(out.Err, err)
+			continue
+		}
+		login.Fingerprint = fingerprint
+		if err := s.orphan(ctx, target.Name, login, g); err != nil {
+			out.Err = errors.Join(out.Err, err)
+			continue
+		}
+		out.Orphans = append(out.Orphans, login.Name)
+	}
+	for _, g := range before {
+		if g.State != Active || g.Fingerprint != fingerprint || g.Due(s.cfg.Now()) ||
+			slices.ContainsFunc(logins, func(l Login) bool { return l.Stamp.Grant == g.ID }) {
+			continue
+		}
+		if err := s.missing(ctx, g); err != nil {
+			out.Err = errors.Join(out.Err, err)
+			continue
+		}
+		out.Missing = append(out.Missing, g.Login)
+	}
+	return out
+}
+
+// resume asks again for the next step of every unfinished grant: it mends whatever took a job away.
+func (s *Service) resume(ctx context.Context, target string) (int, error) {
+	unfinished, err := s.cfg.Store.Unfinished(ctx, target)
+	if err != nil {
+		return 0, fmt.Errorf("reading unfinished grants: %w", err)
+	}
+	var follow []jobs.Job
+	now := s.cfg.Now()
+	for _, g := range unfinished {
+		switch {
+		case g.State == Revoking || g.State == Cleanup:
+			follow = append(follow, jobs.Job{Kind: jobs.Revoke, Subject: g.ID})
+		case g.State == Provisioning && now.Sub(g.Intended) > RecoverAfter:
+			follow = append(follow, jobs.Job{Kind: jobs.Recover, Subject: g.ID})
+		}
+	}
+	if len(follow) == 0 {
+		return 0, nil
+	}
+	return len(follow), s.cfg.Store.Record(ctx, nil, follow)
+}
+
+// orphan locks out and drops a login that no live grant explains, and reports it: first the record, then the act.
+func (s *Service) orphan(ctx context.Context, target string, login Login, known Grant) error {
+	if !s.reportOrphan(target + "/" + login.Name) {
+		return s.takeOrphan(ctx, target, login)
+	}
+	event := audit.Event{
+		At: s.cfg.Now(), Kind: audit.LoginOrphaned, Actor: audit.System("sweep"), Target: target, Grant: login.Stamp.Grant,
+		Request: known.Request, Profile: known.Profile, Detail: map[string]string{"login": login.Name, "oid": fmt.Sprint(login.OID)},
+	}
+	event.Reason = "no grant in the store explains this login"
+	if known.State == Revoked {
+		event.Reason = "this login was revoked and has come back, as it does after a failover or a restore"
+	}
+	if err := s.cfg.Store.Record(ctx, []audit.Event{event}, []jobs.Job{{Kind: jobs.Finding}}); err != nil {
+		return fmt.Errorf("recording the orphan %s: %w", login.Name, err)
+	}
+	return s.takeOrphan(ctx, target, login)
+}
+
+// reportOrphan says whether this replica should report the orphan now.
+func (s *Service) reportOrphan(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now()
+	if last, ok := s.orphans[name]; ok && now.Sub(last) < reportAgain {
+		return false
+	}
+	s.orphans[name] = now
+	return true
+}
+
+func (s *Service) takeOrphan(ctx context.Context, target string, login Login) error {
+	driver, err := s.driver(target)
+	if err != nil {
+		return err
+	}
+	if _, err := driver.Secure(ctx, login); err != nil {
+		return fmt.Errorf("locking out the orphan %s: %w", login.Name, err)
+	}
+	if _, err := driver.Clean(ctx, login); err != nil {
+		return fmt.Errorf("dropping the orphan %s: %w", login.Name, err)
+	}
+	return nil
+}
+
+// missing ends a live grant whose login is not on its target: whoever holds the password cannot use it, sessions that
+// are left are killed by OID, and somebody should know.
+func (s *Service) missing(ctx context.Context, g Grant) error {
+	now, err := s.cfg.Store.ChangeGrant(ctx, g.ID, func(g Grant) (Change, error) {
+		change, err := s.end(g, Ending{
+			Cause: Missing, By: audit.System("sweep"),
+			Note: "the login was not on the target any more; nobody of ours took it away",
+		})
+		if err != nil {
+			return change, err
+		}
+		report := s.event(audit.GrantMissing, change.Grant, audit.System("sweep"), "")
+		change.Events = append([]audit.Event{report}, change.Events...)
+		change.Jobs = append(change.Jobs, jobs.Job{Kind: jobs.Finding})
+		return change, nil
+	})
+	if errors.Is(err, ErrState) {
+		return nil // it ended meanwhile, which explains everything
+	}
+	if err != nil {
+		return fmt.Errorf("ending grant %s, whose login is missing: %w", g.ID, err)
+	}
+	s.pursue(now)
+	return nil
+}
