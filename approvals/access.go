@@ -1,0 +1,228 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+// Activate commits the intent to issue a login to the requester, who pressed Get credentials; the clock starts here. The
+// case returned holds the grant in provisioning; Issue makes its login. Refusals: InProgress for a double click,
+// AlreadyIssued when the credential can only be shown again, Unavailable when the target does not answer.
+func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
+	at := s.cfg.Now() // the duration counts from the press, not from the answers of Slack and the target
+	person, c, err := s.presser(ctx, press, audit.GrantIntended)
+	if err != nil {
+		return Case{}, err
+	}
+	// Ask before the target is troubled; the answer that counts comes under the lock.
+	if _, err := Next(c, Activate{By: person}, at); err != nil {
+		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
+	}
+	intent, err := s.intend(ctx, c, person, at)
+	if err != nil {
+		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
+	}
+	after, err := s.cfg.Store.ChangeCase(ctx, press.Request, func(c Case) (Change, error) {
+		event := s.event(audit.GrantIntended, c.Request, actor(person), press.Source)
+		next, err := Next(c, Activate{By: person}, s.cfg.Now())
+		if refusal, ok := errors.AsType[*Refusal](err); ok {
+			return Change{Events: []audit.Event{refused(event, refusal)}}, refusal
+		}
+		if err != nil {
+			return Change{}, err
+		}
+		event.Grant = intent.ID
+		event.Detail = map[string]string{
+			"login": intent.Login, "deadline": intent.Deadline.UTC().Format(time.RFC3339), "profile_version": intent.ProfileVersion,
+		}
+		return Change{
+			Request: next.Request, Grant: &intent, Events: []audit.Event{event}, Jobs: grants.IntentJobs(intent),
+		}, nil
+	})
+	if _, ok := errors.AsType[*Refusal](err); !ok && err != nil {
+		return after, fmt.Errorf("activating request %s: %w", press.Request, err)
+	}
+	return after, err
+}
+
+// intend prepares the grant: what it is for, and what it must not outlive.
+func (s *Service) intend(ctx context.Context, c Case, person Person, at time.Time) (grants.Grant, error) {
+	profile, ok := s.cfg.Policy().Profile(c.Request.Profile)
+	if !ok {
+		return grants.Grant{}, refuse(AlreadyOver, "The access %q is not in the policy any more. File a new request.", c.Request.Profile)
+	}
+	in := grants.Intent{
+		Request: c.Request.ID, Holder: grants.Holder{ID: person.ID, Name: person.Name, Email: person.Email},
+		Target: c.Request.Target, Profile: profile.Name, ProfileVersion: profile.Version(),
+		ConnectionLimit: profile.ConnectionLimit, Duration: c.Request.Duration, At: at,
+	}
+	if shift := c.Request.Decision.Shift; shift != nil {
+		in.NotAfter = shift.End
+	}
+	g, err := s.cfg.Grants.Intend(ctx, in)
+	if err != nil {
+		return g, s.unavailable(c, err)
+	}
+	return g, nil
+}
+
+// Issue makes the login of an activated request. Its credential exists nowhere but in what is returned.
+func (s *Service) Issue(ctx context.Context, grantID string) (grants.Credential, error) {
+	credential, err := s.cfg.Grants.Issue(ctx, grantID)
+	if err != nil {
+		return credential, s.unavailable(Case{}, err)
+	}
+	return credential, nil
+}
+
+// ShowAgain makes a new password for a live grant; only its holder may.
+func (s *Service) ShowAgain(ctx context.Context, press Press) (grants.Credential, error) {
+	person, c, err := s.holder(ctx, press, audit.GrantRotated)
+	if err != nil {
+		return grants.Credential{}, err
+	}
+	credential, err := s.cfg.Grants.Rotate(ctx, c.Grant.ID, actor(person), press.Source)
+	if err != nil {
+		return credential, s.unavailable(c, err)
+	}
+	return credential, nil
+}
+
+// Shown records that a window holding the credential was accepted by Slack.
+func (s *Service) Shown(ctx context.Context, grantID string) error {
+	return s.cfg.Grants.Shown(ctx, grantID, audit.System("bot"), "")
+}
+
+// Abandon takes back a grant whose credential could not be shown to anybody; the request reopens.
+func (s *Service) Abandon(ctx context.Context, grantID, why string) error {
+	_, err := s.cfg.Grants.End(ctx, grantID, grants.Ending{Cause: grants.Failed, By: audit.System("bot"), Note: why})
+	if errors.Is(err, grants.ErrState) {
+		return nil
+	}
+	return err
+}
+
+// Release gives access back before its deadline; only its holder may.
+func (s *Service) Release(ctx context.Context, press Press) (Case, error) {
+	person, c, err := s.holder(ctx, press, audit.GrantEnding)
+	if err != nil {
+		return c, err
+	}
+	return s.end(ctx, c, press, grants.Ending{Cause: grants.Released, By: actor(person), Source: press.Source})
+}
+
+// Revoke ends somebody's access; those who could have approved it and the policy's operators may. A holder gives access
+// back with Release.
+func (s *Service) Revoke(ctx context.Context, press Press, reason string) (Case, error) {
+	person, c, err := s.presser(ctx, press, audit.GrantEnding)
+	if err != nil {
+		return c, err
+	}
+	switch {
+	case c.Grant == nil || !c.Grant.Live():
+		err = refuse(AlreadyOver, "There is no live access to revoke.")
+	case strings.TrimSpace(reason) == "":
+		return c, input("Reason", "Say why, so that its holder knows.")
+	case !person.Same(c.Request.Requester) && !s.entitled(ctx, person, c):
+		err = refuse(NotApprover, "Only those who could have approved this access, and operators, may revoke it.")
+	}
+	if err != nil {
+		return c, s.refusal(ctx, c, person, press, audit.GrantEnding, err)
+	}
+	return s.end(ctx, c, press, grants.Ending{
+		Cause: grants.Withdrawn, By: actor(person), Note: cut(reason, LongestReason), Source: press.Source,
+	})
+}
+
+func (s *Service) end(ctx context.Context, c Case, press Press, e grants.Ending) (Case, error) {
+	if _, err := s.cfg.Grants.End(ctx, c.Grant.ID, e); err != nil && !errors.Is(err, grants.ErrState) {
+		return c, err // somebody else having ended it in the meantime is success
+	}
+	return s.Case(ctx, press.Request)
+}
+
+// Extend moves the deadline of live access, if the policy would approve the whole time at once; only its holder may.
+func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Case, error) {
+	person, c, err := s.holder(ctx, press, audit.GrantExtended)
+	if err != nil {
+		return c, err
+	}
+	if by < time.Second {
+		return c, input("Duration", "Say by how long, for example 30m.")
+	}
+	deadline := c.Grant.Deadline.Add(by)
+	decision := s.decide(ctx, person, Filing{
+		Target: c.Request.Target, Profile: c.Request.Profile, Duration: deadline.Sub(c.Grant.Intended).Round(time.Second),
+		Ticket: c.Request.Ticket, Reason: c.Request.Reason, Params: c.Request.Params,
+	})
+	if decision.Outcome != policy.Approved {
+		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, refuse(NotApprover,
+			"This cannot be extended without asking: %s File a new request for more time.", decision.Why))
+	}
+	var notAfter time.Time
+	if decision.Shift != nil {
+		notAfter = decision.Shift.End
+	}
+	if _, err := s.cfg.Grants.Extend(ctx, c.Grant.ID, deadline, notAfter, actor(person), press.Source); err != nil {
+		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, s.unavailable(c, err))
+	}
+	return s.Case(ctx, press.Request)
+}
+
+// holder looks up who pressed and refuses everybody but the holder of live access.
+func (s *Service) holder(ctx context.Context, press Press, kind audit.Kind) (Person, Case, error) {
+	person, c, err := s.presser(ctx, press, kind)
+	if err != nil {
+		return person, c, err
+	}
+	switch {
+	case !person.Same(c.Request.Requester):
+		err = refuse(NotHolder, "Only %s, who holds this access, may do this.", c.Request.Requester.Name)
+	case c.Grant == nil || c.Grant.State == grants.Provisioning:
+		err = refuse(TooEarly, "There is no access yet.")
+	case c.Grant.State != grants.Active || c.Grant.Due(s.cfg.Now()):
+		err = refuse(AlreadyOver, "This access has ended.")
+	}
+	if err != nil {
+		return person, c, s.refusal(ctx, c, person, press, kind, err)
+	}
+	return person, c, nil
+}
+
+// unavailable puts a failure of the target into a person's words. What it does not know stays an error.
+func (s *Service) unavailable(c Case, err error) error {
+	name := c.Request.Target
+	if name == "" {
+		name = "the database"
+	}
+	failure, ok := errors.AsType[*grants.Failure](err)
+	switch {
+	case errors.Is(err, grants.ErrState):
+		return refuse(AlreadyOver, "This access has ended or is being taken back.")
+	case !ok:
+		return err
+	}
+	switch failure.Reason {
+	case grants.FailUnreachable, grants.FailBusy, grants.FailLate:
+		return refuse(Unavailable, "%s does not answer. Nothing was given out; press Get credentials again in a moment.", name)
+	case grants.FailUnprepared:
+		return refuse(Unavailable, "%s is not prepared for this access. An operator must run: prodaccess targets apply", name)
+	case grants.FailPrivilege:
+		return refuse(Unavailable, "prodaccess lacks a privilege on %s. An operator should run: prodaccess targets check", name)
+	case grants.FailSkewed:
+		return refuse(Unavailable, "The clocks of %s and of prodaccess differ too much to bound access by time. An operator must mend that.", name)
+	case grants.FailSwapped:
+		return refuse(Unavailable, "Another database cluster answers under the name %s. Nothing was given out; an operator must look at it.", name)
+	case grants.FailForeign:
+		return refuse(Unavailable, "%s has a role of this name that is not ours. Press Get credentials again for another name.", name)
+	default:
+		return err
+	}
+}

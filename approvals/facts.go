@@ -1,0 +1,51 @@
+package approvals
+
+import (
+	"context"
+	"sync"
+
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+// facts learns what a decision about one person may need, everything at once. What does not answer within FactsWithin is
+// unknown: a decision must not wait for Slack or PagerDuty longer than Slack waits for us.
+func (s *Service) facts(ctx context.Context, person Person, needed policy.Lookups, fresh bool) policy.Facts {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.FactsWithin)
+	defer cancel()
+	facts := policy.Facts{Usergroups: map[string]policy.Membership{}, Schedules: map[string]policy.Standing{}}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, group := range needed.Usergroups {
+		wg.Go(func() {
+			membership := s.cfg.Directory.Membership(ctx, group, person.ID, fresh)
+			mu.Lock()
+			defer mu.Unlock()
+			facts.Usergroups[group] = membership
+		})
+	}
+	for _, schedule := range needed.Schedules {
+		wg.Go(func() {
+			standing := s.cfg.Roster.Standing(ctx, schedule, person.Email)
+			mu.Lock()
+			defer mu.Unlock()
+			facts.Schedules[schedule.Name] = standing
+		})
+	}
+	wg.Wait()
+	return facts
+}
+
+// entitlement says which of the requirements a person may fill by the policy in force now, and, when none, why not.
+func (s *Service) entitlement(ctx context.Context, person Person, needed []policy.Requirement) (fills []int, why string) {
+	p := s.cfg.Policy()
+	facts := s.facts(ctx, person, p.ApproverLookups(needed), true)
+	for i, requirement := range needed {
+		verdict := p.MayApprove(requirement, policy.Person{ID: person.ID, Email: person.Email}, facts)
+		if verdict.OK {
+			fills = append(fills, i)
+		} else if verdict.Unknown {
+			why = verdict.Why
+		}
+	}
+	return fills, why
+}
