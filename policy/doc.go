@@ -9,8 +9,10 @@
 //  2. Otherwise the first rule that matches decides: at once (`approve: automatically`) or by approvals.
 //  3. Otherwise the answer is no.
 //
-// A rule matches when its `who`, `targets` and `profiles` all match; a key left out matches everything and several
-// entries mean any of them.
+// A rule matches when its `who`, `targets` and `profiles` all match, the request is within its `hours`, and its `budget` is
+// not used up; a key left out matches everything and several entries mean any of them. The first rule that matches also
+// decides how long at most (`max_duration`) and what the request must say (`require`): what is too long or too little
+// said is denied with what would do, and no later rule is asked.
 //
 // # Facts that are not known
 //
@@ -18,7 +20,11 @@
 //
 //   - an allowing rule does not match on an unknown fact; the decision says that it might have and why it did not, so
 //     that an unreachable PagerDuty means "ask a person" and not "error";
-//   - a denying rule does match on an unknown fact.
+//   - a denying rule does match on an unknown fact;
+//   - a rule that was passed over for an unknown fact still holds the answer back: it is never laxer than it would be
+//     had that rule matched. So nobody gains by making a fact unknown.
+//
+// A name that the file uses and does not define (a group, a schedule) is an unknown fact too, and a warning.
 //
 // # What a decision carries
 //

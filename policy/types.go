@@ -59,6 +59,25 @@ type Facts struct {
 	Usergroups map[string]Membership `json:"usergroups,omitempty"`
 	// Schedules by the name the policy gives them.
 	Schedules map[string]Standing `json:"schedules,omitempty"`
+	// History is what was approved automatically for this person so far. Nil counts as unknown; it is needed only where
+	// Lookups.History says so.
+	History *History `json:"history,omitempty"`
+}
+
+// History lists automatic approvals of one person, so that a budget can be counted.
+type History struct {
+	// Since is how far back Uses goes. A budget that counts from earlier is unknown.
+	Since time.Time `json:"since"`
+	// Uses are requests that a rule approved automatically, whether or not they were activated.
+	Uses []Use `json:"uses,omitempty"`
+	// Unknown is empty when the answer is known; otherwise one clause that completes "because …".
+	Unknown string `json:"unknown,omitempty"`
+}
+
+// Use is one automatic approval.
+type Use struct {
+	Rule string    `json:"rule"`
+	At   time.Time `json:"at"`
 }
 
 // Schedule is an on-call schedule the policy names.
@@ -75,6 +94,8 @@ type Lookups struct {
 	// Usergroups are Slack user group IDs.
 	Usergroups []string
 	Schedules  []Schedule
+	// History says that a budget may have to be counted: at least the last 31 days of Facts.History are wanted.
+	History bool
 }
 
 // Outcome is what a decision says.
@@ -120,8 +141,19 @@ type Decision struct {
 	MaxDuration time.Duration `json:"max_duration,omitempty"`
 	// Shift is the shift an automatic approval rests on: the grant must end at Shift.End at the latest. Nil otherwise.
 	Shift *Standing `json:"shift,omitempty"`
+	// Advice is the deciding rule's own text for requester and approver; may be empty.
+	Advice string `json:"advice,omitempty"`
 	// Unknowns are facts that could not be learned and might have changed the answer, each a sentence.
 	Unknowns []string `json:"unknowns,omitempty"`
 	// Policy is the hash of the policy that decided.
 	Policy string `json:"policy"`
+}
+
+// Verdict is whether a person may give one of a requirement's approvals.
+type Verdict struct {
+	OK bool `json:"ok"`
+	// Why is one clause, never empty: "ana@example.com is in group dba".
+	Why string `json:"why"`
+	// Unknown is set when the answer might be yes had a fact been known.
+	Unknown bool `json:"unknown,omitempty"`
 }

@@ -1,0 +1,227 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// defaultDuration is what a request that names no duration gets, where the deciding rule does not say and allows it.
+const defaultDuration = time.Hour
+
+// Decide decides a request. It never fails: what is not known is treated as doc.go says. The steps show every rule that
+// was looked at, the denying ones first, because they win.
+//
+// A rule that might have matched had a fact been known is passed over, but it still holds the answer back: the decision
+// is never laxer than it would have been had that rule matched. So nobody gains by making a fact unknown.
+func (p *Policy) Decide(request Request, facts Facts) Decision {
+	c := &consideration{
+		Decision: Decision{Outcome: Denied, Policy: p.hash, Duration: request.Duration},
+		people:   p.people(request.User, facts, request.At), p: p, request: request, profile: -1,
+		targets: make([]tri, len(p.targets.values)), hours: make([]tri, len(p.windows)),
+	}
+	if i, ok := p.profileIndex[request.Profile]; ok {
+		c.profile = i
+	}
+	if wrong := p.impossible(request); wrong != "" {
+		c.Why = wrong
+		return c.Decision
+	}
+	c.Steps = make([]Step, 0, len(p.rules))
+	for _, r := range p.denying {
+		if answer := c.match(r); answer == yes || answer == unknown {
+			c.deniedBy(r, answer)
+			return c.Decision
+		}
+	}
+	var held []*rule
+	for _, r := range p.allowing {
+		switch c.match(r) {
+		case yes:
+			c.allowedBy(r, held)
+			return c.Decision
+		case unknown:
+			held = append(held, r)
+		}
+	}
+	c.allowedByNone()
+	return c.Decision
+}
+
+// impossible says what no rule could allow. It names no rule, because none was looked at.
+func (p *Policy) impossible(request Request) string {
+	const after = " No rule was looked at."
+	if request.At.IsZero() {
+		return "The request says no time, so nothing that depends on time can be decided." + after
+	}
+	i, ok := p.profileIndex[request.Profile]
+	if !ok {
+		var names []string
+		for _, profile := range p.profiles {
+			names = append(names, profile.Name)
+		}
+		return fmt.Sprintf("The policy has no profile %q%s.", request.Profile, strings.TrimSuffix(didYouMean(request.Profile, names), "?")) + after
+	}
+	profile := p.profiles[i]
+	if len(profile.Engines) > 0 && !slices.Contains(profile.Engines, request.Target.Engine) {
+		return fmt.Sprintf("%s is for %s, and %s is not.", profile.Name, either(profile.Engines), request.Target.Name) + after
+	}
+	if request.Duration < 0 || request.Duration > 0 && request.Duration < time.Second {
+		return "The shortest duration is 1s." + after
+	}
+	if wrong := profile.CheckParams(request.Params); wrong != nil {
+		return upperFirst(wrong.Error()) + "." + after
+	}
+	return ""
+}
+
+// consideration is one decision being made.
+type consideration struct {
+	Decision
+	people  *people
+	p       *Policy
+	request Request
+	profile int
+	// targets and hours hold answers by number, so that each is found out once.
+	targets, hours []tri
+	// closed are the windows of rules that would have matched at another time.
+	closed []*rule
+}
+
+// match looks at one rule and records the step.
+func (c *consideration) match(r *rule) tri {
+	answer, why := no, ""
+	switch {
+	case !r.allProfiles && !r.profileSet[c.profile]:
+		why = r.notProfile
+	case !r.allTargets && !c.targetIn(r.targets):
+		why = r.notTarget
+	default:
+		who := yes
+		if !r.allWho {
+			who = c.people.any(r.who)
+		}
+		switch {
+		case who == no:
+			why = r.notWho
+		case r.hours >= 0 && !c.open(r.hours):
+			why = r.notHours
+			c.closed = append(c.closed, r)
+		case who == unknown:
+			answer, why = unknown, c.whyUnknown(r.who)
+		default:
+			answer, why = c.withinBudget(r)
+			if answer == yes && why == "" {
+				why, _ = c.reason(r)
+			}
+		}
+	}
+	matched := answer == yes || answer == unknown && r.deny
+	c.Steps = append(c.Steps, Step{Rule: r.name, Matched: matched, Why: why, Unknown: answer == unknown})
+	if answer == unknown {
+		c.Unknowns = append(c.Unknowns, fmt.Sprintf("The rule %q: %s.", r.name, why))
+	}
+	return answer
+}
+
+func (c *consideration) targetIn(ids []int) bool {
+	for _, id := range ids {
+		if c.targets[id] == unasked {
+			c.targets[id] = no
+			if c.p.targets.values[id].matches(c.request.Target) {
+				c.targets[id] = yes
+			}
+		}
+		if c.targets[id] == yes {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *consideration) open(id int) bool {
+	if c.hours[id] == unasked {
+		c.hours[id] = no
+		for _, w := range c.p.windows[id] {
+			if w.contains(c.request.At) {
+				c.hours[id] = yes
+			}
+		}
+	}
+	return c.hours[id] == yes
+}
+
+// reason says why a rule's who matched, and the shift it rests on. Membership that does not end comes first; among
+// shifts the one that ends last. So the order in which the file lists people never matters.
+func (c *consideration) reason(r *rule) (string, *Standing) {
+	if r.allWho {
+		return "it is for anyone", nil
+	}
+	var words string
+	var best *Standing
+	var lasting []string
+	for _, id := range r.who {
+		answer, why, shift := c.people.explain(c.p.who.values[id], true)
+		switch {
+		case answer != yes:
+		case shift == nil:
+			lasting = append(lasting, why)
+		case best == nil || shift.End.After(best.End) || shift.End.Equal(best.End) && shift.Schedule < best.Schedule:
+			best, words = shift, why
+		}
+	}
+	if len(lasting) > 0 {
+		return slices.Min(lasting), nil
+	}
+	return words, best
+}
+
+func (c *consideration) whyUnknown(ids []int) string {
+	var out []string
+	for _, id := range ids {
+		if answer, why, _ := c.people.explain(c.p.who.values[id], true); answer == unknown {
+			out = append(out, why)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "; ")
+}
+
+// withinBudget passes a rule over once its automatic approvals are used up, so that a later rule asks a person.
+func (c *consideration) withinBudget(r *rule) (tri, string) {
+	if r.budget == nil {
+		return yes, ""
+	}
+	since, span := c.request.At.Add(-24*time.Hour), "in the last 24 hours"
+	if r.budget.per == "shift" {
+		_, shift := c.reason(r)
+		since, span = shift.Start, "in this shift"
+	}
+	history := c.people.facts.History
+	switch {
+	case history == nil:
+		return unknown, "it is not known how often it approved already, because that was not looked up"
+	case history.Unknown != "":
+		return unknown, "it is not known how often it approved already, because " + history.Unknown
+	case history.Since.After(since):
+		return unknown, "it is not known how often it approved already, because the records do not go back far enough"
+	}
+	used := 0
+	for _, use := range history.Uses {
+		if use.Rule == r.name && !use.At.Before(since) {
+			used++
+		}
+	}
+	if used >= r.budget.grants {
+		return no, fmt.Sprintf("its budget is used up: %d of %d %s", used, r.budget.grants, span)
+	}
+	return yes, ""
+}
+
+func upperFirst(text string) string {
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}

@@ -1,0 +1,168 @@
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+func (l *loader) readTests(from *node) {
+	if from == nil || !l.isList(from, "tests") {
+		return
+	}
+	for _, item := range from.items {
+		f := l.open(item, "a test")
+		if f == nil {
+			continue
+		}
+		test := selfTest{name: f.text("name"), at: f.at}
+		for _, needed := range []string{"name", "given", "request", "expect"} {
+			if _, there := f.nodes[needed]; !there {
+				l.fault(f.at, "a test needs %s", needed)
+			}
+		}
+		l.readGiven(f.take("given"), &test)
+		l.readTestRequest(f.take("request"), &test)
+		l.readExpect(f.take("expect"), &test)
+		f.close()
+		l.p.tests = append(l.p.tests, test)
+	}
+}
+
+func (l *loader) readGiven(from *node, test *selfTest) {
+	f := l.open(from, "given")
+	if f == nil {
+		return
+	}
+	// A Wednesday at noon, far from every clock change, for tests to which the time does not matter.
+	test.request.At = time.Date(2026, time.March, 4, 12, 0, 0, 0, time.UTC)
+	if at, ok := f.instant("at"); ok {
+		test.request.At = at
+	}
+	test.shiftEnds = test.request.At.Add(8 * time.Hour)
+	if end, ok := f.instant("shift_ends"); ok {
+		test.shiftEnds = end
+	}
+	test.request.User.Email = lower(f.text("user"))
+	if _, there := f.nodes["user"]; !there {
+		l.fault(f.at, "given needs user, an e-mail address")
+	} else if email := test.request.User.Email; email != "" && !looksLikeEmail(email) {
+		l.fault(f.nodes["user"].value.mark, "%q is not an e-mail address", email)
+	}
+	var schedules, groups []string
+	for _, s := range l.p.schedules {
+		schedules = append(schedules, s.Name)
+	}
+	for _, g := range l.p.groups {
+		groups = append(groups, g.name)
+	}
+	for _, entry := range f.texts("on_call", "nothing") {
+		if !slices.Contains(schedules, entry.text) {
+			l.fault(entry.mark, "no schedule is called %q%s", entry.text, didYouMean(entry.text, schedules))
+		}
+		test.onCall = append(test.onCall, entry.text)
+	}
+	for _, entry := range f.texts("groups", "none") {
+		if g := l.p.groupIndex[entry.text]; g == nil {
+			l.fault(entry.mark, "no group is called %q%s", entry.text, didYouMean(entry.text, groups))
+		} else if g.usergroup == "" {
+			l.fault(entry.mark, "%s is a list of addresses; only membership of a Slack user group is given here", entry.text)
+		}
+		test.groups = append(test.groups, entry.text)
+	}
+	for _, entry := range f.texts("unknown", "nothing") {
+		selector, wrong := parseWho(entry.text)
+		if wrong != "" || selector.kind != "group" && selector.kind != "oncall" {
+			l.fault(entry.mark, "write group:NAME or oncall:SCHEDULE, whose answer is then not known")
+			continue
+		}
+		test.unknown = append(test.unknown, entry.text)
+	}
+	test.used = l.readUsed(f.take("used"))
+	f.close()
+}
+
+// readUsed reads how many automatic approvals the person already had, by rule.
+func (l *loader) readUsed(from *node) map[string]int {
+	f := l.open(from, "used")
+	if f == nil {
+		return nil
+	}
+	out := map[string]int{}
+	for _, key := range f.order {
+		if !slices.ContainsFunc(l.p.rules, func(r *rule) bool { return r.name == key }) {
+			l.fault(f.nodes[key].at, "no rule is called %q%s", key, didYouMean(key, l.ruleNames()))
+		}
+		out[key] = f.number(key, 0, 1000)
+	}
+	return out
+}
+
+func (l *loader) ruleNames() []string {
+	var out []string
+	for _, r := range l.p.rules {
+		out = append(out, r.name)
+	}
+	return out
+}
+
+func (l *loader) readTestRequest(from *node, test *selfTest) {
+	f := l.open(from, "request")
+	if f == nil {
+		return
+	}
+	r := &test.request
+	r.Target = Target{Name: f.text("target"), Engine: f.text("engine"), Environment: f.text("environment")}
+	r.Profile, r.Duration = f.text("profile"), f.duration("duration")
+	r.Ticket, r.Reason = f.text("ticket"), f.text("reason")
+	if params := l.open(f.take("params"), "params"); params != nil {
+		r.Params = map[string]string{}
+		for _, key := range params.order {
+			r.Params[key] = params.text(key)
+		}
+	}
+	for _, needed := range []string{"target", "profile"} {
+		if _, there := f.nodes[needed]; !there {
+			l.fault(f.at, "a test's request needs %s", needed)
+		}
+	}
+	f.close()
+}
+
+func (l *loader) readExpect(from *node, test *selfTest) {
+	f := l.open(from, "expect")
+	if f == nil {
+		return
+	}
+	e := &test.expect
+	e.outcome = Outcome(f.oneOf("outcome", string(Approved), string(NeedsApproval), string(Denied)))
+	if given := f.take("rule"); given != nil {
+		rule := f.scalar(given, "rule")
+		if rule == "none" {
+			rule = ""
+		} else if rule != "" && !slices.Contains(l.ruleNames(), rule) {
+			l.fault(given.mark, "no rule is called %q%s", rule, didYouMean(rule, l.ruleNames()))
+		}
+		e.rule = &rule
+	}
+	if given := f.take("approvals"); given != nil {
+		e.approvals, e.approvalsGiven = l.readApprovals(given), true
+	}
+	e.duration, e.most = f.duration("duration"), f.duration("max_duration")
+	if len(f.order) == 0 {
+		l.fault(f.at, "expect is empty; write at least outcome: approved, needs-approval or denied")
+	}
+	f.close()
+}
+
+func (f *fields) instant(key string) (time.Time, bool) {
+	from := f.take(key)
+	if from == nil {
+		return time.Time{}, false
+	}
+	text := f.scalar(from, key)
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil && text != "" {
+		f.fault(from.mark, "%s must be a time such as 2026-03-02T03:00:00Z, not %q", key, text)
+	}
+	return at, err == nil
+}

@@ -1,0 +1,186 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+func (c *consideration) deniedBy(r *rule, answer tri) {
+	c.Rule, c.Advice = r.name, r.advice
+	why := c.Steps[len(c.Steps)-1].Why
+	if answer == unknown {
+		c.Why = fmt.Sprintf("The rule %q may forbid this, and that cannot be ruled out: %s.", r.name, why)
+	} else {
+		c.Why = fmt.Sprintf("The rule %q forbids this: %s.", r.name, why)
+	}
+	if r.advice != "" {
+		c.Why += " " + sentence(r.advice)
+	}
+}
+
+func (c *consideration) allowedByNone() {
+	c.Why = fmt.Sprintf("No rule lets this person have %s on %s.", c.request.Profile, c.request.Target.Name)
+	switch {
+	case len(c.Unknowns) > 0:
+		c.Why += " One might have, had everything been known. " + c.Unknowns[0]
+	case len(c.closed) > 0:
+		c.Why += fmt.Sprintf(" The rule %q would match, but %s.", c.closed[0].name, c.closed[0].notHours)
+	}
+}
+
+// allowedBy makes the decision of the first rule that matches. The rules in held might have matched before it, had a
+// fact been known; each holds the answer back to what it would have been under that rule.
+func (c *consideration) allowedBy(r *rule, held []*rule) {
+	all := append(slices.Clone(held), r)
+	c.Rule, c.Advice, c.MaxDuration = r.name, r.advice, c.longest(r)
+	for _, other := range held {
+		c.MaxDuration = min(c.MaxDuration, c.longest(other))
+	}
+	if c.Duration == 0 {
+		c.Duration = c.MaxDuration
+		for _, other := range all {
+			fallback := other.defaultDuration
+			if fallback == 0 {
+				fallback = defaultDuration
+			}
+			c.Duration = min(c.Duration, fallback)
+		}
+	}
+	// The deciding rule's own demands are named first; a held rule's only when they are all that is in the way.
+	for _, other := range append([]*rule{r}, held...) {
+		if needed := c.unmet(other); needed != "" {
+			c.Rule, c.Advice, c.Why = other.name, other.advice, needed
+			return
+		}
+	}
+	for _, other := range all {
+		c.require(other.approvals)
+		if c.Approvals != nil && r.automatic && c.Rule == r.name {
+			c.Rule, c.Advice = other.name, other.advice
+		}
+	}
+	if len(c.Approvals) > 0 {
+		c.Outcome = NeedsApproval
+		c.Why = fmt.Sprintf("Needs %s (rule %q).", approvalsText(c.Approvals), c.Rule)
+		return
+	}
+	why, shift := c.reason(r)
+	c.Outcome, c.Shift = Approved, shift
+	c.Why = fmt.Sprintf("Approved at once by the rule %q: %s.", r.name, why)
+}
+
+// longest is the longest a rule allows the request's profile: the shorter of what both say, or else the tier's.
+func (c *consideration) longest(r *rule) time.Duration {
+	profile := c.p.profiles[c.profile]
+	switch {
+	case r.maxDuration == 0 && profile.MaxDuration == 0:
+		return tiers[profile.Risk].MaxDuration
+	case r.maxDuration == 0:
+		return profile.MaxDuration
+	case profile.MaxDuration == 0:
+		return r.maxDuration
+	}
+	return min(r.maxDuration, profile.MaxDuration)
+}
+
+// unmet says what a rule that matched still asks of the request; empty when nothing.
+func (c *consideration) unmet(r *rule) string {
+	if most := c.longest(r); c.Duration > most {
+		return fmt.Sprintf("At most %s for %s on %s (rule %q); %s was asked for. Ask for %s or less.", FormatDuration(most),
+			c.request.Profile, c.request.Target.Name, r.name, FormatDuration(c.Duration), FormatDuration(most))
+	}
+	if r.require == nil {
+		return ""
+	}
+	var needed []string
+	if r.require.ticket != nil && !r.require.ticket.MatchString(c.request.Ticket) {
+		if c.request.Ticket == "" {
+			needed = append(needed, "a ticket is needed")
+		} else {
+			needed = append(needed, fmt.Sprintf("the ticket %q is not of the kind that is needed", shorten(c.request.Ticket)))
+		}
+		needed[0] += fmt.Sprintf(" (it must match %s)", r.require.pattern())
+	}
+	if length := utf8.RuneCountInString(strings.TrimSpace(c.request.Reason)); length < r.require.reason {
+		needed = append(needed, fmt.Sprintf("the reason must have at least %d characters and has %d", r.require.reason, length))
+	}
+	if len(needed) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s (rule %q).", upperFirst(strings.Join(needed, ", and ")), r.name)
+	if r.require.message != "" {
+		text = sentence(r.require.message) + " " + text
+	}
+	return text
+}
+
+// pattern is the ticket's pattern as the file has it.
+func (d *demand) pattern() string {
+	return strings.TrimSuffix(strings.TrimPrefix(d.ticket.String(), `\A(?:`), `)\z`)
+}
+
+// require adds requirements, leaving out what is already required from the same people.
+func (c *consideration) require(more []Requirement) {
+	for _, requirement := range more {
+		from := sorted(requirement.From)
+		need := total(more, from)
+		if have := total(c.Approvals, from); have > 0 && len(c.Approvals) > 0 {
+			if need > have {
+				c.Approvals = append(c.Approvals, Requirement{From: slices.Clone(requirement.From), Count: need - have})
+			}
+			continue
+		}
+		c.Approvals = append(c.Approvals, Requirement{From: slices.Clone(requirement.From), Count: need})
+	}
+}
+
+// total counts the approvals asked for from exactly these people.
+func total(requirements []Requirement, from []string) int {
+	sum := 0
+	for _, requirement := range requirements {
+		if slices.Equal(sorted(requirement.From), from) {
+			sum += requirement.Count
+		}
+	}
+	return sum
+}
+
+// approvalsText is "1 approval from group dba and 2 from group security".
+func approvalsText(requirements []Requirement) string {
+	var parts []string
+	for i, requirement := range requirements {
+		text := fmt.Sprintf("%d from %s", requirement.Count, phraseOf(requirement))
+		if i == 0 {
+			noun := "approvals"
+			if requirement.Count == 1 {
+				noun = "approval"
+			}
+			text = fmt.Sprintf("%d %s from %s", requirement.Count, noun, phraseOf(requirement))
+		}
+		parts = append(parts, text)
+	}
+	return join(parts, "and")
+}
+
+func phraseOf(requirement Requirement) string {
+	var out []string
+	for _, text := range requirement.From {
+		if selector, wrong := parseWho(text); wrong == "" {
+			text = selector.phrase()
+		}
+		out = append(out, text)
+	}
+	return either(out)
+}
+
+// sentence closes a text from the file with a full stop if it has none.
+func sentence(text string) string {
+	text = strings.TrimSpace(text)
+	if text == "" || strings.ContainsAny(text[len(text)-1:], ".!?") {
+		return text
+	}
+	return text + "."
+}
