@@ -1,0 +1,285 @@
+package approvals
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+var began = time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC)
+
+func person(name string) Person {
+	return Person{ID: "U" + name, Name: name, Email: name + "@example.com"}
+}
+
+// pending is a request of ana's that needs the given requirements.
+func pending(needed ...policy.Requirement) Case {
+	return Case{Request: Request{
+		ID: "r1", State: Pending, Requester: person("ana"), FiledAt: began, LapsesAt: began.Add(time.Hour),
+		Duration: 30 * time.Minute,
+		Decision: policy.Decision{Outcome: policy.NeedsApproval, Rule: "two people", Why: "needs people", Approvals: needed},
+	}}
+}
+
+func one(from string) policy.Requirement {
+	return policy.Requirement{From: []string{"group:" + from}, Count: 1}
+}
+
+// must applies an act that has to be possible.
+func must(t *testing.T, c Case, a Act, at time.Time) Case {
+	t.Helper()
+	next, err := Next(c, a, at)
+	if err != nil {
+		t.Fatalf("%T: %v", a, err)
+	}
+	return next
+}
+
+// wantRefusal applies an act that must be refused with the code, and change nothing.
+func wantRefusal(t *testing.T, c Case, a Act, at time.Time, code Code) {
+	t.Helper()
+	next, err := Next(c, a, at)
+	refusal, ok := errors.AsType[*Refusal](err)
+	if !ok || refusal.Code != code {
+		t.Fatalf("%T: got %v, want a refusal %q", a, err, code)
+	}
+	if next.Request.State != c.Request.State || len(next.Approvals) != len(c.Approvals) {
+		t.Errorf("%T: a refused act changed the case", a)
+	}
+	if refusal.Words == "" {
+		t.Errorf("%T: a refusal without words", a)
+	}
+}
+
+func TestApprovedWhenTheLastNeededPersonSaysYes(t *testing.T) {
+	c := pending(one("dba"), one("security"))
+	c = must(t, c, Approve{By: person("bo"), Fills: []int{0}, TakeWithin: 30 * time.Minute}, began)
+	if c.Request.State != Pending {
+		t.Fatalf("state %s after the first of two approvals", c.Request.State)
+	}
+	at := began.Add(time.Minute)
+	c = must(t, c, Approve{By: person("cy"), Fills: []int{1}, TakeWithin: 30 * time.Minute}, at)
+	if c.Request.State != Approved || !c.Request.LapsesAt.Equal(at.Add(30*time.Minute)) {
+		t.Errorf("state %s, lapses %s", c.Request.State, c.Request.LapsesAt)
+	}
+}
+
+func TestNobodyDecidesAboutTheirOwnRequest(t *testing.T) {
+	c := pending(one("dba"))
+	wantRefusal(t, c, Approve{By: person("ana"), Fills: []int{0}}, began, OwnRequest)
+	wantRefusal(t, c, Deny{By: person("ana"), Fills: []int{0}, Reason: "no"}, began, OwnRequest)
+	second := Person{ID: "Uother", Name: "ana", Email: "ANA@example.com"}
+	wantRefusal(t, c, Approve{By: second, Fills: []int{0}}, began, OwnRequest)
+}
+
+func TestOneHumanCountsOnce(t *testing.T) {
+	c := pending(one("dba"), one("security"))
+	c = must(t, c, Approve{By: person("bo"), Fills: []int{0, 1}}, began)
+	wantRefusal(t, c, Approve{By: person("bo"), Fills: []int{0, 1}}, began, AlreadyVoted)
+	wantRefusal(t, c, Deny{By: person("bo"), Fills: []int{0, 1}, Reason: "no"}, began, AlreadyVoted)
+	if c.Request.State != Pending {
+		t.Error("one human filled two requirements")
+	}
+}
+
+func TestAPersonWhoMayFillTwoPlacesLeavesTheOnlyPlaceOfAnother(t *testing.T) {
+	c := pending(one("dba"), one("security"))
+	// bo may fill both; cy only the first. A greedy assignment would give bo the first place and refuse cy.
+	c = must(t, c, Approve{By: person("bo"), Fills: []int{0, 1}}, began)
+	c = must(t, c, Approve{By: person("cy"), Fills: []int{0}}, began)
+	if c.Request.State != Approved {
+		t.Errorf("state %s", c.Request.State)
+	}
+}
+
+func TestWhoeverHelpsNothingIsRefused(t *testing.T) {
+	c := pending(one("dba"), one("security"))
+	c = must(t, c, Approve{By: person("bo"), Fills: []int{0}}, began)
+	wantRefusal(t, c, Approve{By: person("cy"), Fills: []int{0}}, began, NotApprover)
+	wantRefusal(t, c, Approve{By: person("eve")}, began, NotApprover)
+}
+
+func TestDecidedRequestsAreNotDecidedAgain(t *testing.T) {
+	denied := must(t, pending(one("dba")), Deny{By: person("bo"), Fills: []int{0}, Reason: "not today"}, began)
+	cancelled := must(t, pending(one("dba")), Cancel{By: person("ana")}, began)
+	lapsed := must(t, pending(one("dba")), Lapse{}, began.Add(time.Hour))
+	for _, c := range []Case{denied, cancelled, lapsed} {
+		wantRefusal(t, c, Approve{By: person("cy"), Fills: []int{0}}, began, AlreadyOver)
+		wantRefusal(t, c, Activate{By: person("ana")}, began, AlreadyOver)
+		wantRefusal(t, c, Cancel{By: person("ana")}, began, AlreadyOver)
+	}
+	// Time counts even when the job that writes it down has not run yet.
+	wantRefusal(t, pending(one("dba")), Approve{By: person("bo"), Fills: []int{0}}, began.Add(time.Hour), AlreadyOver)
+	approved := must(t, pending(one("dba")), Approve{By: person("bo"), Fills: []int{0}, TakeWithin: time.Minute}, began)
+	wantRefusal(t, approved, Activate{By: person("ana")}, began.Add(time.Minute), AlreadyOver)
+}
+
+func TestOnlyTheRequesterTakesAndCancels(t *testing.T) {
+	approved := must(t, pending(one("dba")), Approve{By: person("bo"), Fills: []int{0}, TakeWithin: time.Hour}, began)
+	wantRefusal(t, approved, Activate{By: person("bo")}, began, NotHolder)
+	wantRefusal(t, approved, Cancel{By: person("bo")}, began, NotHolder)
+	wantRefusal(t, pending(one("dba")), Activate{By: person("ana")}, began, TooEarly)
+}
+
+func TestApprovedAccessDoesNotOutliveTheShiftItRestsOn(t *testing.T) {
+	c := pending(one("dba"))
+	c.Request.Decision.Shift = &policy.Standing{On: true, End: began.Add(10 * time.Minute)}
+	c = must(t, c, Approve{By: person("bo"), Fills: []int{0}, TakeWithin: time.Hour}, began)
+	if !c.Request.LapsesAt.Equal(began.Add(10 * time.Minute)) {
+		t.Errorf("lapses %s, after the shift", c.Request.LapsesAt)
+	}
+}
+
+func TestASecondPressOnGetCredentials(t *testing.T) {
+	approved := must(t, pending(one("dba")), Approve{By: person("bo"), Fills: []int{0}, TakeWithin: time.Hour}, began)
+	c := must(t, approved, Activate{By: person("ana")}, began)
+	with := func(g grants.Grant) Case { c := c; c.Grant = &g; return c }
+	press := Activate{By: person("ana")}
+	wantRefusal(t, with(grants.Grant{State: grants.Provisioning}), press, began, InProgress)
+	wantRefusal(t, with(grants.Grant{State: grants.Active, IssuedAt: began}), press, began.Add(time.Second), InProgress)
+	wantRefusal(t, with(grants.Grant{State: grants.Active, IssuedAt: began}), press, began.Add(time.Minute), AlreadyIssued)
+	wantRefusal(t, with(grants.Grant{State: grants.Revoked, Cause: grants.Expired}), press, began, AlreadyOver)
+}
+
+func TestReopenOnlyAfterAGrantThatNobodySaw(t *testing.T) {
+	approved := must(t, pending(one("dba")), Approve{By: person("bo"), Fills: []int{0}, TakeWithin: time.Hour}, began)
+	c := must(t, approved, Activate{By: person("ana")}, began)
+	for _, g := range []grants.Grant{
+		{State: grants.Provisioning}, {State: grants.Active},
+		{State: grants.Revoked, Cause: grants.Expired}, {State: grants.Revoking, Cause: grants.Released},
+		{State: grants.Revoking, Cause: grants.Failed, ShownAt: began},
+	} {
+		c.Grant = &g
+		if _, err := Next(c, Reopen{}, began); !errors.Is(err, ErrNoChange) {
+			t.Errorf("reopened over %+v: %v", g, err)
+		}
+	}
+	c.Grant = &grants.Grant{State: grants.Revoking, Cause: grants.Failed}
+	late := began.Add(59 * time.Minute)
+	c = must(t, c, Reopen{}, late)
+	if c.Request.State != Approved || c.Request.LapsesAt.Before(late.Add(retryWithin)) {
+		t.Errorf("state %s, lapses %s", c.Request.State, c.Request.LapsesAt)
+	}
+}
+
+// TestMachineKeepsItsPromises throws random acts of random people at random requests.
+func TestMachineKeepsItsPromises(t *testing.T) {
+	people := []Person{person("ana"), person("bo"), person("cy"), person("dee"), person("eve")}
+	rapid.Check(t, func(t *rapid.T) {
+		var needed []policy.Requirement
+		for i := range rapid.IntRange(1, 3).Draw(t, "requirements") {
+			needed = append(needed, policy.Requirement{
+				From: []string{fmt.Sprintf("group:g%d", i)}, Count: rapid.IntRange(1, 2).Draw(t, "count"),
+			})
+		}
+		c := pending(needed...)
+		now := began
+		taken := 0
+		for range rapid.IntRange(1, 25).Draw(t, "acts") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds")) * time.Second)
+			by := rapid.SampledFrom(people).Draw(t, "by")
+			fills := rapid.SliceOfNDistinct(rapid.IntRange(0, len(needed)-1), 0, len(needed), rapid.ID).Draw(t, "fills")
+			act := rapid.SampledFrom([]Act{
+				Approve{By: by, Fills: fills, TakeWithin: 20 * time.Minute}, Deny{By: by, Fills: fills, Reason: "no"},
+				Cancel{By: by}, Activate{By: by}, Lapse{}, Reopen{},
+			}).Draw(t, "act")
+			before := c
+			next, err := Next(c, act, now)
+			if err != nil {
+				continue
+			}
+			c = next
+			checkStep(t, before, c, act, now)
+			if before.Request.State == Approved && c.Request.State == Activated {
+				taken++
+				c.Grant = &grants.Grant{State: grants.Active, IssuedAt: now}
+			}
+		}
+		if taken > 1 {
+			t.Fatalf("one request was taken %d times", taken)
+		}
+	})
+}
+
+// checkStep holds one accepted transition against the promises.
+func checkStep(t *rapid.T, before, after Case, act Act, now time.Time) {
+	t.Helper()
+	if slices.Contains([]State{Denied, Cancelled, Lapsed}, before.Request.State) {
+		t.Fatalf("%T left the final state %s", act, before.Request.State)
+	}
+	allowed := map[State][]State{
+		Pending: {Pending, Approved, Denied, Cancelled, Lapsed}, Approved: {Activated, Cancelled, Lapsed}, Activated: {Approved},
+	}
+	if !slices.Contains(allowed[before.Request.State], after.Request.State) {
+		t.Fatalf("%T: %s became %s", act, before.Request.State, after.Request.State)
+	}
+	humans := map[string]bool{}
+	yes := 0
+	for _, a := range after.Approvals {
+		if a.By.Same(after.Request.Requester) || humans[a.By.ID] || len(a.Fills) == 0 {
+			t.Fatalf("%T let %s answer", act, a.By.Name)
+		}
+		humans[a.By.ID] = true
+		if a.Verdict == Yes {
+			yes++
+		}
+	}
+	if after.Request.State == Approved && before.Request.State == Pending {
+		total := 0
+		for _, r := range after.Request.Decision.Approvals {
+			total += r.Count
+		}
+		if yes < total || !now.Before(before.Request.LapsesAt) {
+			t.Fatalf("approved with %d of %d approvals at %s", yes, total, now)
+		}
+	}
+	if after.Request.State == Activated && !now.Before(before.Request.LapsesAt) {
+		t.Fatal("taken after it lapsed")
+	}
+}
+
+// TestAssignIsTheLargestAssignment compares with brute force in small worlds.
+func TestAssignIsTheLargestAssignment(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var needed []policy.Requirement
+		for range rapid.IntRange(1, 3).Draw(t, "requirements") {
+			needed = append(needed, policy.Requirement{Count: rapid.IntRange(1, 2).Draw(t, "count")})
+		}
+		var given []Approval
+		for i := range rapid.IntRange(0, 5).Draw(t, "approvals") {
+			given = append(given, Approval{By: person(fmt.Sprint(i)), Verdict: Yes,
+				Fills: rapid.SliceOfNDistinct(rapid.IntRange(0, len(needed)-1), 0, len(needed), rapid.ID).Draw(t, "fills")})
+		}
+		got := assign(needed, given)
+		for i, n := range got {
+			if n > needed[i].Count {
+				t.Fatalf("requirement %d got %d of %d", i, n, needed[i].Count)
+			}
+		}
+		if want := bruteForce(needed, given, 0, make([]int, len(needed))); total(got) != want {
+			t.Fatalf("assigned %d, possible are %d", total(got), want)
+		}
+	})
+}
+
+func bruteForce(needed []policy.Requirement, given []Approval, i int, got []int) int {
+	if i == len(given) {
+		return total(got)
+	}
+	best := bruteForce(needed, given, i+1, got)
+	for _, r := range given[i].Fills {
+		if got[r] < needed[r].Count {
+			got[r]++
+			best = max(best, bruteForce(needed, given, i+1, got))
+			got[r]--
+		}
+	}
+	return best
+}
