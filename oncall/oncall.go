@@ -1,0 +1,54 @@
+package oncall
+
+import (
+	"context"
+	"time"
+)
+
+// Schedule is an on-call schedule and the levels that count.
+type Schedule struct {
+	// Name is what the policy calls it.
+	Name string
+	// ID is the schedule's own at the source.
+	ID string
+	// Levels are escalation levels; empty means level 1 only.
+	Levels []int
+}
+
+// Status is whether somebody is on call, with the proof.
+type Status struct {
+	On bool
+	// Unknown is empty when the answer is known; otherwise one clause that completes "because …".
+	Unknown string
+	// Schedule is the policy's name for it, Source its identity at the source ("pagerduty PABC123").
+	Schedule, Source string
+	// Level, Start and End are of the shift; zero unless On.
+	Level      int
+	Start, End time.Time
+	// AsOf is when the source said so; zero when it did not.
+	AsOf time.Time
+}
+
+// Roster knows who is on call. Implementations are safe for concurrent use, and answer within seconds whatever happens.
+type Roster interface {
+	OnCall(ctx context.Context, schedule Schedule, email string) Status
+}
+
+// levels are those that count.
+func (s Schedule) levels() []int {
+	if len(s.Levels) == 0 {
+		return []int{1}
+	}
+	return s.Levels
+}
+
+// lower folds ASCII only: folding all of Unicode would make different addresses equal.
+func lower(email string) string {
+	out := []byte(email)
+	for i, c := range out {
+		if c >= 'A' && c <= 'Z' {
+			out[i] = c + 'a' - 'A'
+		}
+	}
+	return string(out)
+}
