@@ -16,8 +16,6 @@ const (
 	// RecoverAfter is when a grant still provisioning is taken back. It is longer than IssueWithin by more than the
 	// clock skew a driver tolerates within one call.
 	RecoverAfter = 60 * time.Second
-	// OverdueAfter is how long past its end an unsecured grant may be before the alarm: within the minute promised.
-	OverdueAfter = 45 * time.Second
 	// MaxSecurityPause is the longest pause between two tries of the security step.
 	MaxSecurityPause = 15 * time.Second
 	// MaxHygienePause is the longest pause between two tries of the hygiene step.

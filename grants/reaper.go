@@ -27,12 +27,15 @@ type Reaper struct {
 	done    chan struct{}
 
 	lastOverdue time.Time
+	resumed     bool
 }
 
 // Reaped is what one pass did.
 type Reaped struct {
 	// Ended is how many grants were moved to revoking, Alarmed how many overdue ones were shouted about.
 	Ended, Alarmed int
+	// Resumed is how many unfinished revocations the first pass took up.
+	Resumed int
 	// Next is the earliest deadline left, zero when there is none.
 	Next time.Time
 }
@@ -72,8 +75,8 @@ func (r *Reaper) loop(ctx context.Context) {
 			said = ""
 			s.cfg.Log.Info().Msg("reaper: passes succeed again")
 		}
-		if result.Ended > 0 || result.Alarmed > 0 {
-			s.cfg.Log.Info().Int("ended", result.Ended).Int("alarmed", result.Alarmed).Msg("reaper: pass")
+		if result.Ended+result.Alarmed+result.Resumed > 0 {
+			s.cfg.Log.Info().Int("ended", result.Ended).Int("alarmed", result.Alarmed).Int("resumed", result.Resumed).Msg("reaper: pass")
 		}
 		pause := reapAtLeast
 		if err == nil && !result.Next.IsZero() {
@@ -124,6 +127,12 @@ func (r *Reaper) RunOnce(ctx context.Context) (Reaped, error) {
 		}
 	}
 	out.Next = next
+	if !r.resumed {
+		if out.Resumed, err = s.Resume(ctx); err != nil {
+			return out, fmt.Errorf("taking up unfinished revocations: %w", err)
+		}
+		r.resumed = true
+	}
 	if now := s.cfg.Now(); now.Sub(r.lastOverdue) >= overdueEvery {
 		r.lastOverdue = now
 		alarmed, err := s.alarm(ctx, now)
@@ -135,9 +144,9 @@ func (r *Reaper) RunOnce(ctx context.Context) (Reaped, error) {
 	return out, nil
 }
 
-// alarm raises the alarm once for every grant that is past its end by OverdueAfter and not locked out.
+// alarm raises the alarm once for every grant that is past its end by Config.OverdueAfter and not locked out.
 func (s *Service) alarm(ctx context.Context, now time.Time) (int, error) {
-	overdue, err := s.cfg.Store.Overdue(ctx, now.Add(-OverdueAfter))
+	overdue, err := s.cfg.Store.Overdue(ctx, now.Add(-s.cfg.OverdueAfter))
 	if err != nil {
 		return 0, fmt.Errorf("looking for overdue grants: %w", err)
 	}

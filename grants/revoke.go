@@ -70,42 +70,69 @@ func (s *Service) Recover(ctx context.Context, id string) error {
 	return err
 }
 
-// pursue runs a revocation in the background, at most once per grant and Parallel at once per target. A failure is left
-// to the Revoke job.
+// errPursued means that this replica is at it already.
+var errPursued = errors.New("the revocation is under way in this replica")
+
+// pursue carries a revocation out in the background, trying again after each failure until it is done or the service
+// closes. A grant is pursued once at a time, and Parallel tries run at once on one target.
 func (s *Service) pursue(g Grant) {
 	s.mu.Lock()
-	_, already := s.pursuits[g.ID]
+	defer s.mu.Unlock()
 	slots, known := s.slots[g.Target]
-	if already || !known || s.stopping.Err() != nil {
-		s.mu.Unlock()
+	if _, already := s.pursuits[g.ID]; already || !known || s.stopping.Err() != nil {
 		return
 	}
 	s.pursuits[g.ID] = struct{}{}
-	s.running.Add(1)
-	s.mu.Unlock()
-	go func() {
-		defer s.running.Done()
+	s.running.Go(func() {
 		defer func() {
 			s.mu.Lock()
 			delete(s.pursuits, g.ID)
 			s.mu.Unlock()
 		}()
+		s.persist(g, slots)
+	})
+}
+
+// persist tries until the revocation is done. Waiting between tries holds no slot.
+func (s *Service) persist(g Grant, slots chan struct{}) {
+	var said string
+	for {
 		select {
 		case slots <- struct{}{}:
-			defer func() { <-slots }()
 		case <-s.stopping.Done():
 			return
 		}
-		if err := s.revoke(s.stopping, g); err != nil && s.stopping.Err() == nil {
-			s.cfg.Log.Warn().Err(err).Str("grant", g.ID).Str("target", g.Target).
-				Msg("revocation not finished; its job goes on")
+		err := s.revoke(s.stopping, g)
+		<-slots
+		if err == nil || s.stopping.Err() != nil {
+			return
 		}
-	}()
+		if text := err.Error(); text != said {
+			said = text
+			s.cfg.Log.Warn().Err(err).Str("grant", g.ID).Str("target", g.Target).Msg("revocation not finished; trying again")
+		}
+		pause := time.NewTimer(s.Pause(s.stopping, g.ID))
+		select {
+		case <-pause.C:
+		case <-s.stopping.Done():
+			pause.Stop()
+			return
+		}
+		if now, err := s.cfg.Store.Grant(s.stopping, g.ID); err == nil {
+			g = now
+		}
+	}
 }
 
 // Revoke carries a grant's revocation as far as it goes. It is the Revoke job: nil means that there is nothing left to
 // do, and any error means "again, after [Service.Pause]".
 func (s *Service) Revoke(ctx context.Context, id string) error {
+	s.mu.Lock()
+	_, pursued := s.pursuits[id]
+	s.mu.Unlock()
+	if pursued {
+		return errPursued
+	}
 	g, err := s.cfg.Store.Grant(ctx, id)
 	if err != nil {
 		return fmt.Errorf("revoking grant %s: %w", id, err)

@@ -29,6 +29,8 @@ type Config struct {
 	// Grace is how long after the deadline the server itself still accepts the password, so that a clock a little ahead
 	// does not cut access short. The reaper does not wait for it.
 	Grace time.Duration
+	// OverdueAfter is how long past its end an unsecured grant may be before the alarm; at most a minute.
+	OverdueAfter time.Duration
 	// Parallel is how many revocations may run on one target at once from this replica.
 	Parallel int
 }
@@ -73,6 +75,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.Parallel <= 0 {
 		missing = append(missing, "Parallel")
+	}
+	if cfg.OverdueAfter <= 0 || cfg.OverdueAfter > time.Minute {
+		missing = append(missing, "OverdueAfter of at most a minute")
 	}
 	s := &Service{
 		cfg: cfg, targets: map[string]Target{}, woken: make(chan struct{}, 1),

@@ -127,6 +127,19 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 	return out
 }
 
+// Resume takes up every unfinished revocation, whoever left it. Run it at start: a replica that was killed leaves grants
+// behind that nobody is pursuing.
+func (s *Service) Resume(ctx context.Context) (int, error) {
+	var total int
+	for _, target := range s.cfg.Targets {
+		n, err := s.resume(ctx, target.Name)
+		if total += n; err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
 // resume asks again for the next step of every unfinished grant: it mends whatever took a job away.
 func (s *Service) resume(ctx context.Context, target string) (int, error) {
 	unfinished, err := s.cfg.Store.Unfinished(ctx, target)
@@ -138,7 +151,9 @@ func (s *Service) resume(ctx context.Context, target string) (int, error) {
 	for _, g := range unfinished {
 		switch {
 		case g.State == Revoking || g.State == Cleanup:
-			follow = append(follow, jobs.Job{Kind: jobs.Revoke, Subject: g.ID})
+			// At once and here, and as a job: a job whose worker died is rescued only after a while.
+			s.pursue(g)
+			follow = append(follow, jobs.Job{Kind: jobs.Revoke, Subject: g.ID, At: now.Add(safetyNet)})
 		case g.State == Provisioning && now.Sub(g.Intended) > RecoverAfter:
 			follow = append(follow, jobs.Job{Kind: jobs.Recover, Subject: g.ID})
 		}

@@ -29,6 +29,10 @@ const (
 	Receipt Kind = "receipt"
 	// Digest posts one daily digest. Subject: the instant it is due, RFC 3339 in UTC.
 	Digest Kind = "digest"
+	// Sweep compares every target with the store. No subject.
+	Sweep Kind = "sweep"
+	// DigestDue looks whether a digest has become due since the last one, and files its Digest job. No subject.
+	DigestDue Kind = "digest-due"
 	// Finding reports something a sweep met and does not understand. Subject: the finding's id.
 	Finding Kind = "finding"
 )
