@@ -1,0 +1,179 @@
+package bot
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/policy"
+	"github.com/slack-go/slack"
+)
+
+// What buttons say they are; their value is the request's id.
+const (
+	actApprove = "approve"
+	actDeny    = "deny"
+	actGet     = "get_credentials"
+	actExtend  = "extend"
+	actRelease = "release"
+	actRevoke  = "revoke"
+	actCancel  = "cancel"
+)
+
+// hasCard says whether a request is shown in the approvals channel. What the policy refused is nobody's business there.
+func hasCard(c approvals.Case) bool { return c.Request.Decision.Outcome != policy.Denied }
+
+// card is the request as everybody in the approvals channel sees it.
+func card(c approvals.Case, now time.Time) message {
+	s := stands(c, now)
+	m := message{text: summary(c, s)}
+	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(s.now))
+	m.blocks = append(m.blocks, particulars(c)...)
+	var acts []*slack.ButtonBlockElement
+	id := c.Request.ID
+	switch {
+	case c.Request.State == approvals.Pending:
+		acts = append(acts, button("Approve", actApprove, id).WithStyle(slack.StylePrimary),
+			button("Deny", actDeny, id).WithStyle(slack.StyleDanger))
+	case c.Request.State == approvals.Activated && c.Grant != nil && c.Grant.Live():
+		acts = append(acts, button("Revoke", actRevoke, id).WithStyle(slack.StyleDanger))
+	}
+	if len(acts) > 0 {
+		m.blocks = append(m.blocks, buttons(acts...))
+	}
+	m.blocks = append(m.blocks, footer(stamp(c)))
+	return m
+}
+
+// notice is the requester's own copy, in their direct messages.
+func notice(c approvals.Case, now time.Time) message {
+	s := stands(c, now)
+	m := message{text: summary(c, s)}
+	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(strings.TrimSpace(s.now+"\n"+s.next)))
+	m.blocks = append(m.blocks, particulars(c)...)
+	if acts := requesterButtons(c); len(acts) > 0 {
+		m.blocks = append(m.blocks, buttons(acts...))
+	}
+	m.blocks = append(m.blocks, footer(stamp(c)))
+	return m
+}
+
+func requesterButtons(c approvals.Case) []*slack.ButtonBlockElement {
+	id := c.Request.ID
+	get := button("Get credentials", actGet, id)
+	cancel := button("Cancel", actCancel, id)
+	cancel.Confirm = confirm("Cancel this request?", "It ends here. You can ask again at any time.", "Cancel it", "Keep it")
+	switch {
+	case c.Request.State == approvals.Pending:
+		return []*slack.ButtonBlockElement{cancel}
+	case c.Request.State == approvals.Approved:
+		return []*slack.ButtonBlockElement{get.WithStyle(slack.StylePrimary), cancel}
+	case c.Request.State == approvals.Activated && c.Grant != nil && c.Grant.State == grants.Active:
+		release := button("Release", actRelease, id)
+		release.Confirm = confirm("Give the access back?", "Open sessions of this login are closed at once.", "Release", "Not yet")
+		// A holder who closed the window too soon has no other way to a password.
+		return []*slack.ButtonBlockElement{get, button("Extend", actExtend, id), release}
+	}
+	return nil
+}
+
+// particulars are what a card says in every state: who, what, where, for how long, why, what the policy said, what
+// happened so far.
+func particulars(c approvals.Case) []slack.Block {
+	r := c.Request
+	who := r.Requester.Name
+	if r.Requester.Email != "" {
+		who += " (" + r.Requester.Email + ")"
+	}
+	fields := []*slack.TextBlockObject{
+		field("Who", who), field("Database", r.Target), field("Access", r.Profile), field("Duration", lasting(r.Decision.Duration)),
+	}
+	if r.Decision.Duration <= 0 {
+		fields[3] = field("Duration", lasting(r.Duration))
+	}
+	if r.Ticket != "" {
+		fields = append(fields, field("Ticket", r.Ticket))
+	}
+	if len(r.Params) > 0 {
+		fields = append(fields, field("Only for", paramWords(r.Params)))
+	}
+	out := []slack.Block{row(fields...)}
+	if reason := plain(r.Reason, longestSection); reason != "" {
+		out = append(out, section("*Reason*"), plainSection(reason))
+	}
+	out = append(out, section("*Policy*\n"+said(r.Decision)))
+	if lines := timeline(c); len(lines) > 0 {
+		out = append(out, section("*So far*\n"+strings.Join(lines, "\n")))
+	}
+	return out
+}
+
+func paramWords(params map[string]string) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		out = append(out, name+" = "+params[name])
+	}
+	return strings.Join(out, ", ")
+}
+
+// timeline lists what happened, oldest first.
+func timeline(c approvals.Case) []string {
+	r := c.Request
+	lines := []string{"• asked " + at(r.FiledAt)}
+	const most = 8
+	for i, a := range c.Approvals {
+		if i == most {
+			lines = append(lines, fmt.Sprintf("• and %d more answers", len(c.Approvals)-most))
+			break
+		}
+		verb := "approved"
+		if a.Verdict == approvals.No {
+			verb = "said no"
+		}
+		lines = append(lines, "• "+person(a.By)+" "+verb+" "+at(a.At))
+	}
+	if !r.ApprovedAt.IsZero() && len(c.Approvals) == 0 {
+		lines = append(lines, "• approved by the policy "+at(r.ApprovedAt))
+	}
+	g := c.Grant
+	if g == nil {
+		return lines
+	}
+	if c.Grants > 1 {
+		lines = append(lines, "• "+plural(c.Grants-1, "earlier try", "earlier tries")+" to make a login failed")
+	}
+	for _, step := range []struct {
+		words string
+		when  time.Time
+	}{
+		{"login made", g.IssuedAt},
+		{"credential last shown", g.ShownAt},
+		{"taking it back since", g.EndingAt},
+		{"locked, no session left", g.SecuredAt},
+		{"login gone", g.EndedAt},
+	} {
+		if !step.when.IsZero() {
+			lines = append(lines, "• "+step.words+" "+atSecond(step.when))
+		}
+	}
+	return lines
+}
+
+func stamp(c approvals.Case) string {
+	out := "Request " + mrkdwn(c.Request.ID, 60)
+	if hash := c.Request.Decision.Policy; hash != "" {
+		out += " · policy " + mrkdwn(hash[:min(12, len(hash))], 20)
+	}
+	return out
+}
+
+// summary is the message in one line.
+func summary(c approvals.Case, s standing) string {
+	r := c.Request
+	return mrkdwn(fmt.Sprintf("%s: %s, %s on %s for %s", s.head, r.Requester.Name, r.Profile, r.Target,
+		lasting(max(r.Decision.Duration, r.Duration))), 600) + ": " + mrkdwn(r.Reason, 1000)
+}

@@ -1,0 +1,208 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/slack-go/slack"
+)
+
+func (b *Bot) runCommand(ctx context.Context, cmd slack.SlashCommand, source string) answer {
+	c, wrong := parse(cmd.Text)
+	if wrong == nil && (c.verb == verbRequest || c.verb == verbExplain) {
+		wrong = b.check(c)
+	} else if wrong != nil && c.verb == verbRequest {
+		// Of two mistakes the name is worth more: a line with a wrong name cannot be put right.
+		if name := b.check(c); name != nil && (c.profile != "" || name.line != "") {
+			wrong = name
+		}
+	}
+	if wrong != nil {
+		return b.correct(wrong)
+	}
+	switch c.verb {
+	case verbForm:
+		return b.openForm(cmd, source)
+	case verbHelp:
+		return tell(b.help(), "", "helped")
+	case verbList:
+		return b.list(ctx, cmd.UserID)
+	case verbExplain:
+		d, err := b.service.Preview(ctx, approvals.Filing{By: cmd.UserID, Target: c.target, Profile: c.profile, Duration: c.duration, Source: source})
+		if err != nil {
+			return b.failed(err, "")
+		}
+		return tell(explanation(d), "", "explained")
+	case verbRelease, verbExtend:
+		return b.onOwnGrant(ctx, c, cmd.UserID, source)
+	case verbBreakGlass:
+		return tell("Break-glass is not available yet. Ask with `"+b.command+"`: whoever may approve is told at once.", "", "not available")
+	}
+	return b.file(ctx, c, cmd, source)
+}
+
+func (b *Bot) failed(err error, request string) answer {
+	text, outcome := b.words(err)
+	return tell(text, request, outcome)
+}
+
+// correct answers a mistake with the line put right, ready to be copied.
+func (b *Bot) correct(m *mistake) answer {
+	text := mrkdwn(m.words, 1000)
+	if m.line != "" {
+		text += "\nTry: `" + b.command + " " + mrkdwn(m.line, 2000) + "`"
+	} else {
+		text += " `" + b.command + " help` shows how."
+	}
+	return tell(text, "", "mistake")
+}
+
+// file files a one-line request. The trigger is the delivery's key: a redelivered command has the same.
+func (b *Bot) file(ctx context.Context, c command, cmd slack.SlashCommand, source string) answer {
+	filed, err := b.service.File(ctx, approvals.Filing{
+		By: cmd.UserID, Target: c.target, Profile: c.profile, Duration: c.duration, Ticket: c.ticket, Reason: c.reason, Params: c.params,
+		Key: "command:" + cmd.TriggerID, Source: source,
+	})
+	if err != nil {
+		return b.failed(err, "")
+	}
+	return tell(outcomeWords(filed), filed.Request.ID, string(filed.Request.State))
+}
+
+// outcomeWords tell a requester what became of the wish they just filed.
+func outcomeWords(c approvals.Case) string {
+	r := c.Request
+	what := mrkdwn(r.Profile, 200) + " on " + mrkdwn(r.Target, 200)
+	switch r.State {
+	case approvals.Denied:
+		return "⛔ Denied: " + what + ". " + mrkdwn(firstOf(r.Answer, r.Decision.Why), 1000)
+	case approvals.Pending:
+		return "⏳ Asked for " + what + ". It needs " + mrkdwn(requirements(c.Waiting()), 500) + ". You get a direct message when somebody answers."
+	case approvals.Approved:
+		return "✅ Approved: " + what + ". " + mrkdwn(r.Decision.Why, 1000) + " Press *Get credentials* in your direct message with prodaccess; the " +
+			lasting(r.Decision.Duration) + " start then."
+	}
+	return "This request was filed before: " + what + ". " + stands(c, r.FiledAt).head + "."
+}
+
+// openForm opens the form at once: its trigger lives three seconds.
+func (b *Bot) openForm(cmd slack.SlashCommand, source string) answer {
+	return answer{outcome: "form", after: func(ctx context.Context) {
+		w := wish{length: "30m"}
+		if targets := b.service.Targets(); len(targets) == 1 {
+			w.target = targets[0].Name
+		}
+		if _, err := b.slack.api.OpenViewContext(ctx, cmd.TriggerID, b.form(w, chooseFirst)); err != nil {
+			b.log.Warn().Str("who", cmd.UserID).Err(safe(err)).Msg("the form was not opened")
+			b.whisperTo(ctx, cmd, "The form did not open. Try again, or write `"+b.command+" TARGET PROFILE DURATION REASON`.")
+		}
+	}}
+}
+
+func (b *Bot) whisperTo(ctx context.Context, cmd slack.SlashCommand, text string) {
+	_, _, err := b.slack.api.PostMessageContext(ctx, "", slack.MsgOptionText(text, false),
+		slack.MsgOptionResponseURL(cmd.ResponseURL, slack.ResponseTypeEphemeral))
+	if err != nil {
+		b.log.Warn().Str("who", cmd.UserID).Err(safe(err)).Msg("a private answer did not arrive")
+	}
+}
+
+func (b *Bot) help() string {
+	c := b.command
+	return strings.Join([]string{
+		"*prodaccess* gives you a database login that ends by itself.",
+		"`" + c + "` opens a form.",
+		"`" + c + " TARGET PROFILE DURATION [name=value…] [TICKET] REASON…` asks in one line, for example `" + c + " orders-prod read-only 30m INC-123 checkout is failing`.",
+		"`" + c + " list` shows your access and what there is to ask for.",
+		"`" + c + " explain TARGET PROFILE [DURATION]` says what would happen, and why.",
+		"`" + c + " extend [ID] DURATION` asks for more time; `" + c + " release [ID]` gives access back.",
+		"Durations are like `30m`, `1h30m` or `45s`. A ticket looks like `ABC-123`.",
+	}, "\n")
+}
+
+// list shows a person's own requests that are still going, and what there is to ask for.
+func (b *Bot) list(ctx context.Context, by string) answer {
+	mine, err := b.service.Cases(ctx, approvals.Query{Requester: by, States: []approvals.State{approvals.Pending, approvals.Approved, approvals.Activated}, Limit: 50})
+	if err != nil {
+		return b.failed(err, "")
+	}
+	var lines []string
+	for _, c := range mine {
+		if c.Request.State == approvals.Activated && (c.Grant == nil || c.Grant.State == grants.Revoked) {
+			continue
+		}
+		if len(lines) == 10 {
+			lines = append(lines, "• and more")
+			break
+		}
+		s := stands(c, b.now())
+		lines = append(lines, fmt.Sprintf("• `%s` %s on %s: %s. %s", mrkdwn(c.Request.ID, 60), mrkdwn(c.Request.Profile, 80), mrkdwn(c.Request.Target, 80), s.head, s.now))
+	}
+	if len(lines) == 0 {
+		lines = []string{"You have no access and no open request."}
+	}
+	lines = append(lines, "*What there is to ask for*")
+	for i, t := range b.service.Targets() {
+		if i == 20 {
+			lines = append(lines, fmt.Sprintf("• and %d more databases; the form lists them", len(b.service.Targets())-i))
+			break
+		}
+		var names []string
+		for _, p := range b.service.Profiles(t.Name) {
+			names = append(names, p.Name)
+		}
+		lines = append(lines, "• *"+mrkdwn(t.Name, 80)+"* ("+mrkdwn(t.Environment, 40)+"): "+mrkdwn(firstOf(some(names), "nothing"), 300))
+	}
+	return tell(strings.Join(lines, "\n"), "", "listed")
+}
+
+// onOwnGrant carries out release and extend, finding the request when the person has only one that it can be.
+func (b *Bot) onOwnGrant(ctx context.Context, c command, by, source string) answer {
+	if c.request == "" {
+		var live []approvals.Case
+		mine, err := b.service.Cases(ctx, approvals.Query{Requester: by, LiveGrants: true})
+		if err != nil {
+			return b.failed(err, "")
+		}
+		for _, m := range mine {
+			if m.Grant != nil && m.Grant.Live() {
+				live = append(live, m)
+			}
+		}
+		switch len(live) {
+		case 0:
+			return tell("You have no access now.", "", "nothing to "+c.verb)
+		case 1:
+			c.request = live[0].Request.ID
+		default:
+			lines := []string{"You have more than one. Say which:"}
+			for _, m := range live[:min(10, len(live))] {
+				c.request = m.Request.ID
+				lines = append(lines, "• `"+b.command+" "+mrkdwn(c.String(), 200)+"` for "+mrkdwn(m.Request.Profile, 80)+" on "+mrkdwn(m.Request.Target, 80))
+			}
+			return tell(strings.Join(lines, "\n"), "", "which")
+		}
+	}
+	press := approvals.Press{By: by, Request: c.request, Source: source}
+	if c.verb == verbRelease {
+		if _, err := b.service.Release(ctx, press); err != nil {
+			return b.failed(err, c.request)
+		}
+		return tell("Your access is being taken back now; the card says when it is over.", c.request, "releasing")
+	}
+	extended, err := b.service.Extend(ctx, press, c.duration)
+	if err != nil {
+		return b.failed(err, c.request)
+	}
+	return tell(extendedWords(extended), c.request, "extended")
+}
+
+func extendedWords(c approvals.Case) string {
+	if c.Grant == nil {
+		return "Extended."
+	}
+	return "Extended: it ends " + atSecond(c.Grant.Deadline) + " now. Login and password stay the same."
+}

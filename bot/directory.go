@@ -1,0 +1,183 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/policy"
+	"github.com/slack-go/slack"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// remembered is how long what Slack said of somebody may be used where freshness was not asked for, and of a user group
+	// always: usergroups.users.list may be called twenty times a minute.
+	remembered = time.Minute
+	// askWithin bounds one look-up, so that a slow Slack becomes "not known" within a press's three seconds.
+	askWithin = 1500 * time.Millisecond
+)
+
+// Directory says who somebody in the workspace is, and which user groups they are in. It is safe for concurrent use.
+type Directory struct {
+	slack *Slack
+	now   func() time.Time
+	calls singleflight.Group
+
+	mu     sync.Mutex
+	people map[string]known[*slack.User]
+	groups map[string]known[[]string]
+}
+
+type known[T any] struct {
+	value T
+	at    time.Time
+}
+
+// NewDirectory needs both.
+func NewDirectory(s *Slack, now func() time.Time) *Directory {
+	return &Directory{slack: s, now: now, people: map[string]known[*slack.User]{}, groups: map[string]known[[]string]{}}
+}
+
+// Person is somebody who may act, as Slack has them now (fresh) or had them within the last minute. Whoever may not act
+// is refused with approvals.NotEligible, and when Slack does not say, with approvals.NotKnown.
+func (d *Directory) Person(ctx context.Context, slackID string, fresh bool) (approvals.Person, error) {
+	u, err := d.user(ctx, slackID, fresh)
+	if err != nil {
+		switch codeOf(err) {
+		case "user_not_found", "user_not_visible", "users_not_found":
+			return approvals.Person{}, ineligible("Slack does not know this person in this workspace.")
+		}
+		return approvals.Person{}, notKnown(err)
+	}
+	team, err := d.slack.teamID(ctx)
+	if err != nil {
+		return approvals.Person{}, notKnown(err)
+	}
+	switch {
+	case u.Deleted:
+		return approvals.Person{}, ineligible("This account is deactivated.")
+	case u.IsBot, u.IsWorkflowBot, u.IsConnectorBot, u.ID == "USLACKBOT":
+		return approvals.Person{}, ineligible("Bots can neither ask nor approve.")
+	case u.IsRestricted, u.IsUltraRestricted:
+		return approvals.Person{}, ineligible("Guests can neither ask nor approve.")
+	case u.IsStranger, u.TeamID != team && !slices.Contains(u.Enterprise.Teams, team):
+		return approvals.Person{}, ineligible("People from another workspace can neither ask nor approve.")
+	case u.IsInvitedUser:
+		return approvals.Person{}, ineligible("This account has not joined the workspace yet.")
+	case u.Profile.Email == "":
+		return approvals.Person{}, ineligible("Slack shows no e-mail address for this account; people are known to the policy by theirs.")
+	case !u.IsEmailConfirmed:
+		return approvals.Person{}, ineligible("The e-mail address of this account is not confirmed. Confirm it in Slack, then try again.")
+	}
+	return approvals.Person{
+		ID: u.ID, Name: line(firstOf(u.Profile.DisplayName, u.Profile.RealName, u.RealName, u.Name)), Email: u.Profile.Email, Zone: u.TZ,
+	}, nil
+}
+
+// Membership says whether somebody is in a user group, or why that is not known. The answer may be a minute old even when
+// fresh is asked for.
+func (d *Directory) Membership(ctx context.Context, usergroup, slackID string, _ bool) policy.Membership {
+	members, err := d.members(ctx, usergroup)
+	if err == nil {
+		return policy.Membership{Member: slices.Contains(members, slackID)}
+	}
+	switch codeOf(err) {
+	case "plan_upgrade_required", "paid_teams_only":
+		return policy.Membership{Unknown: "this workspace's plan has no user groups; list e-mail addresses in the policy instead"}
+	case "no_such_subteam":
+		return policy.Membership{Unknown: "Slack has no user group " + usergroup}
+	case "missing_scope":
+		return policy.Membership{Unknown: "the app lacks the scope usergroups:read"}
+	case "ratelimited":
+		return policy.Membership{Unknown: "Slack asks to wait before user groups are read again"}
+	}
+	return policy.Membership{Unknown: "Slack did not say who is in user group " + usergroup}
+}
+
+func (d *Directory) user(ctx context.Context, id string, fresh bool) (*slack.User, error) {
+	if !fresh {
+		d.mu.Lock()
+		k, ok := d.people[id]
+		d.mu.Unlock()
+		if ok && d.now().Sub(k.at) < remembered {
+			return k.value, nil
+		}
+		return ask(ctx, &d.calls, "user "+id, func(ctx context.Context) (*slack.User, error) { return d.askUser(ctx, id) })
+	}
+	// A fresh answer must not be one that was asked for before the press, so it does not join a call under way.
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	return d.askUser(ctx, id)
+}
+
+func (d *Directory) askUser(ctx context.Context, id string) (*slack.User, error) {
+	asked := d.now()
+	u, err := d.slack.api.GetUserInfoContext(ctx, id)
+	if err != nil {
+		return nil, safe(err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	remember(d.people, id, known[*slack.User]{u, asked})
+	return u, nil
+}
+
+func (d *Directory) members(ctx context.Context, usergroup string) ([]string, error) {
+	d.mu.Lock()
+	k, ok := d.groups[usergroup]
+	d.mu.Unlock()
+	if ok && d.now().Sub(k.at) < remembered {
+		return k.value, nil
+	}
+	return ask(ctx, &d.calls, "group "+usergroup, func(ctx context.Context) ([]string, error) {
+		asked := d.now()
+		members, err := d.slack.api.GetUserGroupMembersContext(ctx, usergroup)
+		if err != nil {
+			return nil, safe(err)
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		remember(d.groups, usergroup, known[[]string]{members, asked})
+		return members, nil
+	})
+}
+
+// ask makes one call for everybody who wants the same answer now. The call does not end because one of them gave up.
+func ask[T any](ctx context.Context, calls *singleflight.Group, key string, call func(context.Context) (T, error)) (T, error) {
+	result := calls.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askWithin)
+		defer cancel()
+		return call(ctx)
+	})
+	var none T
+	select {
+	case <-ctx.Done():
+		return none, safe(ctx.Err())
+	case r := <-result:
+		if r.Err != nil {
+			return none, r.Err
+		}
+		return r.Val.(T), nil
+	}
+}
+
+// remember keeps a map bounded by forgetting everything; it fills again within seconds.
+func remember[T any](in map[string]known[T], key string, k known[T]) {
+	const most = 10_000
+	if len(in) >= most {
+		clear(in)
+	}
+	in[key] = k
+}
+
+func ineligible(words string) error {
+	return &approvals.Refusal{Code: approvals.NotEligible, Words: words}
+}
+
+func notKnown(err error) error {
+	return &approvals.Refusal{Code: approvals.NotKnown, Words: fmt.Sprintf("Slack did not say who you are (%s). Try again in a moment.", safe(err))}
+}

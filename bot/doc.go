@@ -1,0 +1,28 @@
+// Package bot is prodaccess in Slack: commands, forms, buttons and messages. It holds no state that matters; every
+// decision is asked of a [Service], and every message is drawn from what is stored.
+//
+// # What is promised
+//
+//   - Acknowledged means committed. A command, press or submission is answered after the service's call returned, within
+//     Slack's three seconds. What follows (opening a window, making a login) runs in goroutines [Bot.Drain] waits for.
+//   - Who acted is what Slack says in the delivery, never what a button's value says.
+//   - Both transports, Socket Mode and signed HTTP, end in the same handler. A panic in it answers "something went wrong" and
+//     leaves the process alive.
+//   - Messages are level-triggered: [Bot.Draw] and its siblings draw what is stored now, however late or often they run.
+//     A message is posted once ([Outbox]); a message that was deleted, or a person who left, never blocks anything.
+//   - A credential is shown in a modal and nowhere else: no message, response_url, private_metadata, log line or error of
+//     this package ever holds one.
+//   - Text written by people does nothing: no mention, no formatting, no direction marks.
+//
+// # Errors
+//
+// An [approvals.Refusal] carries words for its actor. Any other error becomes a reference number in Slack and a line with
+// that reference in the log, in one place. The drawing methods return [*Undelivered], which says whether trying again
+// helps, and when.
+//
+// # What a failure leaves behind
+//
+// A post that may or may not have arrived is looked for in the channel before it is posted again. A login made for a window that could
+// not be opened is given back. A login whose window was closed before the credential arrived stays live and is shown again with a new
+// password.
+package bot

@@ -1,0 +1,164 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/grants"
+)
+
+// The keys of messages in the outbox.
+func cardKey(request string) string   { return "card:" + request }
+func noticeKey(request string) string { return "notice:" + request }
+
+// Draw makes every Slack copy of a request show what is stored. It may run at any time, any number of times. The error is an
+// *Undelivered.
+func (b *Bot) Draw(ctx context.Context, requestID string) error {
+	// A request changes a handful of times in its life; a bound keeps a bug from spinning.
+	const rounds = 5
+	for range rounds {
+		c, err := b.service.Case(ctx, requestID)
+		if err != nil {
+			return unread(fmt.Errorf("reading request %s: %w", requestID, err))
+		}
+		// Both are tried: a person who left must not keep the channel's card from being true, nor the other way round.
+		var failed error
+		if hasCard(c) {
+			failed = b.keep(ctx, posting{
+				key: cardKey(requestID), version: c.Request.Version, channel: toChannel(b.approvalsChannel), content: card(c, b.now()),
+			})
+		}
+		own := b.keep(ctx, posting{
+			key: noticeKey(requestID), version: c.Request.Version, content: notice(c, b.now()),
+			channel: func(ctx context.Context) (string, error) { return b.slack.direct(ctx, c.Request.Requester.ID) },
+		})
+		if err := sooner(failed, own); err != nil {
+			return err
+		}
+		after, err := b.service.Case(ctx, requestID)
+		if err != nil {
+			return unread(fmt.Errorf("reading request %s: %w", requestID, err))
+		}
+		if after.Request.Version == c.Request.Version {
+			return nil
+		}
+	}
+	return &Undelivered{After: pauseBusy, Err: fmt.Errorf("request %s changes faster than it is drawn", requestID)}
+}
+
+// DrawAlarm makes the overdue alarm of a grant show what is stored: raised, or over. A grant that was never alarmed about
+// has none.
+func (b *Bot) DrawAlarm(ctx context.Context, grantID string) error {
+	const rounds = 5
+	for range rounds {
+		g, err := b.grants.Grant(ctx, grantID)
+		if err != nil {
+			return unread(fmt.Errorf("reading grant %s: %w", grantID, err))
+		}
+		if g.AlarmedAt.IsZero() {
+			return nil
+		}
+		err = b.keep(ctx, posting{key: "alarm:" + grantID, version: g.Version, channel: toChannel(b.securityChannel), content: alarm(g, b.now())})
+		if err != nil {
+			return err
+		}
+		after, err := b.grants.Grant(ctx, grantID)
+		if err != nil {
+			return unread(fmt.Errorf("reading grant %s: %w", grantID, err))
+		}
+		if after.Version == g.Version {
+			return nil
+		}
+	}
+	return &Undelivered{After: pauseBusy, Err: fmt.Errorf("grant %s changes faster than it is drawn", grantID)}
+}
+
+// PostReceipt posts the receipt of a finished grant into the thread of its request's card, once.
+func (b *Bot) PostReceipt(ctx context.Context, grantID string) error {
+	g, err := b.grants.Grant(ctx, grantID)
+	if err != nil {
+		return unread(fmt.Errorf("reading grant %s: %w", grantID, err))
+	}
+	if g.Receipt == nil {
+		return &Undelivered{After: pausePassing, Err: fmt.Errorf("grant %s has no receipt yet", grantID)}
+	}
+	channel, thread, err := b.threadOf(ctx, g.Request)
+	if err != nil {
+		return err
+	}
+	return b.keep(ctx, posting{key: "receipt:" + grantID, version: 1, channel: toChannel(channel), thread: thread, content: receiptMessage(g)})
+}
+
+// threadOf finds a request's card. A card that is gone leaves the channel itself.
+func (b *Bot) threadOf(ctx context.Context, request string) (channel, thread string, err error) {
+	key := cardKey(request)
+	m, claim, err := b.outbox.ClaimMessage(ctx, key, b.now(), claimFor)
+	if err != nil {
+		return "", "", delay(fmt.Errorf("claiming %s: %w", key, err))
+	}
+	if err := b.release(ctx, key, claim); err != nil {
+		return "", "", delay(err)
+	}
+	switch {
+	case m.Gone:
+		return b.approvalsChannel, "", nil
+	case m.TS == "":
+		return "", "", &Undelivered{After: pauseBusy, Err: fmt.Errorf("the card of request %s is not posted yet", request)}
+	}
+	return m.Channel, m.TS, nil
+}
+
+// PostDigest posts the digest that is due at an instant, once.
+func (b *Bot) PostDigest(ctx context.Context, due time.Time) error {
+	d, err := b.digests.Digest(ctx, due)
+	if err != nil {
+		return unread(fmt.Errorf("reading the digest: %w", err))
+	}
+	key := "digest:" + due.UTC().Format(time.RFC3339)
+	return b.keep(ctx, posting{key: key, version: 1, channel: toChannel(b.auditChannel), content: digestMessage(d)})
+}
+
+// PostFinding posts what a sweep met to the security channel, once.
+func (b *Bot) PostFinding(ctx context.Context, eventID string) error {
+	words, err := b.findings.Finding(ctx, eventID)
+	if err != nil {
+		return unread(fmt.Errorf("reading finding %s: %w", eventID, err))
+	}
+	return b.keep(ctx, posting{key: "finding:" + eventID, version: 1, channel: toChannel(b.securityChannel), content: findingMessage(words)})
+}
+
+// unread is what came of not being able to read what to draw.
+func unread(err error) error {
+	permanent := errors.Is(err, approvals.ErrNotFound) || errors.Is(err, grants.ErrNotFound)
+	return &Undelivered{After: pausePassing, Permanent: permanent, Err: err}
+}
+
+// sooner is the failure to retry first; a permanent one never hides another.
+func sooner(a, b error) error {
+	if a == nil || b == nil {
+		return errors.Join(a, b) // of which one is nil
+	}
+	first, second := delay(a), delay(b)
+	if first.Permanent || (!second.Permanent && second.After < first.After) {
+		return second
+	}
+	return first
+}
+
+func toChannel(id string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return id, nil }
+}
+
+// release gives a claim back without having posted.
+func (b *Bot) release(ctx context.Context, key, claim string) error {
+	// A claim that is not given back blocks the message until its lease ends, so this outlives a cancelled job.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer cancel()
+	if err := b.outbox.ReleaseMessage(ctx, key, claim); err != nil {
+		return fmt.Errorf("releasing %s: %w", key, err)
+	}
+	return nil
+}

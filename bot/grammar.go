@@ -1,0 +1,228 @@
+package bot
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+// The things a command line can ask for.
+const (
+	verbForm       = "form" // nothing was written
+	verbRequest    = "request"
+	verbHelp       = "help"
+	verbList       = "list"
+	verbExplain    = "explain"
+	verbRelease    = "release"
+	verbExtend     = "extend"
+	verbBreakGlass = "break-glass"
+)
+
+var subcommands = []string{verbHelp, verbList, verbExplain, verbRelease, verbExtend, verbBreakGlass}
+
+// command is what a person wrote after the slash command.
+type command struct {
+	verb            string
+	target, profile string
+	duration        time.Duration
+	// length is the duration as written; it may not be one.
+	length string
+	params map[string]string
+	ticket string
+	reason string
+	// request is the id given to release and extend; empty when none was.
+	request string
+}
+
+// mistake says what is wrong with a command line and, when that is known, the whole line put right.
+type mistake struct {
+	words string
+	// line is without the slash command; empty when nothing can be suggested.
+	line string
+}
+
+var (
+	ticketShape = regexp.MustCompile(`^[A-Z][A-Z0-9_]*-[0-9]+$`)
+	paramShape  = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
+	slackLink   = regexp.MustCompile(`<([^<>|]*)(?:\|([^<>]*))?>`)
+)
+
+// Slack encodes these three and no others.
+var entities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
+
+var typed = strings.NewReplacer(
+	"“", `"`, "”", `"`, "„", `"`, "‘", "'", "’", "'",
+	"\u00a0", " ", "\u202f", " ", "\u2007", " ",
+	"‐", "-", "‑", "-", "‒", "-", "–", "-", "—", "-",
+)
+
+// asTyped undoes what Slack and its clients do to a line: links around what looks like one, entities, curly quotes,
+// long dashes, and spaces that do not break.
+func asTyped(text string) string {
+	text = slackLink.ReplaceAllStringFunc(text, func(link string) string {
+		parts := slackLink.FindStringSubmatch(link)
+		to, label := parts[1], parts[2]
+		switch {
+		case strings.HasPrefix(to, "@"), strings.HasPrefix(to, "#"):
+			if label != "" {
+				return to[:1] + label
+			}
+			return to
+		case strings.HasPrefix(to, "!"):
+			if label != "" {
+				return label
+			}
+			return "@" + to[1:]
+		case label != "":
+			return label
+		}
+		return strings.TrimPrefix(to, "mailto:")
+	})
+	return clean(typed.Replace(entities.Replace(text)))
+}
+
+// parse reads a command line. It knows the grammar and nothing else: whether a target exists is not its business.
+func parse(text string) (command, *mistake) {
+	words := strings.Fields(asTyped(text))
+	if len(words) == 0 {
+		return command{verb: verbForm}, nil
+	}
+	switch verb := strings.ToLower(words[0]); verb {
+	case verbHelp, verbList, verbBreakGlass:
+		return command{verb: verb}, nil
+	case verbExplain:
+		return parseExplain(words[1:])
+	case verbRelease:
+		if len(words) > 2 {
+			return command{}, &mistake{words: "Release takes at most one request.", line: "release " + bare(words[1])}
+		}
+		c := command{verb: verb}
+		if len(words) == 2 {
+			c.request = bare(words[1])
+		}
+		return c, nil
+	case verbExtend:
+		return parseExtend(words[1:])
+	}
+	return parseRequest(words)
+}
+
+func parseExplain(words []string) (command, *mistake) {
+	c := command{verb: verbExplain}
+	if len(words) < 2 || len(words) > 3 {
+		return c, &mistake{words: "Say which database and which access to explain: explain TARGET PROFILE [DURATION]."}
+	}
+	c.target, c.profile = bare(words[0]), bare(words[1])
+	if len(words) == 3 {
+		c.length = bare(words[2])
+		d, err := policy.ParseDuration(c.length)
+		if err != nil {
+			return c, wrongDuration(c, err)
+		}
+		c.duration = d
+	}
+	return c, nil
+}
+
+func parseExtend(words []string) (command, *mistake) {
+	c := command{verb: verbExtend}
+	switch len(words) {
+	case 1:
+		c.length = bare(words[0])
+	case 2:
+		c.request, c.length = bare(words[0]), bare(words[1])
+	default:
+		return c, &mistake{words: "Say for how much longer: extend [ID] DURATION.", line: "extend 30m"}
+	}
+	d, err := policy.ParseDuration(c.length)
+	if err != nil {
+		return c, wrongDuration(c, err)
+	}
+	c.duration = d
+	return c, nil
+}
+
+func parseRequest(words []string) (command, *mistake) {
+	c := command{verb: verbRequest, target: bare(words[0])}
+	if len(words) > 1 {
+		c.profile = bare(words[1])
+	}
+	if len(words) > 2 {
+		c.length = bare(words[2])
+	}
+	if len(words) < 3 {
+		return c, &mistake{words: "Say which database, which access, for how long, and why: TARGET PROFILE DURATION [TICKET] REASON."}
+	}
+	d, err := policy.ParseDuration(c.length)
+	rest := words[3:]
+	if err == nil && len(rest) > 0 {
+		// "1h 30m" is one duration to the person who wrote it, and would otherwise silently be "1h".
+		if _, again := policy.ParseDuration(rest[0]); again == nil {
+			if whole, joins := policy.ParseDuration(c.length + rest[0]); joins == nil {
+				c.length, c.duration = c.length+rest[0], whole
+				c.take(rest[1:])
+				return c, &mistake{words: "Write the duration without a space: " + c.length + ".", line: c.String()}
+			}
+		}
+	}
+	twice := c.take(rest)
+	if err != nil {
+		return c, wrongDuration(c, err)
+	}
+	c.duration = d
+	switch {
+	case twice != "":
+		return c, &mistake{words: "The parameter " + twice + " is there twice.", line: c.String()}
+	case c.reason == "":
+		c.reason = "REASON"
+		return c, &mistake{words: "Say why, at the end of the line; approvers read it.", line: c.String()}
+	}
+	return c, nil
+}
+
+// take reads what follows the duration: parameters, a ticket, the reason. It returns the name of a parameter given twice.
+func (c *command) take(words []string) (twice string) {
+	for len(words) > 0 {
+		found := paramShape.FindStringSubmatch(words[0])
+		if found == nil {
+			break
+		}
+		value, used := quoted(found[2], words[1:])
+		if _, there := c.params[found[1]]; there {
+			twice = found[1]
+		}
+		if c.params == nil {
+			c.params = map[string]string{}
+		}
+		c.params[found[1]] = value
+		words = words[1+used:]
+	}
+	if len(words) > 0 && ticketShape.MatchString(words[0]) {
+		c.ticket, words = words[0], words[1:]
+	}
+	c.reason = strings.Join(words, " ")
+	return twice
+}
+
+// quoted completes a value that begins with a quote from the words after it, and says how many it took.
+func quoted(value string, after []string) (string, int) {
+	if len(value) == 0 || (value[0] != '"' && value[0] != '\'') {
+		return value, 0
+	}
+	quote := value[:1]
+	whole := value[1:]
+	for used := 0; ; used++ {
+		if inner, closed := strings.CutSuffix(whole, quote); closed {
+			return inner, used
+		}
+		if used == len(after) {
+			return value, 0
+		}
+		whole += " " + after[used]
+	}
+}
+
+// bare takes quotes and backticks off a word somebody pasted.
+func bare(word string) string { return strings.Trim(word, "`\"'") }

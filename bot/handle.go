@@ -1,0 +1,124 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+)
+
+// answerWithin leaves room in Slack's three seconds for the way there and back.
+const answerWithin = 2500 * time.Millisecond
+
+// answer is what a delivery is acknowledged with, and what happens after.
+type answer struct {
+	// payload is JSON for the acknowledgement; nil for an empty one.
+	payload any
+	// after runs once the acknowledgement is on its way; nil for nothing.
+	after func(ctx context.Context)
+	// request and outcome are for the log.
+	request, outcome string
+}
+
+// whisper is an acknowledgement only the person sees.
+type whisper struct {
+	ResponseType string        `json:"response_type"`
+	Text         string        `json:"text"`
+	Blocks       []slack.Block `json:"blocks,omitempty"`
+}
+
+// tell answers a command privately. Socket Mode drops acknowledgements of 20 kB without a word, hence the cut.
+func tell(text, request, outcome string) answer {
+	const most = 3900
+	if width(text) > most {
+		text = cutTo(text, most, func(r rune) string { return string(r) })
+	}
+	return answer{payload: whisper{ResponseType: "ephemeral", Text: text}, request: request, outcome: outcome}
+}
+
+// onCommand answers a slash command.
+func (b *Bot) onCommand(ctx context.Context, cmd slack.SlashCommand, source string) answer {
+	return b.guard(ctx, "command", cmd.UserID, verbOf(cmd.Text), func(ctx context.Context) answer {
+		return b.runCommand(ctx, cmd, source)
+	}, func() answer {
+		text, outcome := b.words(errors.New("handling a command panicked"))
+		return tell(text, "", outcome)
+	})
+}
+
+// onInteraction answers a press, a change in a form or a submission.
+func (b *Bot) onInteraction(ctx context.Context, cb slack.InteractionCallback, source string) answer {
+	what := string(cb.Type)
+	if cb.Type == slack.InteractionTypeBlockActions && len(cb.ActionCallback.BlockActions) > 0 {
+		what = cb.ActionCallback.BlockActions[0].ActionID
+	} else if cb.View.CallbackID != "" {
+		what += " " + cb.View.CallbackID
+	}
+	return b.guard(ctx, "press", cb.User.ID, what, func(ctx context.Context) answer {
+		switch cb.Type {
+		case slack.InteractionTypeBlockActions:
+			return b.onActions(ctx, cb, source)
+		case slack.InteractionTypeViewSubmission:
+			return b.onSubmission(ctx, cb, source)
+		}
+		return answer{outcome: "ignored"}
+	}, func() answer {
+		text, outcome := b.words(errors.New("handling a press panicked"))
+		if cb.Type == slack.InteractionTypeViewSubmission {
+			return answer{payload: slack.NewUpdateViewSubmissionResponse(ptr(saying("prodaccess", text))), outcome: outcome}
+		}
+		return answer{outcome: outcome, after: func(ctx context.Context) { b.tellPresser(ctx, cb, text) }}
+	})
+}
+
+// guard runs a handler within Slack's time, survives its panic, and writes its one line to the log.
+func (b *Bot) guard(ctx context.Context, kind, who, what string, run func(context.Context) answer, failed func() answer) (a answer) {
+	started := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	defer func() {
+		if cause := recover(); cause != nil {
+			b.panicked(kind, cause)
+			a = failed()
+		}
+		b.log.Info().Str("who", who).Str("what", what).Str("request", a.request).Str("outcome", a.outcome).
+			Int64("ms", time.Since(started).Milliseconds()).Msg(kind)
+	}()
+	return run(ctx)
+}
+
+// verbOf is the first word of a line if it is one of ours: what people write does not go to the log.
+func verbOf(text string) string {
+	words := strings.Fields(strings.ToLower(asTyped(text)))
+	if len(words) == 0 {
+		return verbForm
+	}
+	for _, verb := range subcommands {
+		if words[0] == verb {
+			return verb
+		}
+	}
+	return verbRequest
+}
+
+// tellPresser answers a press privately, where it was pressed.
+func (b *Bot) tellPresser(ctx context.Context, cb slack.InteractionCallback, text string) {
+	if cb.ResponseURL != "" {
+		_, _, err := b.slack.api.PostMessageContext(ctx, "", slack.MsgOptionText(text, false),
+			slack.MsgOptionResponseURL(cb.ResponseURL, slack.ResponseTypeEphemeral))
+		if err == nil {
+			return
+		}
+	}
+	channel := firstOf(cb.Channel.ID, cb.Container.ChannelID)
+	if channel == "" {
+		return
+	}
+	if _, err := b.slack.api.PostEphemeralContext(ctx, channel, cb.User.ID, slack.MsgOptionText(text, false)); err != nil {
+		b.log.Warn().Str("who", cb.User.ID).Err(safe(err)).Msg("a private answer did not arrive")
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

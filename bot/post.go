@@ -1,0 +1,172 @@
+package bot
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/prodaccess/prodaccess/internal/outbox"
+	"github.com/slack-go/slack"
+)
+
+const (
+	// claimFor is how long a drawing may take before another worker may try.
+	claimFor = 30 * time.Second
+	// drawWithin is shorter, so that a claim is given back before it runs out.
+	drawWithin   = 20 * time.Second
+	recordWithin = 5 * time.Second
+	// eventType marks our messages in Slack, with their key as payload.
+	eventType = "prodaccess_message"
+)
+
+// posting is one message and what it should show.
+type posting struct {
+	key     string
+	version int64
+	channel func(context.Context) (string, error)
+	thread  string
+	content message
+}
+
+// keep makes a message show at least p.version, posting it if it was never posted. The error is an *Undelivered.
+func (b *Bot) keep(ctx context.Context, p posting) error {
+	m, claim, err := b.outbox.ClaimMessage(ctx, p.key, b.now(), claimFor)
+	if err != nil {
+		return delay(fmt.Errorf("claiming %s: %w", p.key, err))
+	}
+	if m.Gone || (m.TS != "" && m.Version >= p.version) {
+		if err := b.release(ctx, p.key, claim); err != nil {
+			return delay(err)
+		}
+		return nil
+	}
+	drawing, cancel := context.WithTimeout(ctx, drawWithin)
+	defer cancel()
+	channel, ts, err := b.deliver(drawing, m, p)
+	record, stop := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer stop()
+	switch {
+	case err == nil:
+		if err := b.outbox.RecordPosted(record, p.key, claim, channel, ts, p.version); err != nil {
+			return delay(fmt.Errorf("recording %s: %w", p.key, err))
+		}
+		return nil
+	case gone[codeOf(err)], malformed[codeOf(err)]:
+		b.log.Warn().Str("message", p.key).Err(err).Msg("a message cannot be drawn any more")
+		if err := b.outbox.RecordGone(record, p.key, claim, codeOf(err)); err != nil {
+			return delay(fmt.Errorf("recording %s: %w", p.key, err))
+		}
+		return nil
+	}
+	undelivered := delay(fmt.Errorf("drawing %s: %w", p.key, err))
+	if err := b.release(ctx, p.key, claim); err != nil {
+		b.log.Warn().Str("message", p.key).Err(err).Msg("a claim was not given back")
+	}
+	return undelivered
+}
+
+// deliver posts or updates, and says where the message is.
+func (b *Bot) deliver(ctx context.Context, m outbox.Message, p posting) (channel, ts string, err error) {
+	if m.TS != "" {
+		return m.Channel, m.TS, b.change(ctx, m.Channel, m.TS, p)
+	}
+	channel, err = p.channel(ctx)
+	if err != nil {
+		return "", "", safe(err)
+	}
+	if m.Tried {
+		ts, err := b.find(ctx, channel, p, m.FirstTriedAt)
+		if err != nil {
+			return "", "", err
+		}
+		if ts != "" {
+			return channel, ts, b.change(ctx, channel, ts, p)
+		}
+	}
+	err = b.simpler(ctx, p, func(content ...slack.MsgOption) error {
+		options := append(content, slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(), metadata(p.key))
+		if p.thread != "" {
+			options = append(options, slack.MsgOptionTS(p.thread))
+		}
+		return b.pace.post(ctx, channel, func() (err error) {
+			_, ts, err = b.slack.api.PostMessageContext(ctx, channel, options...)
+			return err
+		})
+	})
+	return channel, ts, err
+}
+
+func (b *Bot) change(ctx context.Context, channel, ts string, p posting) error {
+	return b.simpler(ctx, p, func(content ...slack.MsgOption) error {
+		options := append(content, metadata(p.key))
+		return b.pace.update(ctx, func() error {
+			_, _, _, err := b.slack.api.UpdateMessageContext(ctx, channel, ts, options...)
+			return err
+		})
+	})
+}
+
+// simpler sends a message, and when Slack refuses its form, once more as text alone.
+func (b *Bot) simpler(ctx context.Context, p posting, send func(...slack.MsgOption) error) error {
+	err := send(slack.MsgOptionText(p.content.text, false), slack.MsgOptionBlocks(p.content.blocks...))
+	if err == nil || !malformed[codeOf(err)] || ctx.Err() != nil {
+		return err
+	}
+	reference := rand.Text()[:8]
+	b.log.Error().Str("reference", reference).Str("message", p.key).Err(err).Msg("slack refused a message's form; it goes out as text")
+	text := p.content.text + "\n(Shown in a simpler form; reference " + reference + ".)"
+	return send(slack.MsgOptionText(text, false), slack.MsgOptionBlocks())
+}
+
+func metadata(key string) slack.MsgOption {
+	return slack.MsgOptionMetadata(slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": key}})
+}
+
+// find looks for a message an earlier try may have posted. Not finding it in a history that was read whole means that it
+// never arrived.
+func (b *Bot) find(ctx context.Context, channel string, p posting, since time.Time) (string, error) {
+	// Slack's clock stamps messages and ours stamps claims.
+	const skew = 2 * time.Minute
+	oldest := strconv.FormatInt(since.Add(-skew).Unix(), 10) + ".000000"
+	for cursor := ""; ; {
+		messages, next, err := b.page(ctx, channel, p.thread, oldest, cursor)
+		if err != nil {
+			return "", safe(err)
+		}
+		for _, m := range messages {
+			if m.Metadata.EventType == eventType && m.Metadata.EventPayload["key"] == p.key {
+				return m.Timestamp, nil
+			}
+		}
+		if next == "" {
+			return "", nil
+		}
+		cursor = next
+	}
+}
+
+func (b *Bot) page(ctx context.Context, channel, thread, oldest, cursor string) ([]slack.Message, string, error) {
+	const limit = 200
+	if thread != "" {
+		messages, more, next, err := b.slack.api.GetConversationRepliesContext(ctx, &slack.GetConversationRepliesParameters{
+			ChannelID: channel, Timestamp: thread, Oldest: oldest, Cursor: cursor, Limit: limit, IncludeAllMetadata: true,
+		})
+		if !more {
+			next = ""
+		}
+		return messages, next, err
+	}
+	h, err := b.slack.api.GetConversationHistoryContext(ctx, &slack.GetConversationHistoryParameters{
+		ChannelID: channel, Oldest: oldest, Cursor: cursor, Limit: limit, IncludeAllMetadata: true,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if h.HasMore && h.ResponseMetaData.NextCursor == "" {
+		return nil, "", errors.New("slack gave a page of history without a way to the next")
+	}
+	return h.Messages, h.ResponseMetaData.NextCursor, nil
+}

@@ -1,0 +1,87 @@
+package bot
+
+import (
+	"context"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/slack-go/slack"
+)
+
+// onActions answers a press of a button, or a change in the form.
+func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, source string) answer {
+	if cb.View.CallbackID == viewRequest {
+		return answer{outcome: "redraw", after: func(ctx context.Context) { b.redraw(ctx, cb, source) }}
+	}
+	if len(cb.ActionCallback.BlockActions) == 0 {
+		return answer{outcome: "ignored"}
+	}
+	action := cb.ActionCallback.BlockActions[0]
+	press := approvals.Press{By: cb.User.ID, Request: action.Value, Source: source}
+	switch action.ActionID {
+	case actApprove:
+		return b.pressed(ctx, cb, press, "approved", b.service.Approve)
+	case actRelease:
+		return b.pressed(ctx, cb, press, "releasing", b.service.Release)
+	case actCancel:
+		return b.pressed(ctx, cb, press, "cancelled", b.service.Cancel)
+	case actGet:
+		return b.getCredentials(ctx, cb, press)
+	case actDeny:
+		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) {
+			if err := b.service.MayDecide(ctx, press); err != nil {
+				return slack.ModalViewRequest{}, err
+			}
+			c, err := b.service.Case(ctx, press.Request)
+			return reasonView(viewDeny, "Deny request", "Deny", "The requester reads it.", c), err
+		})
+	case actRevoke:
+		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) {
+			c, err := b.service.Case(ctx, press.Request)
+			return reasonView(viewRevoke, "Revoke access", "Revoke", "Open sessions are closed at once. The holder reads this.", c), err
+		})
+	case actExtend:
+		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) {
+			c, err := b.service.Case(ctx, press.Request)
+			switch {
+			case err != nil:
+				return slack.ModalViewRequest{}, err
+			case c.Grant == nil || !c.Grant.Live():
+				return slack.ModalViewRequest{}, &approvals.Refusal{Code: approvals.AlreadyOver, Words: "This access is over. Ask again if you need more."}
+			}
+			return extendView(c), nil
+		})
+	}
+	return answer{request: press.Request, outcome: "ignored"}
+}
+
+// pressed carries out an act that needs no window. Its outcome shows on the card; a refusal is told to the presser alone.
+func (b *Bot) pressed(ctx context.Context, cb slack.InteractionCallback, press approvals.Press, done string,
+	act func(context.Context, approvals.Press) (approvals.Case, error),
+) answer {
+	if _, err := act(ctx, press); err != nil {
+		return b.refused(cb, press.Request, err)
+	}
+	return answer{request: press.Request, outcome: done}
+}
+
+func (b *Bot) refused(cb slack.InteractionCallback, request string, err error) answer {
+	text, outcome := b.words(err)
+	return answer{request: request, outcome: outcome, after: func(ctx context.Context) { b.tellPresser(ctx, cb, text) }}
+}
+
+// opening answers a press with a window. Nothing is committed, so Slack is answered first: the trigger lives three seconds.
+func (b *Bot) opening(cb slack.InteractionCallback, press approvals.Press, draw func(context.Context) (slack.ModalViewRequest, error)) answer {
+	return answer{request: press.Request, outcome: "asking", after: func(ctx context.Context) {
+		view, err := draw(ctx)
+		if err != nil {
+			text, outcome := b.words(err)
+			b.log.Info().Str("who", press.By).Str("request", press.Request).Str("outcome", outcome).Msg("window not opened")
+			b.tellPresser(ctx, cb, text)
+			return
+		}
+		if _, err := b.slack.api.OpenViewContext(ctx, cb.TriggerID, view); err != nil {
+			b.log.Warn().Str("who", press.By).Str("request", press.Request).Err(safe(err)).Msg("a window was not opened")
+			b.tellPresser(ctx, cb, "The window did not open. Press the button again.")
+		}
+	}}
+}

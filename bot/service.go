@@ -1,0 +1,71 @@
+package bot
+
+import (
+	"context"
+	"time"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/outbox"
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+// Service decides and acts. Errors that are *approvals.Refusal carry words for the person; every other error does not
+// reach anybody but the log.
+type Service interface {
+	// File files a request; Case.Request.State tells whether it is denied, approved or pending.
+	File(ctx context.Context, filing approvals.Filing) (approvals.Case, error)
+	// Preview says what the policy would answer, without filing anything.
+	Preview(ctx context.Context, filing approvals.Filing) (policy.Decision, error)
+	Approve(ctx context.Context, press approvals.Press) (approvals.Case, error)
+	Deny(ctx context.Context, press approvals.Press, reason string) (approvals.Case, error)
+	// MayDecide says whether the presser may approve or deny now.
+	MayDecide(ctx context.Context, press approvals.Press) error
+	Cancel(ctx context.Context, press approvals.Press) (approvals.Case, error)
+	// Activate commits the intent; Case.Grant is provisioning.
+	Activate(ctx context.Context, press approvals.Press) (approvals.Case, error)
+	// Issue makes the login of a grant this process has just activated.
+	Issue(ctx context.Context, grantID string) (grants.Credential, error)
+	// ShowAgain gives the login of an active grant a new password.
+	ShowAgain(ctx context.Context, press approvals.Press) (grants.Credential, error)
+	// Shown records that Slack accepted the view with the credential.
+	Shown(ctx context.Context, grantID string) error
+	// Abandon takes a grant back whose credential nobody saw; the request reopens.
+	Abandon(ctx context.Context, grantID, why string) error
+	Release(ctx context.Context, press approvals.Press) (approvals.Case, error)
+	Revoke(ctx context.Context, press approvals.Press, reason string) (approvals.Case, error)
+	Extend(ctx context.Context, press approvals.Press, by time.Duration) (approvals.Case, error)
+	Case(ctx context.Context, id string) (approvals.Case, error)
+	Cases(ctx context.Context, query approvals.Query) ([]approvals.Case, error)
+	Targets() []grants.Target
+	// Profiles are those that apply to the target's engine.
+	Profiles(target string) []policy.Profile
+}
+
+// Grants reads a grant by its id. The store implements it.
+type Grants interface {
+	Grant(ctx context.Context, id string) (grants.Grant, error)
+}
+
+// Outbox remembers what was posted, see package outbox. The store implements it.
+type Outbox interface {
+	// ClaimMessage takes the message's lease, or fails with outbox.ErrBusy.
+	ClaimMessage(ctx context.Context, key string, now time.Time, lease time.Duration) (m outbox.Message, claim string, err error)
+	// RecordPosted ends the claim: the message at channel and ts shows the state of that version.
+	RecordPosted(ctx context.Context, key, claim, channel, ts string, version int64) error
+	// RecordGone ends the claim and every later drawing.
+	RecordGone(ctx context.Context, key, claim, why string) error
+	// ReleaseMessage ends the claim; the message may or may not have been posted.
+	ReleaseMessage(ctx context.Context, key, claim string) error
+}
+
+// Digests gives the digest that is due at an instant.
+type Digests interface {
+	Digest(ctx context.Context, due time.Time) (audit.Digest, error)
+}
+
+// Findings gives the words of something a sweep met and does not understand, by the id of its audit event.
+type Findings interface {
+	Finding(ctx context.Context, eventID string) (string, error)
+}

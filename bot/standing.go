@@ -1,0 +1,200 @@
+package bot
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+// standing is where a case stands, in words. They claim no more than is stored: nothing is granted before the grant is
+// active, and nothing is over before its login was locked and its sessions were found gone.
+type standing struct {
+	icon string
+	// head fits a header and a notification.
+	head string
+	// now is one or two sentences in mrkdwn for everybody, next what the requester can do.
+	now, next string
+}
+
+func stands(c approvals.Case, now time.Time) standing {
+	r := c.Request
+	switch r.State {
+	case approvals.Pending:
+		waiting := mrkdwn(requirements(c.Waiting()), 500)
+		return standing{
+			"⏳", "Waiting for approval",
+			"Needs " + waiting + ". Lapses " + at(r.LapsesAt) + " without an answer.",
+			"You will get a message here when somebody answers.",
+		}
+	case approvals.Approved:
+		s := standing{
+			"✅", "Approved, not taken yet",
+			"Nothing exists on the database yet. Lapses " + at(r.LapsesAt) + " if it is not taken.",
+			"Press *Get credentials* when you are ready: the " + lasting(r.Decision.Duration) + " start then.",
+		}
+		if c.Grant != nil && c.Grant.Cause == grants.Failed {
+			s.now = "The last try to make a login failed and was taken back" + because(c.Grant.Note) + ". " + s.now
+		}
+		return s
+	case approvals.Denied:
+		return denied(r)
+	case approvals.Cancelled:
+		return standing{"⚪", "Cancelled", "Cancelled by " + person(r.EndedBy) + " " + at(r.EndedAt) + ".", "Ask again whenever you need it."}
+	case approvals.Lapsed:
+		if r.ApprovedAt.IsZero() {
+			return standing{"⚪", "Lapsed", "Nobody answered in time.", "Ask again if you still need it."}
+		}
+		return standing{"⚪", "Lapsed", "It was approved and not taken in time.", "Ask again if you still need it."}
+	}
+	if c.Grant == nil {
+		return standing{"🔧", "Being prepared", "The login is being made.", ""}
+	}
+	return grantStands(*c.Grant, now)
+}
+
+func denied(r approvals.Request) standing {
+	if r.EndedBy.ID == "" {
+		return standing{"⛔", "Denied by the policy", mrkdwn(r.Decision.Why, 1000), ""}
+	}
+	return standing{
+		"⛔", "Denied by " + plain(line(r.EndedBy.Name), 80),
+		person(r.EndedBy) + " said no " + at(r.EndedAt) + because(r.Answer) + ".",
+		"Talk to " + person(r.EndedBy) + " if you still need it.",
+	}
+}
+
+func grantStands(g grants.Grant, now time.Time) standing {
+	switch g.State {
+	case grants.Provisioning:
+		return standing{"🔧", "Being prepared", "The login is being made.", ""}
+	case grants.Active:
+		s := standing{
+			"🔓", "Access is active",
+			"Ends " + atSecond(g.Deadline) + ". Login " + code(g.Login) + ".",
+			"Press *Release* as soon as you are done, or *Get credentials* for a new password if you lost yours.",
+		}
+		if g.ShownAt.IsZero() {
+			s.next = "You have not seen the credential yet: press *Get credentials*."
+		}
+		if g.Due(now) {
+			s.now = "Its time was up " + atSecond(g.Deadline) + "; it is about to be taken back. Login " + code(g.Login) + "."
+		}
+		return overdue(s, g, now)
+	case grants.Revoking:
+		return overdue(standing{
+			"🔒", "Access is being taken back",
+			"Not finished yet: the login is being locked and its sessions closed" + cause(g) + ".", "",
+		}, g, now)
+	case grants.Cleanup:
+		return standing{
+			"🔒", "Locked out, clean-up pending",
+			"The login was locked and no session is left since " + atSecond(g.SecuredAt) + cause(g) + ". What it owned is still being handed over.", "",
+		}
+	}
+	s := standing{"⚪", "Access is over", "Ended " + atSecond(ended(g)) + cause(g) + ".", "Ask again if you need more."}
+	if g.Receipt != nil {
+		s.now += " " + receiptLine(*g.Receipt)
+	}
+	if g.Cause == grants.Failed {
+		s.head = "The login was not handed out"
+	}
+	return s
+}
+
+// overdue makes a standing loud when the grant should have been secured by now.
+func overdue(s standing, g grants.Grant, now time.Time) standing {
+	if !isOverdue(g, now) {
+		return s
+	}
+	s.icon, s.head = "🚨", "OVERDUE: access has not been taken back"
+	s.now = "It was to end " + atSecond(g.End()) + " and the login may still work" + trouble(g) + ". prodaccess keeps trying."
+	return s
+}
+
+// overdueAfter is how late a card calls a grant overdue by itself, when the alarm that the store records has not been raised.
+const overdueAfter = time.Minute
+
+func isOverdue(g grants.Grant, now time.Time) bool {
+	return g.SecuredAt.IsZero() && g.State != grants.Revoked && (!g.AlarmedAt.IsZero() || !now.Before(g.End().Add(overdueAfter)))
+}
+
+func trouble(g grants.Grant) string {
+	if g.LastError == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%s: %s)", plural(g.Attempts, "failed try", "failed tries"), mrkdwn(g.LastError, 300))
+}
+
+// ended is when the login stopped being usable.
+func ended(g grants.Grant) time.Time {
+	if !g.SecuredAt.IsZero() {
+		return g.SecuredAt
+	}
+	return g.EndedAt
+}
+
+// cause says why a grant ends, as a clause that follows a statement.
+func cause(g grants.Grant) string {
+	by := mrkdwn(firstOf(g.EndedBy.Name, g.EndedBy.ID), 80)
+	switch g.Cause {
+	case grants.Expired:
+		return ": its time was up"
+	case grants.Released:
+		return ": released by " + by
+	case grants.Withdrawn:
+		return ": revoked by " + by + quoteAfter(g.Note)
+	case grants.Failed:
+		return ": making the login failed or is in doubt, nobody saw a password" + quoteAfter(g.Note)
+	case grants.Missing:
+		return ": the database had lost the login"
+	}
+	return ""
+}
+
+func quoteAfter(note string) string {
+	if note == "" {
+		return ""
+	}
+	return " (" + mrkdwn(note, 500) + ")"
+}
+
+func because(reason string) string {
+	if strings.TrimSpace(reason) == "" {
+		return ""
+	}
+	return ": “" + mrkdwn(reason, 1000) + "”"
+}
+
+func person(p approvals.Person) string { return mrkdwn(firstOf(p.Name, p.Email, p.ID), 80) }
+
+// code shows a name that may hold nothing but letters, digits and underscores as code.
+func code(name string) string { return "`" + mrkdwn(name, 80) + "`" }
+
+// said is what the policy answered, with the rule and the proof it rests on.
+func said(d policy.Decision) string {
+	out := mrkdwn(d.Why, 800)
+	if d.Rule != "" {
+		out += "\nRule: " + mrkdwn(d.Rule, 200)
+	}
+	if s := d.Shift; s != nil {
+		out += fmt.Sprintf("\nOn call for %s (%s, level %d)", mrkdwn(s.Schedule, 100), mrkdwn(s.Source, 100), s.Level)
+		if !s.End.IsZero() {
+			out += " until " + at(s.End)
+		}
+		if !s.AsOf.IsZero() {
+			out += ", as of " + atSecond(s.AsOf)
+		}
+	}
+	for i, unknown := range d.Unknowns {
+		if i == 3 {
+			out += fmt.Sprintf("\n⚠️ and %d more", len(d.Unknowns)-i)
+			break
+		}
+		out += "\n⚠️ " + mrkdwn(unknown, 300)
+	}
+	return out
+}

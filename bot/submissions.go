@@ -1,0 +1,114 @@
+package bot
+
+import (
+	"context"
+	"strings"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/policy"
+	"github.com/slack-go/slack"
+)
+
+// onSubmission answers a window that was sent. The request it is about is in private_metadata, which only we write.
+func (b *Bot) onSubmission(ctx context.Context, cb slack.InteractionCallback, source string) answer {
+	press := approvals.Press{By: cb.User.ID, Request: cb.View.PrivateMetadata, Source: source}
+	switch cb.View.CallbackID {
+	case viewRequest:
+		return b.submitRequest(ctx, cb, source)
+	case viewDeny:
+		return b.withReason(cb, press, "denied", func(reason string) error {
+			_, err := b.service.Deny(ctx, press, reason)
+			return err
+		})
+	case viewRevoke:
+		return b.withReason(cb, press, "revoking", func(reason string) error {
+			_, err := b.service.Revoke(ctx, press, reason)
+			return err
+		})
+	case viewExtend:
+		return b.submitExtend(ctx, cb, press)
+	case viewAgain:
+		return b.showAgain(cb, press)
+	}
+	return answer{outcome: "ignored"}
+}
+
+func (b *Bot) submitRequest(ctx context.Context, cb slack.InteractionCallback, source string) answer {
+	w, accessBlock := read(cb.View)
+	f, wrong := w.filing(cb.User.ID, source)
+	if strings.TrimSpace(f.Reason) == "" {
+		wrong = map[string]string{blockReason: "Say why; approvers read it."}
+	}
+	if wrong != nil {
+		return answer{payload: slack.NewErrorsViewSubmissionResponse(wrong), outcome: "mistake"}
+	}
+	f.Key = "view:" + cb.View.ID
+	filed, err := b.service.File(ctx, f)
+	if err != nil {
+		text, outcome := b.words(err)
+		at := blockDatabase
+		if refusal, ok := refusalOf(err); ok {
+			text, at = plain(refusal.Words, 1500), blockOf(refusal.Field, accessBlock)
+		}
+		return answer{payload: slack.NewErrorsViewSubmissionResponse(map[string]string{at: text}), outcome: outcome}
+	}
+	a := answer{request: filed.Request.ID, outcome: string(filed.Request.State)}
+	if filed.Request.State == approvals.Denied {
+		a.payload = slack.NewUpdateViewSubmissionResponse(ptr(saying("Denied", outcomeWords(filed))))
+		return a
+	}
+	a.payload = slack.NewClearViewSubmissionResponse()
+	return a
+}
+
+// valueOf is what a window's only input holds.
+func valueOf(view slack.View, block string) string {
+	if view.State == nil {
+		return ""
+	}
+	for _, v := range view.State.Values[block] {
+		return v.Value
+	}
+	return ""
+}
+
+// withReason carries out an act that needs one; a refusal stands at the field.
+func (b *Bot) withReason(cb slack.InteractionCallback, press approvals.Press, done string, act func(reason string) error) answer {
+	reason := clean(valueOf(cb.View, blockReason))
+	if reason == "" {
+		return wrongAt(press.Request, blockReason, "Say why.", "mistake")
+	}
+	if err := act(reason); err != nil {
+		return b.refusedAt(press.Request, blockReason, err)
+	}
+	return answer{payload: slack.NewClearViewSubmissionResponse(), request: press.Request, outcome: done}
+}
+
+func (b *Bot) submitExtend(ctx context.Context, cb slack.InteractionCallback, press approvals.Press) answer {
+	length := bare(asTyped(valueOf(cb.View, blockDuration)))
+	by, err := policy.ParseDuration(length)
+	if err != nil {
+		return wrongAt(press.Request, blockDuration, capital(err.Error())+".", "mistake")
+	}
+	extended, err := b.service.Extend(ctx, press, by)
+	if err != nil {
+		return b.refusedAt(press.Request, blockDuration, err)
+	}
+	return answer{
+		payload: slack.NewUpdateViewSubmissionResponse(ptr(saying("Extended", extendedWords(extended)))),
+		request: press.Request, outcome: "extended",
+	}
+}
+
+func wrongAt(request, block, words, outcome string) answer {
+	return answer{payload: slack.NewErrorsViewSubmissionResponse(map[string]string{block: words}), request: request, outcome: outcome}
+}
+
+// refusedAt puts the words of an error at the field of a window that has one.
+func (b *Bot) refusedAt(request, block string, err error) answer {
+	text, outcome := b.words(err)
+	if refusal, ok := refusalOf(err); ok {
+		text = plain(refusal.Words, 1500)
+	}
+	return wrongAt(request, block, text, outcome)
+}
