@@ -1,0 +1,71 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestHours tries windows at instants in UTC. Paris is UTC+1, and UTC+2 from 2026-03-29 01:00Z to 2026-10-25 01:00Z.
+func TestHours(t *testing.T) {
+	t.Parallel()
+	const office = `{ days: mon-fri, from: "08:00", to: "18:00", timezone: Europe/Paris }`
+	const night = `{ days: fri, from: "22:00", to: "06:00", timezone: Europe/Paris }`
+	for _, test := range []struct {
+		hours, at string
+		in        bool
+	}{
+		{office, "2026-03-04T06:59:59Z", false}, // Wednesday 07:59:59
+		{office, "2026-03-04T07:00:00Z", true},
+		{office, "2026-03-04T16:59:59Z", true},
+		{office, "2026-03-04T17:00:00Z", false},
+		{office, "2026-03-07T12:00:00Z", false}, // Saturday
+		{office, "2026-07-01T06:00:00Z", true},  // summer: 08:00
+		{office, "2026-07-01T05:59:59Z", false},
+		{office, "2026-07-01T16:00:00Z", false},
+		// Friday night belongs to Friday until Saturday 06:00, and to no other day.
+		{night, "2026-03-06T20:59:59Z", false},
+		{night, "2026-03-06T21:00:00Z", true},
+		{night, "2026-03-07T04:59:59Z", true},
+		{night, "2026-03-07T05:00:00Z", false},
+		{night, "2026-03-07T22:00:00Z", false},
+		{night, "2026-03-06T02:00:00Z", false},
+		// The night clocks go forward: 02:00 to 03:00 does not exist.
+		{`{ days: sun, from: "02:30", to: "03:30", timezone: Europe/Paris }`, "2026-03-29T00:59:59Z", false},
+		{`{ days: sun, from: "02:30", to: "03:30", timezone: Europe/Paris }`, "2026-03-29T01:00:00Z", true},
+		{`{ days: sun, from: "02:30", to: "03:30", timezone: Europe/Paris }`, "2026-03-29T01:30:00Z", false},
+		{`{ days: sat, from: "23:00", to: "04:00", timezone: Europe/Paris }`, "2026-03-29T01:59:59Z", true},
+		{`{ days: sat, from: "23:00", to: "04:00", timezone: Europe/Paris }`, "2026-03-29T02:00:00Z", false},
+		// The night clocks go back: 02:00 to 03:00 comes twice, and both count.
+		{`{ days: sun, from: "02:00", to: "03:00", timezone: Europe/Paris }`, "2026-10-25T00:30:00Z", true},
+		{`{ days: sun, from: "02:00", to: "03:00", timezone: Europe/Paris }`, "2026-10-25T01:30:00Z", true},
+		{`{ days: sun, from: "02:00", to: "03:00", timezone: Europe/Paris }`, "2026-10-25T02:00:00Z", false},
+		// Whole days, to the last minute, and days that wrap around the week.
+		{`{ days: [sat, sun], timezone: UTC }`, "2026-03-07T00:00:00Z", true},
+		{`{ days: [sat, sun], timezone: UTC }`, "2026-03-08T23:59:59Z", true},
+		{`{ days: [sat, sun], timezone: UTC }`, "2026-03-09T00:00:00Z", false},
+		{`{ days: fri-mon, from: "12:00", to: "24:00", timezone: UTC }`, "2026-03-09T23:59:00Z", true},
+		{`{ days: fri-mon, from: "12:00", to: "24:00", timezone: UTC }`, "2026-03-10T00:00:00Z", false},
+		{`{ from: "22:00", to: "00:00", timezone: UTC }`, "2026-03-10T23:59:00Z", true},
+		{`{ from: "22:00", to: "00:00", timezone: UTC }`, "2026-03-10T00:00:00Z", false},
+		{`[{ days: mon, timezone: UTC }, { days: wed, timezone: UTC }]`, "2026-03-04T12:00:00Z", true},
+		{`[{ days: mon, timezone: UTC }, { days: wed, timezone: UTC }]`, "2026-03-03T12:00:00Z", false},
+		// Half an hour off, and on the other side of the date line.
+		{`{ days: thu, from: "00:00", to: "01:00", timezone: Asia/Kolkata }`, "2026-03-04T18:30:00Z", true},
+		{`{ days: wed, timezone: Pacific/Kiritimati }`, "2026-03-03T10:00:00Z", true},
+	} {
+		p := loaded(t, fmt.Sprintf(`
+version: 1
+profiles: [{ name: r, risk: low, grants: [{ schema: public, tables: "*", privileges: [select] }] }]
+rules: [{ name: timed, approve: automatically, hours: %s }]
+`, test.hours))
+		when, err := time.Parse(time.RFC3339, test.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := p.Decide(Request{Profile: "r", At: when}, Facts{})
+		if (d.Outcome == Approved) != test.in {
+			t.Errorf("%s at %s: %s", test.hours, test.at, d.Why)
+		}
+	}
+}
