@@ -7,6 +7,6 @@ grep -rlE '^func Fuzz[A-Za-z0-9_]*\(' --include='*_test.go' . | sort | while rea
 	package=./$(dirname "$file" | sed 's|^\./||')
 	sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$file" | while read -r name; do
 		echo "==> $package $name for $each"
-		go test -run '^$' -fuzz "^$name\$" -fuzztime "$each" "$package"
+		go test -run '^$' -fuzz "^$name\$" -fuzztime "$each" -fuzzminimizetime 10x "$package"
 	done
 done
