@@ -71,11 +71,12 @@ func richElement(c *checker, at string, v any) {
 func distinctActions(c *checker, at string, o object) {
 	seen := map[string]bool{}
 	items, _ := o["elements"].([]any)
+	in, _ := o["block_id"].(string)
 	for i, item := range items {
 		e, _ := item.(object)
 		id, ok := e["action_id"].(string)
 		if ok && seen[id] {
-			c.fault(fmt.Sprintf("%s/elements/%d/action_id", at, i), "`action_id` %q already exists for block_id %q", cut(id, 255), o["block_id"])
+			c.fault(fmt.Sprintf("%s/elements/%d/action_id", at, i), "`action_id` %q already exists for block_id %q", cut(id, 255), cut(in, 255))
 		}
 		seen[id] = true
 	}
