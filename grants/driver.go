@@ -72,7 +72,9 @@ type Order struct {
 	// NotAfter is the instant after which the login must not come to be.
 	NotAfter        time.Time
 	ConnectionLimit int
-	Password        secret.String
+	// StatementTimeout is the profile's seat belt; zero leaves the server's own.
+	StatementTimeout time.Duration
+	Password         secret.String
 }
 
 // Issued is what was read back after issuing.

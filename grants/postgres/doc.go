@@ -1,0 +1,36 @@
+// Package postgres issues and takes back logins on PostgreSQL 15 and later.
+//
+// # What it needs
+//
+// An administrator login that is no superuser: CREATEROLE and membership in pg_signal_backend. What else has to be there
+// (access roles, the quarantine role, who may connect) [Driver.Plan] computes, [Driver.Apply] makes and [Driver.Check]
+// watches. All of it is printed as SQL that a DBA can read and run instead.
+//
+// # How it works
+//
+// Each step is one message: facts, guards, the change, COMMIT, and what the catalogs say afterwards. A guard is a
+// SELECT that divides by zero unless the facts are as they must be, so that the server itself refuses: another cluster,
+// a role that is not ours, a clock that is wrong, an order that came too late. The facts come back in any case and say
+// which guard it was. Nothing here depends on a second look that a crash could prevent.
+//
+//   - Issue: the login, its stamp (COMMENT ON ROLE), its membership in the access role; no other privilege. The last
+//     guard stands right before COMMIT and compares the server's clock with the order's NotAfter; locks are waited for
+//     at most [lockTimeout], and a commit waits for no standby (synchronous_commit = local), so no login appears late.
+//   - Secure: NOLOGIN, VALID UNTIL '-infinity', CONNECTION LIMIT 0; then every session with the login's OID is
+//     terminated on the primary and on every node until none is left. The OID, since a session that ran SET ROLE, or
+//     whose role was dropped, is still found by it. A node counts only once it has replayed the lock.
+//   - Clean: what the login owned goes to the quarantine role, database by database as pg_shdepend lists them; its
+//     prepared transactions are rolled back; then DROP ROLE and a last look at roles, memberships and sessions.
+//
+// # How it fails
+//
+// Every error is a *grants.Failure with words of ours. Errors of pgx are never wrapped: a pgconn.ConnectError carries
+// its whole configuration, password included. A server's message is cut clear of anything like a verifier.
+//
+// # What the versions differ in
+//
+// From 16 on CREATEROLE administers only roles it made or holds ADMIN OPTION on, and a membership says separately
+// whether it inherits. Up to 15 it may alter any role that is no superuser, and a login may make others members of
+// itself; see [Driver.Secure]. pg_control_system(), where the fingerprint comes from, may be executed by everybody on
+// all of them, and a standby answers with the same value.
+package postgres

@@ -1,0 +1,46 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/prodaccess/prodaccess/grants"
+)
+
+// Fingerprint implements grants.Driver: the cluster's system identifier, made by initdb, shared with its standbys and
+// with copies of its files.
+func (d *Driver) Fingerprint(ctx context.Context) (string, error) {
+	results, err := send(ctx, d.everyday, "SELECT system_identifier FROM pg_control_system()")
+	if err == nil {
+		var text string
+		if text, err = first(results[0]); err == nil {
+			return text, nil
+		}
+	}
+	return "", failure("asking "+d.cfg.Target.Name+" for its fingerprint", err)
+}
+
+// Logins implements grants.Driver.
+func (d *Driver) Logins(ctx context.Context) ([]grants.Login, error) {
+	doing := fmt.Sprintf("listing the logins on %s", d.cfg.Target.Name)
+	results, err := send(ctx, d.everyday,
+		"SELECT r.rolname, r.oid, r.rolcanlogin, s.description FROM pg_shdescription s JOIN pg_roles r ON r.oid = s.objoid"+
+			" WHERE s.classoid = 'pg_authid'::regclass AND starts_with(r.rolname, "+literal(grants.Prefix)+")"+
+			" AND starts_with(s.description, "+literal("prodaccess installation="+d.cfg.Installation+" ")+") ORDER BY 1")
+	if err != nil {
+		return nil, failure(doing, err)
+	}
+	var logins []grants.Login
+	for _, row := range results[0].Rows {
+		stamp, ok := grants.ParseStamp(string(row[3]))
+		if !ok || stamp.Installation != d.cfg.Installation {
+			continue
+		}
+		oid, err := parseOID(row[1])
+		if err != nil {
+			return nil, failure(doing, err)
+		}
+		logins = append(logins, grants.Login{Name: string(row[0]), OID: oid, Stamp: stamp, CanLogin: isTrue(row[2])})
+	}
+	return logins, nil
+}

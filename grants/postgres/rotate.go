@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/secret"
+)
+
+// Rotate implements grants.Driver. The proof is a login: nobody but a superuser may read verifiers.
+func (d *Driver) Rotate(ctx context.Context, login grants.Login, password secret.String) error {
+	doing := fmt.Sprintf("giving login %q on %s a new password", login.Name, d.cfg.Target.Name)
+	verifier, err := verifier(password)
+	if err != nil {
+		return failure(doing, fail(grants.FailInternal, "", "%w", err))
+	}
+	if _, err := d.alter(ctx, login, "PASSWORD "+literal(verifier.Reveal())); err != nil {
+		return failure(doing, err)
+	}
+	return failure(doing, d.proveLogin(ctx, login, password))
+}
+
+// Extend implements grants.Driver.
+func (d *Driver) Extend(ctx context.Context, login grants.Login, until time.Time) error {
+	doing := fmt.Sprintf("extending login %q on %s", login.Name, d.cfg.Target.Name)
+	if until.IsZero() {
+		return failure(doing, fail(grants.FailInternal, "", "an extension needs an end"))
+	}
+	after, err := d.alter(ctx, login, "VALID UNTIL "+validUntil(until))
+	if err != nil {
+		return failure(doing, err)
+	}
+	if len(after.Rows) != 1 || string(after.Rows[0][4]) != strconv.FormatInt(until.UnixMicro(), 10) {
+		return failure(doing, fail(grants.FailInternal, "", "the catalogs do not show the new end"))
+	}
+	return nil
+}
+
+// alter changes a live login of ours and returns what readBack says afterwards.
+func (d *Driver) alter(ctx context.Context, login grants.Login, change string) (*pgconn.Result, error) {
+	if err := checkLogin(login); err != nil {
+		return nil, err
+	}
+	results, err := send(ctx, d.everyday,
+		begin,
+		factsAbout(login.Name, login.OID),
+		guard(isOurs(login)+" AND EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = "+literal(login.Name)+")"),
+		"ALTER ROLE "+ident(login.Name)+" "+change,
+		"COMMIT",
+		readBack(login.Name),
+	)
+	if refused(err) && len(results) > 1 {
+		f, err := parseFacts(results[1])
+		if err != nil {
+			return nil, err
+		}
+		r, found, err := f.ours(login)
+		switch {
+		case err != nil:
+			return nil, err
+		case !found:
+			return nil, fail(grants.FailForeign, "", "the login does not exist any more")
+		case !r.canLogin:
+			return nil, fail(grants.FailForeign, "", "the login is locked")
+		}
+		return nil, fail(grants.FailBusy, "", "the login changed at the same moment")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return results[len(results)-1], nil
+}
+
+// proveLogin opens a session with the password. Being refused for anything that is checked after the password (no such
+// database, no CONNECT privilege, too many connections) proves it just as well.
+func (d *Driver) proveLogin(ctx context.Context, login grants.Login, password secret.String) error {
+	c := d.admin.Copy()
+	c.User, c.Password = login.Name, password.Reveal()
+	if len(d.cfg.Target.Databases) > 0 {
+		c.Database = d.cfg.Target.Databases[0]
+	}
+	conn, err := pgx.ConnectConfig(ctx, c)
+	if err == nil {
+		_ = conn.Close(ctx)
+		return nil
+	}
+	switch stateOf(err) {
+	case "3D000", "42501", "53300", "55000":
+		return nil
+	case "28P01":
+		return fail(grants.FailInternal, "", "the server refuses the new password")
+	case "28000":
+		// pg_hba.conf lets people in from elsewhere only, or the login was locked a moment ago: nothing is proven, and
+		// nothing is wrong with the password that the server has acknowledged.
+		return nil
+	}
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled
+	}
+	return err
+}
