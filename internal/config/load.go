@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,21 @@ import (
 // Load reads the configuration file at path, or none when path is empty, and the environment (as os.Environ gives it).
 // An error is a [Faults] with everything that is wrong; the Config is then of no use.
 func Load(path string, environ []string) (Config, error) {
+	return loadFile(path, environ, func(Fault) bool { return true })
+}
+
+// LoadOnly is Load for a command that needs a few sections, such as "store" for migrate: what is wrong in the others
+// does not matter, and they must not be used.
+func LoadOnly(path string, environ []string, sections ...string) (Config, error) {
+	return loadFile(path, environ, func(f Fault) bool {
+		first, _, _ := strings.Cut(f.Key, ".")
+		first, _, _ = strings.Cut(first, "[")
+		_, known := schema.find(first)
+		return !known || slices.Contains(sections, first) // an unknown section may be a needed one, misspelt
+	})
+}
+
+func loadFile(path string, environ []string, matters func(Fault) bool) (Config, error) {
 	r := newReading()
 	dir := "."
 	if path != "" {
@@ -23,11 +39,11 @@ func Load(path string, environ []string) (Config, error) {
 			return Config{}, r.faults.err()
 		}
 	}
-	return r.finish(dir, environ)
+	return r.finish(dir, environ, matters)
 }
 
-// finish makes a Config of what the file said.
-func (r *reading) finish(dir string, environ []string) (Config, error) {
+// finish makes a Config of what the file said, if nothing that matters is wrong.
+func (r *reading) finish(dir string, environ []string, matters func(Fault) bool) (Config, error) {
 	r.readEnvironment(environ)
 	r.readSecretFiles(schema, r.root, "", dir)
 	cfg, err := decode(r.root)
@@ -45,8 +61,9 @@ func (r *reading) finish(dir string, environ []string) (Config, error) {
 			r.faults = append(r.faults, fault)
 		}
 	}
-	if len(r.faults) > 0 {
-		return Config{}, r.faults.err()
+	faults := slices.DeleteFunc(r.faults, func(f Fault) bool { return !matters(f) })
+	if len(faults) > 0 {
+		return Config{}, faults.err()
 	}
 	return cfg, nil
 }

@@ -303,3 +303,22 @@ func TestFileThatCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+func TestLoadOnlyMindsItsSections(t *testing.T) {
+	t.Parallel()
+	path := write(t, t.TempDir(), "config.yaml", "slack: {mode: wrong}\nstore: {url: \"postgres://a:hunter2@localhost/a\"}\n")
+	cfg, err := LoadOnly(path, nil, "store")
+	if err != nil || cfg.Store.URL.Empty() {
+		t.Errorf("a fault elsewhere matters: %v", err)
+	}
+	for _, wrong := range []string{"PRODACCESS_STORE_URL=nonsense", "PRODACCESS_STOR_URL=postgres://a:b@localhost/a"} {
+		if _, err := LoadOnly(path, []string{wrong}, "store"); err == nil {
+			t.Errorf("%s does not matter", wrong)
+		}
+	}
+	for _, content := range []string{"stor: {url: x}\nstore: {url: \"postgres://a:b@localhost/a\"}\n", "slack: ["} {
+		if _, err := LoadOnly(write(t, t.TempDir(), "config.yaml", content), nil, "store"); err == nil {
+			t.Errorf("%q is accepted", content)
+		}
+	}
+}
