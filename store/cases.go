@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/grants"
+)
+
+// requestColumns are what scanRequest reads.
+const requestColumns = `r.id, r.state, r.version, r.key, r.requester_id, r.requester_name, r.requester_email, r.requester_zone,
+	r.target, r.engine, r.profile, r.duration, r.ticket, r.reason, r.params, r.source, r.decision, r.filed_at, r.lapses_at,
+	r.approved_at, r.ended_at, r.ended_by_id, r.ended_by_name, r.ended_by_email, r.ended_by_zone, r.answer`
+
+func scanRequest(row pgx.CollectableRow) (approvals.Request, error) {
+	var r approvals.Request
+	var params, decision []byte
+	err := row.Scan(&r.ID, &r.State, &r.Version, &r.Key, &r.Requester.ID, &r.Requester.Name, &r.Requester.Email,
+		&r.Requester.Zone, &r.Target, &r.Engine, &r.Profile, &r.Duration, &r.Ticket, &r.Reason, &params, &r.Source, &decision,
+		(*moment)(&r.FiledAt), (*moment)(&r.LapsesAt), (*moment)(&r.ApprovedAt), (*moment)(&r.EndedAt),
+		(*word)(&r.EndedBy.ID), (*word)(&r.EndedBy.Name), (*word)(&r.EndedBy.Email), (*word)(&r.EndedBy.Zone), &r.Answer)
+	if err != nil {
+		return r, err
+	}
+	if string(params) != "{}" {
+		if err := json.Unmarshal(params, &r.Params); err != nil {
+			return r, fmt.Errorf("decoding the parameters of request %s: %w", r.ID, err)
+		}
+	}
+	if err := json.Unmarshal(decision, &r.Decision); err != nil {
+		return r, fmt.Errorf("decoding the decision of request %s: %w", r.ID, err)
+	}
+	return r, nil
+}
+
+// Case implements approvals.Store.
+func (s *Store) Case(ctx context.Context, id string) (approvals.Case, error) {
+	var found []approvals.Case
+	err := s.read(ctx, func(tx pgx.Tx) (err error) {
+		found, err = loadCases(ctx, tx, `WHERE r.id = $1`, id)
+		return err
+	})
+	if err != nil {
+		return approvals.Case{}, fmt.Errorf("reading request %s: %w", id, err)
+	}
+	if len(found) == 0 {
+		return approvals.Case{}, approvals.ErrNotFound
+	}
+	return found[0], nil
+}
+
+// mostCases is the most that one query gives.
+const mostCases = 200
+
+// Cases implements approvals.Store.
+func (s *Store) Cases(ctx context.Context, q approvals.Query) ([]approvals.Case, error) {
+	states := make([]string, len(q.States))
+	for i, state := range q.States {
+		states[i] = string(state)
+	}
+	var where conditions
+	where.add(q.Requester != "", "r.requester_id = $%d", q.Requester)
+	where.add(len(states) > 0, "r.state = ANY ($%d)", states)
+	where.add(q.LiveGrants, `'revoked' <> $%d::text AND (
+		SELECT g.state FROM grants AS g WHERE g.request_id = r.id ORDER BY g.place DESC LIMIT 1) <> 'revoked'`, "")
+	where.add(!q.Since.IsZero(), "r.filed_at >= $%d", q.Since)
+	limit := q.Limit
+	if limit <= 0 || limit > mostCases {
+		limit = mostCases
+	}
+	var found []approvals.Case
+	err := s.read(ctx, func(tx pgx.Tx) (err error) {
+		found, err = loadCases(ctx, tx, where.clause()+` ORDER BY r.filed_at DESC, r.id DESC LIMIT `+strconv.Itoa(limit), where.args...)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading requests: %w", err)
+	}
+	return found, nil
+}
+
+// loadCases reads requests and what belongs to them. The transaction sees one snapshot, or holds the requests' locks.
+func loadCases(ctx context.Context, tx pgx.Tx, where string, args ...any) ([]approvals.Case, error) {
+	rows, err := tx.Query(ctx, `SELECT `+requestColumns+` FROM requests AS r `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	requests, err := pgx.CollectRows(rows, scanRequest)
+	if err != nil || len(requests) == 0 {
+		return nil, err
+	}
+	cases := make([]approvals.Case, len(requests))
+	ids := make([]string, len(requests))
+	place := make(map[string]*approvals.Case, len(requests))
+	for i, r := range requests {
+		cases[i].Request, ids[i], place[r.ID] = r, r.ID, &cases[i]
+	}
+	b := &pgx.Batch{}
+	queueApprovalsOf(b, ids, place)
+	queueGrantsOf(b, ids, place)
+	return cases, send(ctx, tx, b)
+}
+
+func queueApprovalsOf(b *pgx.Batch, ids []string, place map[string]*approvals.Case) {
+	b.Queue(`
+		SELECT a.request_id, a.by_id, a.by_name, a.by_email, a.by_zone, a.verdict, a.reason, a.at, a.fills
+		FROM approvals AS a WHERE a.request_id = ANY ($1) ORDER BY a.place`, ids,
+	).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var request string
+			var a approvals.Approval
+			err := rows.Scan(&request, &a.By.ID, &a.By.Name, &a.By.Email, &a.By.Zone, &a.Verdict, &a.Reason, (*moment)(&a.At), &a.Fills)
+			if err != nil {
+				return err
+			}
+			c := place[request]
+			c.Approvals = append(c.Approvals, a)
+		}
+		return rows.Err()
+	})
+}
+
+func queueGrantsOf(b *pgx.Batch, ids []string, place map[string]*approvals.Case) {
+	b.Queue(`
+		SELECT DISTINCT ON (g.request_id) count(*) OVER (PARTITION BY g.request_id), `+grantColumns+`
+		FROM grants AS g WHERE g.request_id = ANY ($1) ORDER BY g.request_id, g.place DESC`, ids,
+	).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var g grants.Grant
+			var count int
+			targets, finish := grantTargets(&g)
+			if err := rows.Scan(append([]any{&count}, targets...)...); err != nil {
+				return err
+			}
+			if err := finish(); err != nil {
+				return err
+			}
+			c := place[g.Request]
+			c.Grant, c.Grants = &g, count
+		}
+		return rows.Err()
+	})
+}
+
+// lockCase locks a request and reads its case. No grant of it can change meanwhile, because that takes the same lock.
+func lockCase(ctx context.Context, tx pgx.Tx, id string) (approvals.Case, error) {
+	rows, err := tx.Query(ctx, `SELECT `+requestColumns+` FROM requests AS r WHERE r.id = $1 FOR UPDATE`, id)
+	if err != nil {
+		return approvals.Case{}, err
+	}
+	request, err := pgx.CollectExactlyOneRow(rows, scanRequest)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return approvals.Case{}, approvals.ErrNotFound
+	}
+	if err != nil {
+		return approvals.Case{}, err
+	}
+	c := approvals.Case{Request: request}
+	b := &pgx.Batch{}
+	place := map[string]*approvals.Case{id: &c}
+	queueApprovalsOf(b, []string{id}, place)
+	queueGrantsOf(b, []string{id}, place)
+	if err := send(ctx, tx, b); err != nil {
+		return approvals.Case{}, err
+	}
+	return c, nil
+}

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/prodaccess/prodaccess/migrations"
+)
+
+// The ways in which the schema and this binary may differ.
+var (
+	// ErrSchemaOld: the schema lacks what this binary needs. Nothing works until it is migrated.
+	ErrSchemaOld = errors.New("store: the schema is older than this binary")
+	// ErrSchemaNew: a newer binary migrated the schema. This one works as long as it is the version before that.
+	ErrSchemaNew = errors.New("store: the schema is newer than this binary")
+)
+
+// CheckSchema compares the schema's version with the one this binary was built for. The error says in words what to do;
+// it is ErrSchemaOld, ErrSchemaNew, or a failure to find out.
+func (s *Store) CheckSchema(ctx context.Context) error {
+	want := migrations.Latest()
+	var there bool
+	if err := s.pool.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, migrations.VersionTable).Scan(&there); err != nil {
+		return fmt.Errorf("reading the schema's version: %w", err)
+	}
+	if !there {
+		return fmt.Errorf("%w: the database is empty; run `prodaccess migrate up` as the database's owner", ErrSchemaOld)
+	}
+	var have int64
+	err := s.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM `+migrations.VersionTable+` WHERE is_applied`).Scan(&have)
+	if err != nil {
+		return fmt.Errorf("reading the schema's version: %w", err)
+	}
+	switch {
+	case have < want:
+		return fmt.Errorf("%w: it is at version %d, this binary needs %d; run `prodaccess migrate up` as the database's owner",
+			ErrSchemaOld, have, want)
+	case have > want:
+		return fmt.Errorf("%w: it is at version %d, this binary knows %d; install the newer prodaccess", ErrSchemaNew, have, want)
+	}
+	return nil
+}
+
+// CheckPrivileges says everything that is wrong with what the service's login may do: too little to work, or so much that
+// it could rewrite the audit log. Nil when it is as migrations.Up leaves it.
+func (s *Store) CheckPrivileges(ctx context.Context) error {
+	var who string
+	var super bool
+	err := s.pool.QueryRow(ctx, `SELECT rolname::text, rolsuper FROM pg_roles WHERE rolname = current_user`).Scan(&who, &super)
+	if err != nil {
+		return fmt.Errorf("asking what the service's login may do: %w", err)
+	}
+	if super {
+		return fmt.Errorf("login %q is a superuser: it can rewrite the audit log; give the service a login of its own", who)
+	}
+	tables := migrations.Tables()
+	rows, err := s.pool.Query(ctx, `
+		SELECT t.name, c.oid IS NOT NULL, coalesce(pg_has_role(c.relowner, 'MEMBER'), false),
+			array(SELECT p.name FROM unnest($2::text[]) AS p (name) WHERE c.oid IS NOT NULL AND has_table_privilege(c.oid, p.name))
+		FROM unnest($1::text[]) AS t (name) LEFT JOIN pg_class AS c ON c.oid = to_regclass(t.name)`,
+		slices.Sorted(maps.Keys(tables)), []string{"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER"})
+	if err != nil {
+		return fmt.Errorf("asking what the service's login may do: %w", err)
+	}
+	var wrong []error
+	var table string
+	var there, owner bool
+	var has []string
+	_, err = pgx.ForEachRow(rows, []any{&table, &there, &owner, &has}, func() error {
+		wrong = append(wrong, judge(who, table, there, owner, has, tables[table])...)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("asking what the service's login may do: %w", err)
+	}
+	return errors.Join(wrong...)
+}
+
+// judge compares what a login has on one table with what it should have.
+func judge(who, table string, there, owner bool, has, needs []string) []error {
+	if !there {
+		return []error{fmt.Errorf("table %s is missing; run `prodaccess migrate up`", table)}
+	}
+	if owner {
+		return []error{fmt.Errorf("login %q owns table %s or belongs to its owner: it can change anything in it; give the service a login of its own", who, table)}
+	}
+	var out []error
+	if lacks := without(needs, has); len(lacks) > 0 {
+		out = append(out, fmt.Errorf("login %q lacks %s on table %s; run `prodaccess migrate up`, or as its owner: GRANT %s ON %s TO %s",
+			who, strings.Join(lacks, ", "), table, strings.Join(lacks, ", "), table, pgx.Identifier{who}.Sanitize()))
+	}
+	if more := without(has, needs); len(more) > 0 {
+		out = append(out, fmt.Errorf("login %q may %s on table %s, which it never needs; run `prodaccess migrate up`, or as its owner: REVOKE %s ON %s FROM %s",
+			who, strings.Join(more, ", "), table, strings.Join(more, ", "), table, pgx.Identifier{who}.Sanitize()))
+	}
+	return out
+}
+
+func without(list, remove []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(one string) bool { return slices.Contains(remove, one) })
+}

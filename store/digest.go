@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/internal/jobs"
+)
+
+// ClaimDigest makes the digest that is due at an instant happen: the first call for that instant, on whichever replica,
+// enqueues its job and says so; every other call does nothing.
+func (s *Store) ClaimDigest(ctx context.Context, due time.Time) (created bool, err error) {
+	due = audit.Cut(due)
+	err = s.write(ctx, func(tx pgx.Tx) error {
+		created = false
+		done, err := tx.Exec(ctx, `INSERT INTO digests (due, claimed_at) VALUES ($1, $2) ON CONFLICT (due) DO NOTHING`, due, s.now())
+		if err != nil || done.RowsAffected() == 0 {
+			return err
+		}
+		created = true
+		return s.insertJobs(ctx, tx, []jobs.Job{{Kind: jobs.Digest, Subject: due.Format(time.RFC3339)}})
+	})
+	if err != nil {
+		return false, fmt.Errorf("claiming the digest of %s: %w", due.Format(time.RFC3339), err)
+	}
+	return created, nil
+}
+
+// LastDigest is when the newest claimed digest was due, zero when there was none: where the next one begins, and from
+// where to look for digests that were missed while nothing ran.
+func (s *Store) LastDigest(ctx context.Context, before time.Time) (time.Time, error) {
+	var last time.Time
+	err := s.pool.QueryRow(ctx, `SELECT max(due) FROM digests WHERE due < $1`, before).Scan((*moment)(&last))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading when the last digest was: %w", err)
+	}
+	return last, nil
+}
+
+// Digest reads what happened between from (inclusive) and to (exclusive), and what is open now, on one snapshot.
+func (s *Store) Digest(ctx context.Context, from, to, now time.Time) (audit.Digest, error) {
+	d := audit.Digest{From: from, To: to}
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		queueRequestFigures(b, &d)
+		queueGrantFigures(b, &d)
+		queueLists(b, &d, now)
+		b.Queue(headQuery).QueryRow(func(row pgx.Row) error { return scanHead(row, &d.Head) })
+		return send(ctx, tx, b)
+	})
+	if err != nil {
+		return audit.Digest{}, fmt.Errorf("reading the digest: %w", err)
+	}
+	return d, nil
+}
+
+func queueRequestFigures(b *pgx.Batch, d *audit.Digest) {
+	figures := func(sql string, targets ...any) {
+		b.Queue(sql, d.From, d.To).QueryRow(func(row pgx.Row) error { return row.Scan(targets...) })
+	}
+	figures(`
+		SELECT count(*), count(*) FILTER (WHERE r.outcome = 'approved'), count(*) FILTER (WHERE r.outcome = 'denied')
+		FROM requests AS r WHERE r.filed_at >= $1 AND r.filed_at < $2`, &d.Asked, &d.ApprovedAtOnce, &d.DeniedByPolicy)
+	figures(`
+		SELECT count(*), coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY r.approved_at - r.filed_at), interval '0')
+		FROM requests AS r WHERE r.outcome = 'needs-approval' AND r.approved_at >= $1 AND r.approved_at < $2`,
+		&d.ApprovedByPeople, &d.MedianAnswer)
+	figures(`
+		SELECT count(*) FILTER (WHERE r.state = 'denied' AND r.outcome <> 'denied'),
+		       count(*) FILTER (WHERE r.state = 'cancelled'), count(*) FILTER (WHERE r.state = 'lapsed')
+		FROM requests AS r WHERE r.ended_at >= $1 AND r.ended_at < $2`, &d.DeniedByPeople, &d.Cancelled, &d.Lapsed)
+	figures(`
+		SELECT count(*) FILTER (WHERE e.refused), count(*) FILTER (WHERE e.kind = 'login.orphaned')
+		FROM audit_events AS e WHERE e.at >= $1 AND e.at < $2 AND (e.refused OR e.kind = 'login.orphaned')`, &d.Refused, &d.Orphans)
+	b.Queue(`SELECT count(*) FROM requests AS r WHERE r.state = 'pending'`).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&d.Waiting)
+	})
+}
+
+func queueGrantFigures(b *pgx.Batch, d *audit.Digest) {
+	figures := func(sql string, targets ...any) {
+		b.Queue(sql, d.From, d.To).QueryRow(func(row pgx.Row) error { return row.Scan(targets...) })
+	}
+	figures(`SELECT count(*) FROM grants AS g WHERE g.issued_at >= $1 AND g.issued_at < $2`, &d.Issued)
+	// A grant that failed before anybody could use it did not end; it was never issued.
+	figures(`
+		SELECT count(*) FILTER (WHERE g.issued_at IS NOT NULL),
+		       count(*) FILTER (WHERE g.issued_at IS NOT NULL AND g.ending_at < g.deadline),
+		       count(*) FILTER (WHERE g.cause = 'failed')
+		FROM grants AS g WHERE g.ending_at >= $1 AND g.ending_at < $2`, &d.Ended, &d.EndedEarly, &d.FailedToIssue)
+	b.Queue(`SELECT count(*) FROM grants AS g WHERE g.state IN ('provisioning', 'active')`).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&d.Live)
+	})
+}
+
+func queueLists(b *pgx.Batch, d *audit.Digest, now time.Time) {
+	counts := func(list *[]audit.Count, sql string) {
+		b.Queue(sql, d.From, d.To).Query(func(rows pgx.Rows) (err error) {
+			*list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[audit.Count])
+			return err
+		})
+	}
+	counts(&d.Approvers, `
+		SELECT max(a.by_name), count(*) FROM approvals AS a WHERE a.at >= $1 AND a.at < $2
+		GROUP BY a.by_id ORDER BY count(*) DESC, max(a.by_name)`)
+	counts(&d.Targets, `
+		SELECT g.target, count(*) FROM grants AS g WHERE g.issued_at >= $1 AND g.issued_at < $2
+		GROUP BY g.target ORDER BY count(*) DESC, g.target`)
+	items := func(list *[]audit.OpenItem, sql string, args ...any) {
+		b.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+			*list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[audit.OpenItem])
+			return err
+		})
+	}
+	items(&d.Overdue, `
+		SELECT g.request_id, g.id, g.target, g.login, g.holder_name, LEAST(g.deadline, g.ending_at), g.last_error
+		FROM grants AS g
+		WHERE g.state IN ('provisioning', 'active', 'revoking') AND LEAST(g.deadline, g.ending_at) < $1
+		ORDER BY LEAST(g.deadline, g.ending_at)`, now)
+	items(&d.Leftovers, `
+		SELECT g.request_id, g.id, g.target, g.login, g.holder_name, g.secured_at, g.last_error
+		FROM grants AS g WHERE g.state = 'cleanup' ORDER BY g.secured_at`)
+}

@@ -1,0 +1,38 @@
+// Package store keeps everything that must survive, in one Postgres: requests, approvals, grants, the audit log, the
+// outbox of Slack messages and the jobs that follow from changes. It implements the Store interfaces that packages
+// approvals and grants declare.
+//
+// # Transactions
+//
+// Every change is one transaction: the row is locked, the caller's change function decides on what it finds under the
+// lock, and the new row, the audit events and the jobs are committed together or not at all. A change function runs again
+// after a serialization failure or a deadlock, so it must be pure. Locks are taken in one order (grant, then request);
+// whoever changes a request locks no grant.
+//
+// Versions count the changes of a row and are compared and set; the schema itself refuses a version that does not follow.
+// A change of a grant is also a change of its request, because cards are drawn from both.
+//
+// # Jobs
+//
+// Jobs are River's, all of one kind ([JobArgs]); the work is told apart by [jobs.Kind]. What ends
+// access or moves a request waits in [QueueSecurity], what waits for Slack in [QueueSlack], so that an outage of Slack
+// never delays a revocation. Two unfinished jobs are one when kind, subject, version and instant are the same:
+//
+//   - A job of a Change gets the request's new version (unless it has one), which no other change has. So a job that
+//     follows from a change is never swallowed by one that is still running on an earlier state, nor by one that ended
+//     a moment ago and is not marked finished yet.
+//   - A job given to Record keeps version 0: asking for the same work again while it is unfinished does nothing, so
+//     that a sweep which asks every minute for what is outstanding does not pile up jobs.
+//   - Finished jobs (completed, cancelled, discarded) never stand in the way of new ones.
+//
+// # Time, text and secrets
+//
+// Instants come from the caller and are cut to microseconds in UTC; what a method returns is what a later read gives.
+// Bytes that Postgres cannot keep in a text (NUL, broken UTF-8) become U+FFFD instead of failing the change. Nothing that
+// comes here is a secret; the store's own URL is in no error and in no log line.
+//
+// # What a failure leaves behind
+//
+// An error means that nothing was changed, with one exception: when the connection breaks during COMMIT nobody knows.
+// Callers may repeat a change: it finds the state it made.
+package store

@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/jobs"
+)
+
+// ChangeGrant implements grants.Store.
+func (s *Store) ChangeGrant(ctx context.Context, id string, change func(grants.Grant) (grants.Change, error)) (grants.Grant, error) {
+	var out grants.Grant
+	var refused error // what change said no with; its events are committed nevertheless
+	var recorded bool
+	err := s.write(ctx, func(tx pgx.Tx) error {
+		refused, recorded = nil, false
+		rows, err := tx.Query(ctx, `SELECT `+grantColumns+` FROM grants AS g WHERE g.id = $1 FOR UPDATE`, id)
+		if err != nil {
+			return err
+		}
+		before, err := pgx.CollectExactlyOneRow(rows, scanGrant)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return grants.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		out = before
+		c, err := change(copyGrant(before))
+		switch {
+		case errors.Is(err, grants.ErrNoChange):
+			return nil
+		case err != nil:
+			refused, recorded = err, len(c.Events) > 0
+			return insertEvents(ctx, tx, c.Events)
+		}
+		recorded = len(c.Events) > 0
+		written, err := s.writeGrants(ctx, tx, []grants.Grant{before}, []grants.Change{c})
+		if err == nil {
+			out = written[0]
+		}
+		return err
+	})
+	if errors.Is(err, grants.ErrNotFound) {
+		return grants.Grant{}, grants.ErrNotFound
+	}
+	if err != nil {
+		// The refusal keeps its identity for the caller even when its record could not be written.
+		return grants.Grant{}, errors.Join(fmt.Errorf("changing grant %s: %w", id, err), refused)
+	}
+	if recorded {
+		s.kick()
+	}
+	return out, refused
+}
+
+// TakeDue implements grants.Store.
+func (s *Store) TakeDue(ctx context.Context, now time.Time, limit int, change func(grants.Grant) grants.Change) ([]grants.Grant, error) {
+	var out []grants.Grant
+	err := s.write(ctx, func(tx pgx.Tx) error {
+		out = nil
+		rows, err := tx.Query(ctx, `
+			SELECT `+grantColumns+` FROM grants AS g
+			WHERE g.state IN ('provisioning', 'active') AND g.deadline <= $1
+			ORDER BY g.deadline LIMIT $2
+			FOR UPDATE SKIP LOCKED`, now, limit)
+		if err != nil {
+			return err
+		}
+		due, err := pgx.CollectRows(rows, scanGrant)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		changes := make([]grants.Change, len(due))
+		for i, g := range due {
+			changes[i] = change(copyGrant(g))
+		}
+		out, err = s.writeGrants(ctx, tx, due, changes)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("taking due grants: %w", err)
+	}
+	if len(out) > 0 {
+		s.kick()
+	}
+	return out, nil
+}
+
+// writeGrants writes the changes of grants whose rows are locked, with their events and jobs, in two round trips.
+func (s *Store) writeGrants(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change) ([]grants.Grant, error) {
+	b := &pgx.Batch{}
+	after := make([]grants.Grant, len(before))
+	requests := make([]string, len(before))
+	first := make([]int64, len(before)) // the first event of each change
+	for i, c := range changes {
+		g := c.Grant
+		if frozen(g) != frozen(before[i]) {
+			return nil, fmt.Errorf("grant %s: what it was issued against cannot change", before[i].ID)
+		}
+		receipt, err := settleGrant(&g)
+		if err != nil {
+			return nil, err
+		}
+		g.Version = before[i].Version + 1
+		queueGrant(b, g, receipt)
+		after[i], requests[i] = g, g.Request
+	}
+	versions := make(map[string]int64, len(before))
+	queueBump(b, requests, versions)
+	queueAllEvents(b, changes, first)
+	if err := send(ctx, tx, b); err != nil {
+		return nil, err
+	}
+	var follow []jobs.Job
+	for i, c := range changes {
+		follow = append(follow, about(versioned(c.Jobs, versions[requests[i]]), first[i])...)
+	}
+	return after, s.insertJobs(ctx, tx, follow)
+}
+
+// queueBump adds one to the version of requests whose grants change, in the order of their ids, so that two who change
+// the same requests cannot wait for each other.
+func queueBump(b *pgx.Batch, requests []string, versions map[string]int64) {
+	b.Queue(`
+		UPDATE requests SET version = requests.version + 1
+		FROM (SELECT id FROM requests WHERE id = ANY ($1) ORDER BY id FOR UPDATE) AS locked
+		WHERE requests.id = locked.id
+		RETURNING requests.id, requests.version`, requests,
+	).Query(func(rows pgx.Rows) error {
+		var id string
+		var version int64
+		_, err := pgx.ForEachRow(rows, []any{&id, &version}, func() error {
+			versions[id] = version
+			return nil
+		})
+		return err
+	})
+}
+
+// queueAllEvents inserts the events of all changes in one statement and finds the first of each.
+func queueAllEvents(b *pgx.Batch, changes []grants.Change, first []int64) {
+	var events []audit.Event
+	for _, c := range changes {
+		events = append(events, c.Events...)
+	}
+	queueEventsWith(b, events, func(ids []int64) {
+		at := 0
+		for i, c := range changes {
+			if len(c.Events) > 0 {
+				first[i] = ids[at]
+			}
+			at += len(c.Events)
+		}
+	})
+}
+
+func insertEvents(ctx context.Context, tx pgx.Tx, events []audit.Event) error {
+	b := &pgx.Batch{}
+	queueEvents(b, events, new(int64))
+	return send(ctx, tx, b)
+}
+
+// copyGrant keeps the store's own copy out of a change function's hands.
+func copyGrant(g grants.Grant) grants.Grant {
+	if g.Receipt != nil {
+		receipt := *g.Receipt
+		g.Receipt = &receipt
+	}
+	return g
+}

@@ -1,0 +1,189 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/prodaccess/prodaccess/grants"
+)
+
+// grantColumns are what scanGrant reads.
+const grantColumns = `g.id, g.request_id, g.state, g.version, g.holder_id, g.holder_name, g.holder_email, g.target, g.engine,
+	g.database, g.fingerprint, g.profile, g.profile_version, g.access_role, g.login, coalesce(g.login_oid, 0),
+	g.connection_limit, g.intended_at, g.deadline, g.not_after, g.issued_at, g.shown_at, g.ending_at, g.secured_at,
+	g.ended_at, g.cause, g.ended_by_kind, g.ended_by_id, g.ended_by_name, g.ended_by_email, g.note, g.attempts,
+	g.last_error, g.alarmed_at, g.receipt`
+
+// grantTargets are where the columns go; finish completes the grant afterwards.
+func grantTargets(g *grants.Grant) (targets []any, finish func() error) {
+	var oid int64
+	var receipt []byte
+	targets = []any{
+		&g.ID, &g.Request, &g.State, &g.Version, &g.Holder.ID, &g.Holder.Name, &g.Holder.Email, &g.Target, &g.Engine,
+		&g.Database, &g.Fingerprint, &g.Profile, &g.ProfileVersion, &g.AccessRole, &g.Login, &oid,
+		&g.ConnectionLimit, (*moment)(&g.Intended), (*moment)(&g.Deadline), (*moment)(&g.NotAfter), (*moment)(&g.IssuedAt),
+		(*moment)(&g.ShownAt), (*moment)(&g.EndingAt), (*moment)(&g.SecuredAt), (*moment)(&g.EndedAt), (*word)(&g.Cause),
+		(*word)(&g.EndedBy.Kind), (*word)(&g.EndedBy.ID), (*word)(&g.EndedBy.Name), (*word)(&g.EndedBy.Email), &g.Note,
+		&g.Attempts, &g.LastError, (*moment)(&g.AlarmedAt), &receipt,
+	}
+	return targets, func() error {
+		g.OID = uint32(oid) // the schema keeps it within an OID's range
+		if receipt == nil {
+			return nil
+		}
+		g.Receipt = new(grants.Receipt)
+		if err := json.Unmarshal(receipt, g.Receipt); err != nil {
+			return fmt.Errorf("decoding the receipt of grant %s: %w", g.ID, err)
+		}
+		return nil
+	}
+}
+
+func scanGrant(row pgx.CollectableRow) (grants.Grant, error) {
+	var g grants.Grant
+	targets, finish := grantTargets(&g)
+	if err := row.Scan(targets...); err != nil {
+		return g, err
+	}
+	return g, finish()
+}
+
+// settleGrant makes a grant what a later read will give, and returns its receipt as JSON, nil for none.
+func settleGrant(g *grants.Grant) (receipt *string, err error) {
+	cut(&g.Intended, &g.Deadline, &g.NotAfter, &g.IssuedAt, &g.ShownAt, &g.EndingAt, &g.SecuredAt, &g.EndedAt, &g.AlarmedAt)
+	for _, t := range []*string{
+		&g.Holder.Name, &g.Holder.Email, &g.Note, &g.LastError, &g.EndedBy.Name, &g.EndedBy.Email, &g.EndedBy.ID,
+	} {
+		*t = text(*t)
+	}
+	if g.Receipt == nil {
+		return nil, nil
+	}
+	settled, encoded, err := settle(*g.Receipt)
+	if err != nil {
+		return nil, fmt.Errorf("the receipt of grant %s: %w", g.ID, err)
+	}
+	g.Receipt = &settled
+	return &encoded, nil
+}
+
+// oid is NULL until it was read back.
+func oid(g grants.Grant) *int64 {
+	if g.OID == 0 {
+		return nil
+	}
+	n := int64(g.OID)
+	return &n
+}
+
+// endedBy are the columns of who ended a grant, NULL together.
+func endedBy(g grants.Grant) []any {
+	if g.EndedBy.Kind == "" {
+		return []any{nil, nil, nil, nil}
+	}
+	return []any{g.EndedBy.Kind, g.EndedBy.ID, g.EndedBy.Name, g.EndedBy.Email}
+}
+
+// queueNewGrant adds the insertion of an intent to a batch.
+func queueNewGrant(b *pgx.Batch, g grants.Grant) {
+	b.Queue(`
+		INSERT INTO grants (id, request_id, state, version, holder_id, holder_name, holder_email, target, engine, database,
+			fingerprint, profile, profile_version, access_role, login, login_oid, connection_limit, intended_at, deadline,
+			not_after, note, attempts, last_error)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
+		g.ID, g.Request, string(g.State), g.Version, g.Holder.ID, g.Holder.Name, g.Holder.Email, g.Target, g.Engine,
+		g.Database, g.Fingerprint, g.Profile, g.ProfileVersion, g.AccessRole, g.Login, oid(g), g.ConnectionLimit,
+		g.Intended, g.Deadline, moment(g.NotAfter), g.Note, g.Attempts, g.LastError)
+}
+
+// errStale means that a row was not at the version it was read at. Under the row's lock that cannot be.
+var errStale = errors.New("the row changed under its lock")
+
+// queueGrant adds the update of a grant to a batch, from the version before g.Version. What a grant froze when it was
+// made is not among the columns; the schema refuses to change it.
+func queueGrant(b *pgx.Batch, g grants.Grant, receipt *string) {
+	args := []any{
+		g.ID, g.Version, string(g.State), oid(g), g.Deadline, moment(g.NotAfter), moment(g.IssuedAt), moment(g.ShownAt),
+		moment(g.EndingAt), moment(g.SecuredAt), moment(g.EndedAt), word(g.Cause), g.Note, g.Attempts, g.LastError,
+		moment(g.AlarmedAt), receipt,
+	}
+	b.Queue(`
+		UPDATE grants SET version = $2, state = $3, login_oid = $4, deadline = $5, not_after = $6, issued_at = $7,
+			shown_at = $8, ending_at = $9, secured_at = $10, ended_at = $11, cause = $12, note = $13, attempts = $14,
+			last_error = $15, alarmed_at = $16, receipt = $17, ended_by_kind = $18, ended_by_id = $19, ended_by_name = $20,
+			ended_by_email = $21
+		WHERE id = $1 AND version = $2 - 1
+		RETURNING id`, append(args, endedBy(g)...)...,
+	).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(nil)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errStale
+		}
+		return err
+	})
+}
+
+// frozen compares what a grant may never change, so that a change function that tries is told instead of ignored.
+func frozen(g grants.Grant) grants.Grant {
+	return grants.Grant{
+		ID: g.ID, Request: g.Request, Holder: g.Holder, Target: g.Target, Engine: g.Engine, Database: g.Database,
+		Fingerprint: g.Fingerprint, Profile: g.Profile, ProfileVersion: g.ProfileVersion, AccessRole: g.AccessRole,
+		Login: g.Login, ConnectionLimit: g.ConnectionLimit, Intended: g.Intended,
+	}
+}
+
+// Grant implements grants.Store.
+func (s *Store) Grant(ctx context.Context, id string) (grants.Grant, error) {
+	found, err := s.grants(ctx, `WHERE g.id = $1`, id)
+	if err != nil {
+		return grants.Grant{}, fmt.Errorf("reading grant %s: %w", id, err)
+	}
+	if len(found) == 0 {
+		return grants.Grant{}, grants.ErrNotFound
+	}
+	return found[0], nil
+}
+
+// Unfinished implements grants.Store.
+func (s *Store) Unfinished(ctx context.Context, target string) ([]grants.Grant, error) {
+	found, err := s.grants(ctx, `WHERE g.target = $1 AND g.state <> 'revoked' ORDER BY g.place`, target)
+	if err != nil {
+		return nil, fmt.Errorf("reading the unfinished grants of target %s: %w", target, err)
+	}
+	return found, nil
+}
+
+// Overdue implements grants.Store.
+func (s *Store) Overdue(ctx context.Context, before time.Time) ([]grants.Grant, error) {
+	found, err := s.grants(ctx, `
+		WHERE g.state IN ('provisioning', 'active', 'revoking') AND LEAST(g.deadline, g.ending_at) < $1
+		  AND g.alarmed_at IS NULL
+		ORDER BY LEAST(g.deadline, g.ending_at)`, before)
+	if err != nil {
+		return nil, fmt.Errorf("reading overdue grants: %w", err)
+	}
+	return found, nil
+}
+
+// NextDeadline implements grants.Store.
+func (s *Store) NextDeadline(ctx context.Context) (time.Time, error) {
+	var next time.Time
+	err := s.pool.QueryRow(ctx, `SELECT min(deadline) FROM grants WHERE state IN ('provisioning', 'active')`).Scan((*moment)(&next))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the next deadline: %w", err)
+	}
+	return next, nil
+}
+
+func (s *Store) grants(ctx context.Context, where string, arg any) ([]grants.Grant, error) {
+	rows, err := s.pool.Query(ctx, `SELECT `+grantColumns+` FROM grants AS g `+where, arg)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanGrant)
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/prodaccess/prodaccess/internal/jobs"
+)
+
+// The queues. They are apart so that a Slack that hangs never keeps a revocation waiting.
+const (
+	// QueueSecurity holds what touches targets and ends access.
+	QueueSecurity = "security"
+	// QueueSlack holds what is shown in Slack.
+	QueueSlack = "slack"
+)
+
+// maxAttempts is as good as for ever: the column is a smallint, and the worker snoozes instead of failing.
+const maxAttempts = 30_000
+
+// JobArgs is a job as River keeps it.
+type JobArgs struct {
+	Work    jobs.Kind `json:"work"`
+	Subject string    `json:"subject"`
+	Version int64     `json:"version,omitempty"`
+	// At is when the job was to run, in microseconds of Unix time, 0 for at once: the same work at another time is
+	// another job.
+	At int64 `json:"at,omitempty"`
+}
+
+// Kind implements river.JobArgs.
+func (JobArgs) Kind() string { return "prodaccess" }
+
+// Job is the job as the rest of the program knows it.
+func (a JobArgs) Job() jobs.Job {
+	j := jobs.Job{Kind: a.Work, Subject: a.Subject, Version: a.Version}
+	if a.At != 0 {
+		j.At = time.UnixMicro(a.At).UTC()
+	}
+	return j
+}
+
+// unfinished are the states in which an equal job makes a second one needless.
+var unfinished = []rivertype.JobState{
+	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning,
+	rivertype.JobStateScheduled,
+}
+
+// queue says where a kind of work waits, and how urgent it is there (1 is first).
+func queue(kind jobs.Kind) (name string, priority int) {
+	switch kind {
+	case jobs.Revoke:
+		return QueueSecurity, 1
+	case jobs.Recover:
+		return QueueSecurity, 2
+	case jobs.Lapse, jobs.Reopen:
+		return QueueSecurity, 3
+	case jobs.Alarm:
+		return QueueSlack, 1
+	case jobs.Draw:
+		return QueueSlack, 2
+	default:
+		return QueueSlack, 3
+	}
+}
+
+func insertable(j jobs.Job) river.InsertManyParams {
+	args := JobArgs{Work: j.Kind, Subject: j.Subject, Version: j.Version}
+	if !j.At.IsZero() {
+		args.At = j.At.UnixMicro()
+	}
+	name, priority := queue(j.Kind)
+	return river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{
+		MaxAttempts: maxAttempts,
+		Priority:    priority,
+		Queue:       name,
+		ScheduledAt: j.At,
+		UniqueOpts:  river.UniqueOpts{ByArgs: true, ByState: unfinished},
+	}}
+}
+
+// insertJobs enqueues jobs, each distinct one once.
+func (s *Store) insertJobs(ctx context.Context, tx pgx.Tx, list []jobs.Job) error {
+	var params []river.InsertManyParams
+	var seen []jobs.Job
+	for _, j := range list {
+		if j.Kind == "" || j.Subject == "" {
+			return fmt.Errorf("enqueuing jobs: a job of kind %q about %q is incomplete", j.Kind, j.Subject)
+		}
+		if slices.Contains(seen, j) {
+			continue
+		}
+		seen = append(seen, j)
+		params = append(params, insertable(j))
+	}
+	if len(params) == 0 {
+		return nil
+	}
+	if _, err := s.jobs.InsertManyTx(ctx, tx, params); err != nil {
+		return fmt.Errorf("enqueuing jobs: %w", err)
+	}
+	return nil
+}
+
+// versioned gives the jobs of a change the version that no other change has.
+func versioned(list []jobs.Job, version int64) []jobs.Job {
+	out := slices.Clone(list)
+	for i := range out {
+		if out[i].Version == 0 || out[i].Kind == jobs.Draw {
+			out[i].Version = version
+		}
+	}
+	return out
+}
+
+// WorkClient makes the client that works the store's jobs, from a configuration with its Workers and Queues. Where the
+// configuration does not say otherwise, it switches off what River can do only as the owner of its tables, which the
+// service's login is not: rebuilding indexes.
+func (s *Store) WorkClient(config river.Config) (*river.Client[pgx.Tx], error) {
+	if config.ReindexerSchedule == nil {
+		config.ReindexerSchedule = river.NeverSchedule()
+	}
+	client, err := river.NewClient(riverpgxv5.New(s.pool), &config)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the job engine: %w", err)
+	}
+	return client, nil
+}

@@ -1,0 +1,13 @@
+package store_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/prodaccess/prodaccess/internal/localpg"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(localpg.Around(m, localpg.Options{Settings: map[string]string{"max_connections": "400"}}))
+}

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/prodaccess/prodaccess/internal/outbox"
+)
+
+// ClaimMessage takes the message with this key for one worker until now+lease, and makes its row when there is none.
+// The claim goes to RecordPosted, RecordGone or ReleaseMessage, one of which ends it. outbox.ErrBusy while another worker
+// holds it. A message that is gone is returned without a claim: there is nothing left to do about it.
+func (s *Store) ClaimMessage(ctx context.Context, key string, now time.Time, lease time.Duration) (outbox.Message, string, error) {
+	claim := rand.Text()
+	m := outbox.Message{Key: key}
+	err := s.pool.QueryRow(ctx, `
+		INSERT INTO slack_messages AS m (key, channel, ts, version, first_tried_at, claim, claimed_until)
+		VALUES ($1, '', '', 0, $2, $3, $4)
+		ON CONFLICT (key) DO UPDATE SET claim = $3, claimed_until = $4
+			WHERE m.gone_why IS NULL AND (m.claim IS NULL OR m.claimed_until <= $2)
+		RETURNING m.channel, m.ts, m.version, m.first_tried_at, xmax <> 0`,
+		key, now, claim, now.Add(lease),
+	).Scan(&m.Channel, &m.TS, &m.Version, (*moment)(&m.FirstTriedAt), &m.Tried)
+	if err == nil {
+		// A row that was there before and has no timestamp is what a claim left that never ended well.
+		m.Tried = m.Tried && m.TS == ""
+		return m, claim, nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return outbox.Message{}, "", fmt.Errorf("claiming message %s: %w", key, err)
+	}
+	m, err = s.Message(ctx, key)
+	if err != nil {
+		return outbox.Message{}, "", err
+	}
+	if !m.Gone {
+		return outbox.Message{}, "", outbox.ErrBusy
+	}
+	return m, "", nil
+}
+
+// ErrNoMessage means that nobody ever claimed a message with that key.
+var ErrNoMessage = errors.New("store: no such message")
+
+// Message reads what is known about a message, claimed or not.
+func (s *Store) Message(ctx context.Context, key string) (outbox.Message, error) {
+	m := outbox.Message{Key: key}
+	err := s.pool.QueryRow(ctx, `
+		SELECT m.channel, m.ts, m.version, m.first_tried_at, m.gone_why IS NOT NULL FROM slack_messages AS m WHERE m.key = $1`, key,
+	).Scan(&m.Channel, &m.TS, &m.Version, (*moment)(&m.FirstTriedAt), &m.Gone)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return outbox.Message{}, ErrNoMessage
+	}
+	if err != nil {
+		return outbox.Message{}, fmt.Errorf("reading message %s: %w", key, err)
+	}
+	m.Tried = m.TS == ""
+	return m, nil
+}
+
+// RecordPosted ends a claim: the message is at that address and shows that version. outbox.ErrBusy when the claim was lost
+// to another worker, who looks for the message before posting it again.
+func (s *Store) RecordPosted(ctx context.Context, key, claim, channel, ts string, version int64) error {
+	return s.endClaim(ctx, "recording", key, `
+		UPDATE slack_messages SET channel = $3, ts = $4, version = $5, claim = NULL, claimed_until = NULL
+		WHERE key = $1 AND claim = $2`, key, claim, channel, ts, version)
+}
+
+// RecordGone ends a claim: the message can never be drawn again, for the reason given.
+func (s *Store) RecordGone(ctx context.Context, key, claim, why string) error {
+	return s.endClaim(ctx, "giving up", key, `
+		UPDATE slack_messages SET gone_why = $3, claim = NULL, claimed_until = NULL
+		WHERE key = $1 AND claim = $2`, key, claim, text(why))
+}
+
+// ReleaseMessage ends a claim without a result, so that the next worker need not wait for the lease to end.
+func (s *Store) ReleaseMessage(ctx context.Context, key, claim string) error {
+	return s.endClaim(ctx, "releasing", key, `
+		UPDATE slack_messages SET claim = NULL, claimed_until = NULL WHERE key = $1 AND claim = $2`, key, claim)
+}
+
+func (s *Store) endClaim(ctx context.Context, doing, key, sql string, args ...any) error {
+	done, err := s.pool.Exec(ctx, sql, args...)
+	if err != nil {
+		return fmt.Errorf("%s message %s: %w", doing, key, err)
+	}
+	if done.RowsAffected() == 0 {
+		return outbox.ErrBusy
+	}
+	return nil
+}
