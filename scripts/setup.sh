@@ -2,7 +2,7 @@
 # Installs what prodaccess needs to be tried and tested, and says what it did. Running it again costs nothing.
 #
 #   scripts/setup.sh demo    a Postgres server, for `make demo`
-#   scripts/setup.sh test    that, Postgres 16, 17 and 18, Node with the test's packages, and the checkers, for `make test`
+#   scripts/setup.sh test    that, psql, Postgres 16, 17 and 18, Node with the test's packages, and the checkers, for `make test`
 #
 # Debian and Ubuntu packages are installed with apt-get (with sudo when not root); elsewhere it says what to install.
 # Everything else goes below .tools/ and sandbox/bolt/node_modules in this checkout, and into the cache that
@@ -209,6 +209,7 @@ demo)
 test)
 	need_go
 	need_server
+	have psql || packages "psql" postgresql-client
 	need_node
 	need_versions
 	need_bolt
