@@ -158,8 +158,8 @@ func (l *linter) covers(a, b *rule) bool {
 				}
 			}
 		}
-		for i := range b.profileSet {
-			if !a.profileSet[i] {
+		for i, wanted := range b.profileSet {
+			if wanted && !a.profileSet[i] {
 				return false
 			}
 		}

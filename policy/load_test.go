@@ -48,3 +48,216 @@ func TestDesignExample(t *testing.T) {
 		t.Errorf("break_glass was read as %+v", b)
 	}
 }
+
+// TestFaults makes one mistake at a time in a small file; each is found where it is.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	const head = "version: 1\n"
+	const profile = "profiles: [{ name: r, risk: low, grants: [{ schema: public, tables: [a], privileges: [select] }] }]\n"
+	rule := func(text string) string { return head + profile + "rules:\n  - { name: x, " + text + " }\n" }
+	for source, want := range map[string]string{
+		"":                                       `p.yaml: the file is empty`,
+		"\n# only a comment\n":                   `the file is empty`,
+		"- a":                                    `p.yaml:1:1: the policy must be a mapping of keys to values, and this is a list`,
+		"rules: []":                              `p.yaml:1:1: the version is missing; begin with "version: 1"`,
+		"version: 2":                             `p.yaml:1:10: the version must be 1`,
+		"version: \"1\"":                         `the version must be 1`,
+		head + "rules: [":                        `this is not YAML`,
+		head + "\tx: y":                          `this is not YAML`,
+		head + "---\nversion: 1":                 `one YAML document`,
+		head + "version: 1":                      `p.yaml:2:1: the key "version" is there twice`,
+		head + "ruls: []":                        `p.yaml:2:1: the policy has no key "ruls"; did you mean "rules"?`,
+		head + "rules: &a []":                    `anchors and aliases are not allowed`,
+		head + "rules: *a":                       `anchors and aliases are not allowed`,
+		head + "rules: !!seq []":                 `tags such as !!str are not allowed`,
+		head + "? a\n: b":                        `only plain keys`,
+		head + "rules:":                          `p.yaml:2:1: rules has no value; write one or leave the key out`,
+		head + "rules: {}":                       `rules must be a list`,
+		head + "groups: []":                      `groups must be a mapping`,
+		head + "a: \x00":                         `zero byte`,
+		head + "a: " + strings.Repeat("[", 3000): `nested too deeply`,
+		head + strings.Repeat("- ", 3000) + "a":  `nested too deeply`,
+
+		head + "groups: { DBA: { slack_usergroup: S0DBA } }":                `the group name "DBA" must be lower-case`,
+		head + "groups: { dba: { slack_usergroup: \"@dba\" } }":             `is not the ID of a Slack user group`,
+		head + "groups: { dba: { emails: [ana] } }":                         `"ana" is not an e-mail address`,
+		head + "groups: { dba: { email: [ana@example.com] } }":              `a group has no key "email"; did you mean "emails"?`,
+		head + "groups: { dba: { emails: [[a]] } }":                         `emails must be a single value, and this is a list`,
+		head + "schedules: { p: { levels: [1] } }":                          `needs pagerduty_schedule`,
+		head + "schedules: { p: { pagerduty_schedule: payments } }":         `not the ID of a PagerDuty schedule`,
+		head + "schedules: { p: { pagerduty_schedule: P1, levels: [0] } }":  `whole number from 1 to 10`,
+		head + "schedules: { p: { pagerduty_schedule: P1, levels: [11] } }": `whole number from 1 to 10`,
+		head + "schedules: { p: { pagerduty_schedule: P1, levels: [] } }":   `levels is empty`,
+
+		head + "profiles: [{ risk: low }]":                                                                         `a profile needs a name`,
+		head + "profiles: [{ name: a b }]":                                                                         `the profile name "a b" must be lower-case`,
+		head + "profiles: [{ name: a, risk: hihg }]":                                                               `risk must be low, medium, high or critical, not "hihg"; did you mean "high"?`,
+		head + "profiles: [{ name: a, engines: [postgresql] }]":                                                    `the engine must be postgres or mysql, not "postgresql"; did you mean "postgres"?`,
+		head + "profiles: [{ name: a }, { name: a }]":                                                              `the profile "a" is there twice`,
+		head + "profiles: [{ name: a-b }, { name: a_b }]":                                                          `would be the same role in the database`,
+		head + "profiles: [{ name: a, max_duration: 30 }]":                                                         `max_duration: "30" has a number without a unit`,
+		head + "profiles: [{ name: a, connection_limit: many }]":                                                   `connection_limit must be a whole number from 1 to 1000`,
+		head + "profiles: [{ name: a, grants: [] }]":                                                               `grants is empty`,
+		head + "profiles: [{ name: a, grants: [{ schema: p, tables: a }] }]":                                       `a grant needs privileges`,
+		head + "profiles: [{ name: a, grants: [{ schema: p, tables: a, privileges: [ALL] }] }]":                    `the privilege ALL is not allowed`,
+		head + "profiles: [{ name: a, grants: [{ schema: p, tables: a, privileges: [selct] }] }]":                  `"selct" is not a privilege`,
+		head + "profiles: [{ name: a, grants: [{ schema: p, tables: [a, \"*\"], privileges: [select] }] }]":        `already means every table`,
+		head + "profiles: [{ name: a, grants: [{ schema: p, tables: a, privileges: select, rows: \"x = :y\" }] }]": `rows uses :y, and the profile has no such parameter`,
+		head + "profiles: [{ name: a, grants: [{ schema: p, tables: a, privileges: select, mask: { x: hid } }] }]": `not "hid"; did you mean "hide"?`,
+		head + "profiles: [{ name: a, parameters: [{ name: X, type: bigint }] }]":                                  `must be a lower-case letter`,
+		head + "profiles: [{ name: a, parameters: [{ name: x, type: number }] }]":                                  `type must be bigint`,
+		head + "profiles: [{ name: a, parameters: [{ name: x, type: text, required: maybe }] }]":                   `required must be true or false`,
+
+		rule("approve: yes"):                                                                     `approve must be automatically, not "yes"`,
+		rule("deny: true, approve: automatically"):                                               `a rule that denies cannot have approve`,
+		rule("deny: true, max_duration: 1h"):                                                     `a rule that denies cannot have max_duration`,
+		rule("profiles: [r]"):                                                                    `the rule "x" says nothing`,
+		rule("deny: false"):                                                                      `the rule "x" says nothing`,
+		rule("approve: automatically, approvals: [{ from: anyone }]"):                            `either approve or approvals`,
+		rule("approvals: []"):                                                                    `approvals is empty`,
+		rule("approvals: [{ count: 1 }]"):                                                        `an approval needs from`,
+		rule("approvals: [{ from: anyone, count: 0 }]"):                                          `count must be a whole number from 1 to 20`,
+		rule("approvals: [{ from: anyone, count: \"2\" }]"):                                      `count must be a whole number`,
+		rule("approvals: [{ from: [] }]"):                                                        `from is empty and would match nothing`,
+		rule("approve: automatically, who: []"):                                                  `who is empty and would match nothing`,
+		rule("approve: automatically, who: ~"):                                                   `who has no value`,
+		rule("approve: automatically, who: [\"\"]"):                                              `who is empty`,
+		rule("approve: automatically, who: [backend]"):                                           `"backend" is not somebody: write group:NAME`,
+		rule("approve: automatically, who: [gruop:dba]"):                                         `did you mean "group"?`,
+		rule("approve: automatically, who: [user:ana]"):                                          `named by e-mail address`,
+		rule("approve: automatically, who: { group: dba }"):                                      `who must be a single value`,
+		rule("approve: automatically, targets: [environment:x]"):                                 `"environment:x" is not a target`,
+		rule("approve: automatically, targets: [\"env:\"]"):                                      `is not a target`,
+		rule("approve: automatically, max_duration: soon"):                                       `max_duration: "soon" is not a duration`,
+		rule("approve: automatically, max_duration: 1h, default_duration: 2h"):                   `default_duration is longer`,
+		rule("approve: automatically, require: {}"):                                              `require is empty`,
+		rule("approve: automatically, require: { ticket: \"(\" }"):                               `ticket is not a regular expression`,
+		rule("approve: automatically, require: { ticket: \"a)|(b\" }"):                           `ticket is not a regular expression`,
+		rule("approve: automatically, require: { reason: lots }"):                                `reason must be a whole number`,
+		rule("approve: automatically, budget: { grants: 1 }"):                                    `budget needs per`,
+		rule("approve: automatically, budget: { grants: 1, per: shift }"):                        `a budget per shift needs a rule whose who is on-call schedules only`,
+		rule("approvals: [{ from: anyone }], budget: { grants: 1, per: day }"):                   `budget counts automatic approvals`,
+		rule("approve: automatically, lapse_after: 1h"):                                          `lapse_after is not supported yet; leave it out`,
+		rule("approvals: [{ from: anyone, in_order: true }]"):                                    `in_order is not supported yet`,
+		rule("approve: automatically, aprove: automatically"):                                    `a rule has no key "aprove"; did you mean "approve"?`,
+		rule("approve: automatically, hours: []"):                                                `hours is empty`,
+		rule("approve: automatically, hours: { from: \"08:00\" }"):                               `hours needs a timezone`,
+		rule("approve: automatically, hours: { from: \"8\", timezone: UTC }"):                    `from must be a time such as "08:00", not "8"`,
+		rule("approve: automatically, hours: { from: \"25:00\", timezone: UTC }"):                `from must be a time`,
+		rule("approve: automatically, hours: { days: mo-fr, timezone: UTC }"):                    `"mo-fr" is not a day`,
+		rule("approve: automatically, hours: { timezone: Paris }"):                               `"Paris" is not a time zone`,
+		rule("approve: automatically, hours: { timezone: Local }"):                               `"Local" is not a time zone`,
+		rule("approve: automatically, hours: { timezone: ../../etc/passwd }"):                    `is not a time zone`,
+		rule("approve: automatically, hours: { from: \"08:00\", to: \"08:00\", timezone: UTC }"): `from and to are the same time`,
+		rule("approve: automatically }\n  - { name: x, deny: true"):                              `p.yaml:5:13: the rule "x" is there twice`,
+		head + "rules: [{ deny: true }]":                                                         `a rule needs a name`,
+
+		head + "break_glass: { who: anyone }": `break_glass needs reviewers`,
+		head + "tests: [{ name: t }]":         `a test needs request`,
+		head + "tests: [{ name: t, given: { user: a@b.c, on_call: [p] }, request: { target: t, profile: r }, expect: { outcome: denied } }]": `no schedule is called "p"`,
+		head + "tests: [{ name: t, given: { user: a@b.c }, request: { target: t, profile: r }, expect: { outcome: aproved } }]":              `did you mean "approved"?`,
+		head + "tests: [{ name: t, given: { user: a@b.c }, request: { target: t, profile: r }, expect: { rule: gone } }]":                    `no rule is called "gone"`,
+		head + "tests: [{ name: t, given: { user: a@b.c, at: noon }, request: { target: t, profile: r }, expect: { rule: none } }]":          `at must be a time such as`,
+	} {
+		p, warnings, err := Load([]byte(source), "p.yaml")
+		failure, ok := err.(*LoadError)
+		switch {
+		case err == nil:
+			t.Errorf("this loaded, wanted %q:\n%s", want, source)
+		case !ok || p != nil || warnings != nil || len(failure.Faults) == 0:
+			t.Errorf("a failed load gave %v, %v, %T", p, warnings, err)
+		case !strings.Contains(err.Error(), want):
+			t.Errorf("wanted %q, got %v\n%s", want, err, source)
+		}
+	}
+}
+
+// TestEveryFault reports all that is wrong at once, in the order of the file, each with its line and a mark.
+func TestEveryFault(t *testing.T) {
+	t.Parallel()
+	_, _, err := Load([]byte(`version: 1
+groups:
+  dba: { emails: [dora] }
+rules:
+  - name: first
+    aprove: automatically
+  - name: second
+    deny: true
+    hours: { timezone: Mars }
+`), "policy.yaml")
+	const want = `the policy policy.yaml has 4 faults:
+policy.yaml:3:19: "dora" is not an e-mail address
+     2 | groups:
+>    3 |   dba: { emails: [dora] }
+       |                   ^
+policy.yaml:5:5: the rule "first" says nothing; write deny: true, approve: automatically, or approvals
+     4 | rules:
+>    5 |   - name: first
+       |     ^
+policy.yaml:6:5: a rule has no key "aprove"; did you mean "approve"?
+     5 |   - name: first
+>    6 |     aprove: automatically
+       |     ^
+policy.yaml:9:24: "Mars" is not a time zone; write one such as Europe/Paris or UTC
+     8 |     deny: true
+>    9 |     hours: { timezone: Mars }
+       |                        ^`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v", err)
+	}
+}
+
+// TestColons reads selectors inside of braces, where the parser takes a colon for a mapping.
+func TestColons(t *testing.T) {
+	t.Parallel()
+	p := loaded(t, `
+version: 1
+groups: { dba: { slack_usergroup: S0DBA } }
+profiles: [{ name: r, risk: low, grants: [{ schema: public, tables: [a], privileges: [select] }] }]
+rules:
+  - { name: x, who: [group:dba, user:ana@example.com, "user:bo@example.com"], targets: [env:prod*, 'env:b', c], approvals: [{ from: [group:dba], count: 1 }] }
+`)
+	var got []string
+	for _, s := range p.who.values {
+		got = append(got, s.String())
+	}
+	for _, s := range p.targets.values {
+		got = append(got, s.String())
+	}
+	if strings.Join(got, " ") != "group:dba user:ana@example.com user:bo@example.com env:prod* env:b c" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, file := range []string{"testdata/design.yaml", "../policy.example.yaml"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(source))
+	}
+	for _, seed := range []string{
+		world, "", "version: 1", "version: 1\nrules: [{", "a: &a [*a, *a]", "? [a]: b", "- - - -", "version: 1\nprofiles:\n- name: x\n  grants: [{tables: \"*\"}]",
+		"version: 1\nrules: [{name: x, who: [a:b:c], hours: {days: a-b}}]", "{a: [b:c, d:", "!!binary x", "%YAML 9", "a: |\n  b\n c", "version: 1\n\u2028x: y",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		p, _, err := Load([]byte(source), "fuzz.yaml")
+		if err != nil {
+			failure, ok := err.(*LoadError)
+			if !ok || len(failure.Faults) == 0 || failure.Error() == "" {
+				t.Fatalf("an error without faults: %v", err)
+			}
+			return
+		}
+		p.Test()
+		for _, profile := range p.Profiles() {
+			d := p.Decide(Request{User: Person{Email: "ana@example.com"}, Profile: profile.Name, At: morning}, Facts{})
+			if d.Why == "" || d.Policy != p.Hash() {
+				t.Fatalf("an empty decision: %+v", d)
+			}
+		}
+	})
+}

@@ -18,7 +18,8 @@ type rule struct {
 	allWho, allTargets bool
 	profiles           []string
 	allProfiles        bool
-	profileSet         map[int]bool
+	// profileSet is by number of the profile; one that is not defined has none.
+	profileSet []bool
 	// hours is the number of its windows, -1 when it holds at any time.
 	hours int
 
@@ -95,7 +96,7 @@ func (l *loader) readMatch(f *fields, r *rule) {
 	_, targets := f.nodes["targets"]
 	_, profiles := f.nodes["profiles"]
 	r.allWho, r.allTargets, r.allProfiles = !who, !targets, !profiles
-	r.profileSet = map[int]bool{}
+	r.profileSet = make([]bool, len(l.p.profiles))
 	for _, profile := range r.profiles {
 		if i, ok := l.p.profileIndex[profile]; ok {
 			r.profileSet[i] = true

@@ -1,0 +1,145 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	const head = `
+version: 1
+groups:
+  dba: { slack_usergroup: S0DBA }
+  all: { emails: [ana@example.com, bo@example.com] }
+  one: { emails: [ana@example.com] }
+schedules: { pay: { pagerduty_schedule: P1 } }
+profiles:
+  - { name: low, risk: low, grants: [{ schema: public, tables: [a], privileges: [select] }] }
+  - { name: high, risk: high, grants: [{ schema: public, tables: [a], privileges: [select] }] }
+rules:
+  - { name: mentions everything, deny: true, who: [group:dba, group:all, group:one, oncall:pay], targets: none, profiles: [low, high] }
+`
+	for rules, want := range map[string]string{
+		// Quiet.
+		"  - { name: a, who: group:all, profiles: low, approve: automatically }\n  - { name: b, profiles: high, approvals: [{ from: group:dba }] }":                                                                                              "",
+		"  - { name: a, targets: env:x, approvals: [{ from: group:dba }] }\n  - { name: b, approvals: [{ from: group:dba }] }":                                                                                                                   "",
+		"  - { name: a, hours: { days: mon, timezone: UTC }, approvals: [{ from: group:dba }] }\n  - { name: b, approvals: [{ from: group:dba }] }":                                                                                              "",
+		"  - { name: a, who: oncall:pay, profiles: low, approve: automatically, budget: { grants: 1, per: shift } }\n  - { name: b, who: oncall:pay, profiles: low, approve: automatically }\n  - { name: c, approvals: [{ from: group:dba }] }": "",
+		// Laxer than the tier.
+		"  - { name: a, approve: automatically }":                             `the rule "a" approves high automatically, and its risk is high`,
+		"  - { name: a, max_duration: 1d, approvals: [{ from: group:dba }] }": `allows 24h for low, and its risk is low: that tier expects at most 12h`,
+		// Nobody can agree.
+		"  - { name: a, approvals: [{ from: group:one, count: 2 }] }": `asks for 2 approvals from group one, and only 1 people can give it`,
+		// Shadowed.
+		"  - { name: a, approvals: [{ from: group:dba }] }\n  - { name: b, profiles: low, approve: automatically }":                                                                                                         `the rule "b" never decides: the earlier rule "a" always matches first`,
+		"  - { name: a, who: group:all, targets: orders-*, approvals: [{ from: group:dba }] }\n  - { name: b, who: [group:one, user:bo@example.com], targets: [orders-prod, orders-x*], approvals: [{ from: group:dba }] }": `the rule "b" never decides`,
+		"  - { name: no, deny: true, profiles: high }\n  - { name: b, profiles: high, approvals: [{ from: group:dba }] }\n  - { name: c, profiles: low, approve: automatically }":                                           `everything it is for is denied by "no"`,
+		"  - { name: a, profiles: [low, high], who: anyone, approvals: [{ from: group:dba }] }\n  - { name: b, approvals: [{ from: group:dba }] }":                                                                          `the rule "b" never decides`,
+		// Not defined, not used.
+		"  - { name: a, approvals: [{ from: group:dab }] }":                              `no group is called "dab"; did you mean "dba"?`,
+		"  - { name: a, who: oncall:payy, approvals: [{ from: anyone }] }":               `no schedule is called "payy"; did you mean "pay"?`,
+		"  - { name: a, profiles: [low, hihg], approvals: [{ from: group:dba }] }":       `no profile is called "hihg"; did you mean "high"?`,
+		"  - { name: a, profiles: low, approve: automatically }":                         `no rule lets anybody have the profile high`,
+		"  - { name: d, deny: true }":                                                    `no rule allows anything`,
+		"  - { name: a, who: [group:all, group:all], approvals: [{ from: group:dba }] }": `"group:all" is in who twice`,
+	} {
+		_, warnings, err := Load([]byte(head+rules+"\n"), "p.yaml")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var texts []string
+		for _, w := range warnings {
+			texts = append(texts, w.String())
+		}
+		if all := strings.Join(texts, "\n"); want == "" && all != "" || !strings.Contains(all, want) {
+			t.Errorf("wanted %q, got\n%s\nfor\n%s", want, all, rules)
+		}
+	}
+	_, warnings, err := Load([]byte(`
+version: 1
+groups: { empty: { emails: [] }, unused: { emails: [a@b.c] } }
+schedules: { unused: { pagerduty_schedule: P1 } }
+profiles:
+  - { name: bare }
+  - { name: reach, risk: high, grants: [{ schema: public, tables: [a], privileges: [trigger, references] }] }
+rules: [{ name: a, approvals: [{ from: anyone }] }]
+`), "p.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all string
+	for _, w := range warnings {
+		all += w.String() + "\n"
+	}
+	for _, want := range []string{
+		"p.yaml:3:11: nobody is in the group empty", "no rule mentions the group unused", "no rule mentions the schedule unused",
+		"the profile bare has no risk, so it counts as high", "the profile bare grants nothing", "TRIGGER lets a visitor", "REFERENCES lets a visitor",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no warning %q in\n%s", want, all)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	version := func(text string) string {
+		p := loaded(t, "version: 1\nprofiles: [{ name: r, risk: low, "+text+" }]\n")
+		profile, _ := p.Profile("r")
+		return profile.Version()
+	}
+	const grants = `engines: [mysql, postgres], grants: [{ schema: public, tables: [a, b], privileges: [select, insert] }, { schema: x, tables: "*", privileges: [select] }]`
+	base := version(grants)
+	if len(base) != 64 {
+		t.Errorf("the version is %q", base)
+	}
+	for _, same := range []string{
+		`description: other, max_duration: 1h, ` + grants,
+		`engines: [postgres, mysql], grants: [{ schema: x, tables: ["*"], privileges: select }, { privileges: [insert, select], tables: [b, a], schema: public }]`,
+	} {
+		if version(same) != base {
+			t.Errorf("this is the same to a database and has another version: %s", same)
+		}
+	}
+	seen := map[string]string{base: grants}
+	for _, other := range []string{
+		strings.Replace(grants, "a, b", "a", 1), strings.Replace(grants, "insert", "update", 1), strings.Replace(grants, "mysql, ", "", 1),
+		"connection_limit: 3, " + grants, "statement_timeout: 1m, " + grants, "parameters: [{ name: x, type: text }], " + grants,
+		strings.Replace(grants, "select]", "select], rows: a = 1", 1), strings.Replace(grants, "select]", "select], mask: { a: hide }", 1),
+		strings.Replace(grants, "select]", "select], columns: [a]", 1), strings.Replace(grants, "schema: x", "schema: y", 1),
+	} {
+		v := version(other)
+		if earlier, taken := seen[v]; taken {
+			t.Errorf("these have the same version:\n%s\n%s", earlier, other)
+		}
+		seen[v] = other
+	}
+}
+
+func TestParameterTypes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ kind, good, bad string }{
+		{"bigint", "-9223372036854775808 42", "9223372036854775808 4.2 0x10 1_000"},
+		{"integer", "2147483647", "2147483648 one"},
+		{"numeric", "-1.50 7", "1e9 1/3 NaN . 1."},
+		{"uuid", "123e4567-e89b-12d3-a456-426614174000", "123e4567e89b12d3a456426614174000 x"},
+		{"date", "2026-02-28", "2026-02-30 28.2.2026"},
+		{"timestamptz", "2026-02-28T10:00:00Z", "2026-02-28"},
+		{"boolean", "true false", "yes 1"},
+		{"text", "anything 'goes'", "a\x00b a\nb \xff"},
+	} {
+		p := Parameter{Type: test.kind}
+		for _, value := range strings.Fields(test.good) {
+			if !p.accepts(value) {
+				t.Errorf("%s refuses %q", test.kind, value)
+			}
+		}
+		for _, value := range append(strings.Split(test.bad, " "), "", strings.Repeat("1", 201)) {
+			if p.accepts(value) {
+				t.Errorf("%s accepts %q", test.kind, value)
+			}
+		}
+	}
+}
