@@ -19,7 +19,13 @@ func (ws *Workspace) spend(name string, m method, a args) *apiError {
 	}
 	key, perSecond, burst := name, rate.Limit(float64(m.tier)/60), m.tier
 	if m.tier == specialPost {
-		key, perSecond, burst = name+" "+a.str("channel"), 1, postBurst
+		to := a.str("channel")
+		if c := ws.channelNamed(to); c != nil {
+			to = c.id // a channel has one limit under all its names
+		} else if p := ws.personByID(to); p != nil {
+			to = ws.directWith(p.id).id
+		}
+		key, perSecond, burst = name+" "+to, 1, postBurst
 	}
 	l := ws.limits[key]
 	if l == nil {

@@ -23,7 +23,6 @@ type storyBot struct {
 	channel string
 	mu      sync.Mutex
 	ts      string
-	retries int
 }
 
 func newStoryBot(ws *Workspace, channel string) *storyBot {
