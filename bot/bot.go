@@ -45,6 +45,8 @@ type Bot struct {
 	log  zerolog.Logger
 	pace *pacer
 
+	changes changes
+
 	// life ends with Close; work started after an acknowledgement outlives the delivery that caused it, but not the bot.
 	life context.Context
 	end  context.CancelFunc

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -90,10 +91,7 @@ func particulars(c approvals.Case) []slack.Block {
 		who += " (" + r.Requester.Email + ")"
 	}
 	fields := []*slack.TextBlockObject{
-		field("Who", who), field("Database", r.Target), field("Access", r.Profile), field("Duration", lasting(r.Decision.Duration)),
-	}
-	if r.Decision.Duration <= 0 {
-		fields[3] = field("Duration", lasting(r.Duration))
+		field("Who", who), field("Database", r.Target), field("Access", r.Profile), field("Duration", lasting(length(r))),
 	}
 	if r.Ticket != "" {
 		fields = append(fields, field("Ticket", r.Ticket))
@@ -111,6 +109,9 @@ func particulars(c approvals.Case) []slack.Block {
 	}
 	return out
 }
+
+// length is for how long the request is; the policy's default stands in where none was asked for.
+func length(r approvals.Request) time.Duration { return cmp.Or(r.Duration, r.Decision.Duration) }
 
 func paramWords(params map[string]string) string {
 	var out []string
@@ -175,5 +176,5 @@ func stamp(c approvals.Case) string {
 func summary(c approvals.Case, s standing) string {
 	r := c.Request
 	return mrkdwn(fmt.Sprintf("%s: %s, %s on %s for %s", s.head, r.Requester.Name, r.Profile, r.Target,
-		lasting(max(r.Decision.Duration, r.Duration))), 600) + ": " + mrkdwn(r.Reason, 1000)
+		lasting(length(r))), 600) + ": " + mrkdwn(r.Reason, 1000)
 }

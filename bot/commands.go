@@ -83,7 +83,7 @@ func outcomeWords(c approvals.Case) string {
 		return "⏳ Asked for " + what + ". It needs " + mrkdwn(requirements(c.Waiting()), 500) + ". You get a direct message when somebody answers."
 	case approvals.Approved:
 		return "✅ Approved: " + what + ". " + mrkdwn(r.Decision.Why, 1000) + " Press *Get credentials* in your direct message with prodaccess; the " +
-			lasting(r.Decision.Duration) + " start then."
+			lasting(length(r)) + " start then."
 	}
 	return "This request was filed before: " + what + ". " + stands(c, r.FiledAt).head + "."
 }
@@ -91,7 +91,7 @@ func outcomeWords(c approvals.Case) string {
 // openForm opens the form at once: its trigger lives three seconds.
 func (b *Bot) openForm(cmd slack.SlashCommand, source string) answer {
 	return answer{outcome: "form", after: func(ctx context.Context) {
-		w := wish{length: "30m"}
+		var w wish
 		if targets := b.service.Targets(); len(targets) == 1 {
 			w.target = targets[0].Name
 		}
@@ -103,10 +103,8 @@ func (b *Bot) openForm(cmd slack.SlashCommand, source string) answer {
 }
 
 func (b *Bot) whisperTo(ctx context.Context, cmd slack.SlashCommand, text string) {
-	_, _, err := b.slack.api.PostMessageContext(ctx, "", slack.MsgOptionText(text, false),
-		slack.MsgOptionResponseURL(cmd.ResponseURL, slack.ResponseTypeEphemeral))
-	if err != nil {
-		b.log.Warn().Str("who", cmd.UserID).Err(safe(err)).Msg("a private answer did not arrive")
+	if err := b.slack.respond(ctx, cmd.ResponseURL, text); err != nil {
+		b.log.Warn().Str("who", cmd.UserID).Err(err).Msg("a private answer did not arrive")
 	}
 }
 

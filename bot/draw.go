@@ -138,8 +138,11 @@ func unread(err error) error {
 
 // sooner is the failure to retry first; a permanent one never hides another.
 func sooner(a, b error) error {
-	if a == nil || b == nil {
-		return errors.Join(a, b) // of which one is nil
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
 	}
 	first, second := delay(a), delay(b)
 	if first.Permanent || (!second.Permanent && second.After < first.After) {

@@ -68,8 +68,8 @@ func (b *Bot) form(w wish, preview string) slack.ModalViewRequest {
 	duration := slack.NewPlainTextInputBlockElement(literal("30m"), blockDuration).
 		WithInitialValue("30m").WithMaxLength(40).
 		WithDispatchActionConfig(&slack.DispatchActionConfig{TriggerActionsOn: []string{"on_enter_pressed"}})
-	reason := slack.NewPlainTextInputBlockElement(literal("What is wrong, and what you will look at"), blockReason).WithMultiline(true).WithMaxLength(2000)
-	ticket := slack.NewPlainTextInputBlockElement(literal("INC-123"), blockTicket).WithMaxLength(100)
+	reason := slack.NewPlainTextInputBlockElement(literal("What is wrong, and what you will look at"), blockReason).WithMultiline(true).WithMaxLength(approvals.LongestReason)
+	ticket := slack.NewPlainTextInputBlockElement(literal("INC-123"), blockTicket).WithMaxLength(approvals.LongestTicket)
 
 	v := modal("Request access",
 		slack.NewInputBlock(blockDatabase, literal(labelDatabase), nil, database).WithDispatchAction(true),

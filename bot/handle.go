@@ -106,9 +106,7 @@ func verbOf(text string) string {
 // tellPresser answers a press privately, where it was pressed.
 func (b *Bot) tellPresser(ctx context.Context, cb slack.InteractionCallback, text string) {
 	if cb.ResponseURL != "" {
-		_, _, err := b.slack.api.PostMessageContext(ctx, "", slack.MsgOptionText(text, false),
-			slack.MsgOptionResponseURL(cb.ResponseURL, slack.ResponseTypeEphemeral))
-		if err == nil {
+		if b.slack.respond(ctx, cb.ResponseURL, text) == nil {
 			return
 		}
 	}

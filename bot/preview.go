@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/prodaccess/prodaccess/policy"
 	"github.com/slack-go/slack"
@@ -72,8 +73,16 @@ func explanation(d policy.Decision) string {
 	return strings.Join(lines, "\n")
 }
 
-// redraw shows the form again around what it holds. A stale hash means that a later change is being drawn already.
+// redraw shows the form again around what it holds. Two changes in quick succession are drawn by two deliveries: the later
+// one must win, whichever gets to Slack first.
 func (b *Bot) redraw(ctx context.Context, cb slack.InteractionCallback, source string) {
+	when := ""
+	if len(cb.ActionCallback.BlockActions) > 0 {
+		when = cb.ActionCallback.BlockActions[0].ActionTs
+	}
+	if !b.changes.latest(cb.View.ID, when) {
+		return
+	}
 	w, _ := read(cb.View)
 	if w.target != "" {
 		known := false
@@ -85,7 +94,36 @@ func (b *Bot) redraw(ctx context.Context, cb slack.InteractionCallback, source s
 		}
 	}
 	view := b.form(w, b.foresee(ctx, cb.User.ID, source, w))
-	if _, err := b.slack.api.UpdateViewContext(ctx, view, "", cb.View.Hash, cb.View.ID); err != nil && codeOf(err) != "hash_conflict" {
+	_, err := b.slack.api.UpdateViewContext(ctx, view, "", cb.View.Hash, cb.View.ID)
+	if err != nil && codeOf(err) == "hash_conflict" {
+		// Somebody drew between the change and now. If that was a later change, theirs is the truth; an earlier one is behind.
+		if !b.changes.latest(cb.View.ID, when) {
+			return
+		}
+		_, err = b.slack.api.UpdateViewContext(ctx, view, "", "", cb.View.ID)
+	}
+	if err != nil {
 		b.log.Warn().Str("who", cb.User.ID).Err(safe(err)).Msg("the form was not redrawn")
 	}
+}
+
+// changes remembers, for each form, the instant of its last change that this replica heard of.
+type changes struct {
+	mu   sync.Mutex
+	last map[string]string
+}
+
+// latest records an instant as Slack writes it, and says whether it is not before any other of that form.
+func (c *changes) latest(view, when string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if when < c.last[view] {
+		return false
+	}
+	const most = 1000
+	if c.last == nil || len(c.last) >= most {
+		c.last = map[string]string{}
+	}
+	c.last[view] = when
+	return true
 }

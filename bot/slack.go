@@ -105,6 +105,13 @@ func (s *Slack) direct(ctx context.Context, user string) (string, error) {
 	return c.ID, nil
 }
 
+// respond answers privately through a response URL.
+func (s *Slack) respond(ctx context.Context, url, text string) error {
+	return safe(slack.PostWebhookCustomHTTPContext(ctx, url, s.client, &slack.WebhookMessage{
+		Text: text, ResponseType: slack.ResponseTypeEphemeral,
+	}))
+}
+
 // failure is an error of Slack or the way to it, with nothing in it that was sent or received but Slack's error code. URLs are
 // left out, because response URLs are secrets and tokens may travel in them.
 type failure struct {

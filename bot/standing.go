@@ -34,7 +34,7 @@ func stands(c approvals.Case, now time.Time) standing {
 		s := standing{
 			"✅", "Approved, not taken yet",
 			"Nothing exists on the database yet. Lapses " + at(r.LapsesAt) + " if it is not taken.",
-			"Press *Get credentials* when you are ready: the " + lasting(r.Decision.Duration) + " start then.",
+			"Press *Get credentials* when you are ready: the " + lasting(length(r)) + " start then.",
 		}
 		if c.Grant != nil && c.Grant.Cause == grants.Failed {
 			s.now = "The last try to make a login failed and was taken back" + because(c.Grant.Note) + ". " + s.now

@@ -36,7 +36,7 @@ func reasonView(callback, title, submit, hint string, c approvals.Case) slack.Mo
 	input := slack.NewPlainTextInputBlockElement(nil, "reason").WithMultiline(true).WithMinLength(1).WithMaxLength(1000)
 	input.FocusOnLoad = true
 	r := c.Request
-	v := modal(title, section(mrkdwn(r.Requester.Name, 80)+": "+mrkdwn(r.Profile, 200)+" on "+mrkdwn(r.Target, 200)+" for "+lasting(max(r.Duration, r.Decision.Duration))),
+	v := modal(title, section(mrkdwn(r.Requester.Name, 80)+": "+mrkdwn(r.Profile, 200)+" on "+mrkdwn(r.Target, 200)+" for "+lasting(length(r))),
 		slack.NewInputBlock("reason", literal("Reason"), literal(hint), input))
 	v.CallbackID, v.PrivateMetadata = callback, r.ID
 	v.Submit, v.Close = literal(submit), literal("Back")
@@ -110,7 +110,11 @@ func abilities(name string, p policy.Profile) string {
 	}
 	var lines []string
 	for _, g := range p.Grants {
-		what := strings.Join(g.Privileges, ", ") + " on " + g.Schema + "." + strings.Join(g.Tables, ", "+g.Schema+".")
+		tables := strings.Join(g.Tables, ", ") + " in "
+		if len(g.Tables) == 1 && g.Tables[0] == "*" {
+			tables = "all tables of "
+		}
+		what := strings.Join(g.Privileges, ", ") + " on " + tables + g.Schema
 		if len(g.Columns) > 0 {
 			what += " (" + strings.Join(g.Columns, ", ") + ")"
 		}

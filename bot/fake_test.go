@@ -1,0 +1,403 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/outbox"
+	"github.com/prodaccess/prodaccess/internal/secret"
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+// canary is the password of every login the fake makes. It may be in views and nowhere else.
+const canary = "canary-7f3c19d2"
+
+// fakeService is a Service of a few lines: everybody may approve except the requester, and nothing is checked that these
+// tests do not look at.
+type fakeService struct {
+	mu      sync.Mutex
+	cases   map[string]*approvals.Case
+	next    int
+	shown   []string
+	dropped []string
+	// policy decides; by default one of @dba must agree.
+	policy func(approvals.Filing) policy.Decision
+	// fail is returned by the method it is named after.
+	fail map[string]error
+	// changed is told of every change, outside the lock.
+	changed func(request string)
+	// issuing holds Issue back until it is closed.
+	issuing chan struct{}
+}
+
+func newFakeService() *fakeService {
+	return &fakeService{
+		cases: map[string]*approvals.Case{}, fail: map[string]error{}, changed: func(string) {},
+		policy: func(approvals.Filing) policy.Decision {
+			return policy.Decision{
+				Outcome: policy.NeedsApproval, Rule: "backend reads", Why: "ana is in group backend.", Policy: "0123456789abcdef",
+				Approvals: []policy.Requirement{{From: []string{"group:dba"}, Count: 1}},
+			}
+		},
+	}
+}
+
+func (f *fakeService) failing(method string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail[method] = err
+}
+
+func (f *fakeService) err(method string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fail[method]
+}
+
+func refusal(code approvals.Code, words string) error {
+	return &approvals.Refusal{Code: code, Words: words}
+}
+
+// change runs a transition under the lock and announces it.
+func (f *fakeService) change(method, id string, do func(*approvals.Case) error) (approvals.Case, error) {
+	if err := f.err(method); err != nil {
+		return approvals.Case{}, err
+	}
+	f.mu.Lock()
+	c, ok := f.cases[id]
+	if !ok {
+		f.mu.Unlock()
+		return approvals.Case{}, refusal(approvals.NotFound, "There is no request "+id+".")
+	}
+	err := do(c)
+	if err == nil {
+		c.Request.Version++
+	}
+	out := copyCase(c)
+	f.mu.Unlock()
+	if err == nil {
+		f.changed(id)
+	}
+	return out, err
+}
+
+func copyCase(c *approvals.Case) approvals.Case {
+	out := *c
+	if c.Grant != nil {
+		g := *c.Grant
+		out.Grant = &g
+	}
+	return out
+}
+
+func (f *fakeService) File(_ context.Context, in approvals.Filing) (approvals.Case, error) {
+	if err := f.err("File"); err != nil {
+		return approvals.Case{}, err
+	}
+	f.mu.Lock()
+	for _, c := range f.cases {
+		if c.Request.Key == in.Key {
+			defer f.mu.Unlock()
+			return copyCase(c), nil
+		}
+	}
+	f.next++
+	d := f.policy(in)
+	d.Duration = in.Duration
+	now := time.Now()
+	c := &approvals.Case{Request: approvals.Request{
+		ID: "r" + strconv.Itoa(f.next), State: approvals.Pending, Version: 1, Key: in.Key, Target: in.Target, Engine: "postgres", Profile: in.Profile,
+		Duration: in.Duration, Ticket: in.Ticket, Reason: in.Reason, Params: in.Params, Source: in.Source, Decision: d, FiledAt: now, LapsesAt: now.Add(time.Hour),
+		Requester: approvals.Person{ID: in.By, Name: "ana", Email: "ana@example.com"},
+	}}
+	switch d.Outcome {
+	case policy.Denied:
+		c.Request.State, c.Request.EndedAt = approvals.Denied, now
+	case policy.Approved:
+		c.Request.State, c.Request.ApprovedAt = approvals.Approved, now
+	}
+	f.cases[c.Request.ID] = c
+	out := copyCase(c)
+	f.mu.Unlock()
+	f.changed(out.Request.ID)
+	return out, nil
+}
+
+func (f *fakeService) Preview(_ context.Context, in approvals.Filing) (policy.Decision, error) {
+	return f.policy(in), f.err("Preview")
+}
+
+func (f *fakeService) Approve(_ context.Context, p approvals.Press) (approvals.Case, error) {
+	return f.change("Approve", p.Request, func(c *approvals.Case) error {
+		if c.Request.Requester.ID == p.By {
+			return refusal(approvals.OwnRequest, "Nobody approves their own request.")
+		}
+		if c.Request.State != approvals.Pending {
+			return refusal(approvals.AlreadyOver, "This was decided before.")
+		}
+		c.Request.State, c.Request.ApprovedAt = approvals.Approved, time.Now()
+		c.Approvals = append(c.Approvals, approvals.Approval{By: approvals.Person{ID: p.By, Name: "bo"}, Verdict: approvals.Yes, At: time.Now(), Fills: []int{0}})
+		return nil
+	})
+}
+
+func (f *fakeService) MayDecide(ctx context.Context, p approvals.Press) error {
+	if c, err := f.Case(ctx, p.Request); err != nil || c.Request.Requester.ID != p.By {
+		return err
+	}
+	return refusal(approvals.OwnRequest, "Nobody decides about their own request.")
+}
+
+func (f *fakeService) Deny(_ context.Context, p approvals.Press, reason string) (approvals.Case, error) {
+	return f.change("Deny", p.Request, func(c *approvals.Case) error {
+		c.Request.State, c.Request.Answer, c.Request.EndedAt = approvals.Denied, reason, time.Now()
+		c.Request.EndedBy = approvals.Person{ID: p.By, Name: "bo"}
+		return nil
+	})
+}
+
+func (f *fakeService) Cancel(_ context.Context, p approvals.Press) (approvals.Case, error) {
+	return f.change("Cancel", p.Request, func(c *approvals.Case) error {
+		c.Request.State, c.Request.EndedAt, c.Request.EndedBy = approvals.Cancelled, time.Now(), c.Request.Requester
+		return nil
+	})
+}
+
+func (f *fakeService) Activate(_ context.Context, p approvals.Press) (approvals.Case, error) {
+	return f.change("Activate", p.Request, func(c *approvals.Case) error {
+		switch {
+		case c.Grant != nil && c.Grant.State == grants.Provisioning:
+			return refusal(approvals.InProgress, "It is being made.")
+		case c.Grant != nil && c.Grant.State == grants.Active:
+			return refusal(approvals.AlreadyIssued, "You have it already.")
+		case c.Request.State != approvals.Approved:
+			return refusal(approvals.TooEarly, "It is not approved.")
+		}
+		now := time.Now()
+		c.Grants++
+		c.Request.State = approvals.Activated
+		c.Grant = &grants.Grant{
+			ID: fmt.Sprintf("g%s%d", c.Request.ID, c.Grants), Request: c.Request.ID, State: grants.Provisioning, Target: c.Request.Target, Profile: c.Request.Profile,
+			Login: "pa_ana_" + c.Request.ID, Holder: grants.Holder{Name: "ana"}, Intended: now, Deadline: now.Add(c.Request.Duration),
+		}
+		return nil
+	})
+}
+
+func (f *fakeService) request(grant string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, c := range f.cases {
+		if c.Grant != nil && c.Grant.ID == grant {
+			return id
+		}
+	}
+	return ""
+}
+
+func (f *fakeService) Issue(ctx context.Context, grant string) (grants.Credential, error) {
+	if f.issuing != nil {
+		select {
+		case <-f.issuing:
+		case <-ctx.Done():
+			return grants.Credential{}, ctx.Err()
+		}
+	}
+	c, err := f.change("Issue", f.request(grant), func(c *approvals.Case) error {
+		c.Grant.State, c.Grant.IssuedAt, c.Grant.OID = grants.Active, time.Now(), 4711
+		return nil
+	})
+	return credentialOf(c), err
+}
+
+func credentialOf(c approvals.Case) grants.Credential {
+	if c.Grant == nil {
+		return grants.Credential{}
+	}
+	return grants.Credential{
+		Grant: c.Grant.ID, Request: c.Request.ID, Target: c.Request.Target, Engine: "postgres", Profile: c.Request.Profile, Login: c.Grant.Login,
+		Password: secret.New(canary), Database: "orders", Endpoint: grants.Endpoint{Host: "orders.db.internal", Port: 5432, SSLMode: "verify-full"},
+		Deadline: c.Grant.Deadline,
+	}
+}
+
+func (f *fakeService) ShowAgain(_ context.Context, p approvals.Press) (grants.Credential, error) {
+	c, err := f.change("ShowAgain", p.Request, func(*approvals.Case) error { return nil })
+	return credentialOf(c), err
+}
+
+func (f *fakeService) Shown(_ context.Context, grant string) error {
+	_, err := f.change("Shown", f.request(grant), func(c *approvals.Case) error {
+		c.Grant.ShownAt = time.Now()
+		f.shown = append(f.shown, grant)
+		return nil
+	})
+	return err
+}
+
+func (f *fakeService) Abandon(_ context.Context, grant, why string) error {
+	_, err := f.change("Abandon", f.request(grant), func(c *approvals.Case) error {
+		f.dropped = append(f.dropped, grant+": "+why)
+		c.Grant.State, c.Grant.Cause, c.Request.State = grants.Revoking, grants.Failed, approvals.Approved
+		return nil
+	})
+	return err
+}
+
+func (f *fakeService) Release(_ context.Context, p approvals.Press) (approvals.Case, error) {
+	return f.change("Release", p.Request, func(c *approvals.Case) error {
+		c.Grant.State, c.Grant.Cause, c.Grant.EndingAt = grants.Revoking, grants.Released, time.Now()
+		c.Grant.EndedBy = audit.Actor{Kind: "person", ID: p.By, Name: "ana"}
+		return nil
+	})
+}
+
+func (f *fakeService) Revoke(_ context.Context, p approvals.Press, reason string) (approvals.Case, error) {
+	return f.change("Revoke", p.Request, func(c *approvals.Case) error {
+		c.Grant.State, c.Grant.Cause, c.Grant.EndingAt, c.Grant.Note = grants.Revoking, grants.Withdrawn, time.Now(), reason
+		c.Grant.EndedBy = audit.Actor{Kind: "person", ID: p.By, Name: "bo"}
+		return nil
+	})
+}
+
+func (f *fakeService) Extend(_ context.Context, p approvals.Press, by time.Duration) (approvals.Case, error) {
+	return f.change("Extend", p.Request, func(c *approvals.Case) error {
+		c.Grant.Deadline = c.Grant.Deadline.Add(by)
+		return nil
+	})
+}
+
+func (f *fakeService) Case(_ context.Context, id string) (approvals.Case, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c, ok := f.cases[id]; ok {
+		return copyCase(c), nil
+	}
+	return approvals.Case{}, approvals.ErrNotFound
+}
+
+func (f *fakeService) Cases(_ context.Context, q approvals.Query) ([]approvals.Case, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []approvals.Case
+	for _, c := range f.cases {
+		if c.Request.Requester.ID == q.Requester && (!q.LiveGrants || (c.Grant != nil && c.Grant.State != grants.Revoked)) {
+			out = append(out, copyCase(c))
+		}
+	}
+	return out, f.fail["Cases"]
+}
+
+func (f *fakeService) Targets() []grants.Target {
+	return []grants.Target{{Name: "orders-prod", Engine: "postgres", Environment: "production"}, {Name: "billing-prod", Engine: "postgres", Environment: "production"}}
+}
+
+func (f *fakeService) Profiles(target string) []policy.Profile {
+	read := policy.Profile{
+		Name: "read-only", Risk: "low", Description: "Look at everything.",
+		Grants: []policy.ProfileGrant{{Schema: "public", Tables: []string{"*"}, Privileges: []string{"select"}}},
+	}
+	fix := policy.Profile{Name: "data-fix", Risk: "high", Parameters: []policy.Parameter{{Name: "customer_id", Type: "bigint", Required: true}}}
+	switch target {
+	case "orders-prod":
+		return []policy.Profile{read, fix}
+	case "billing-prod":
+		return []policy.Profile{read}
+	}
+	return nil
+}
+
+func (f *fakeService) Grant(_ context.Context, id string) (grants.Grant, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.cases {
+		if c.Grant != nil && c.Grant.ID == id {
+			return *c.Grant, nil
+		}
+	}
+	return grants.Grant{}, grants.ErrNotFound
+}
+
+// put stores a case as it is.
+func (f *fakeService) put(c approvals.Case) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cases[c.Request.ID] = &c
+}
+
+// fakeOutbox keeps messages in memory as package outbox describes.
+type fakeOutbox struct {
+	mu     sync.Mutex
+	rows   map[string]*outbox.Message
+	claims map[string]string
+	next   int
+	gone   map[string]string
+	fail   error // of RecordPosted
+}
+
+func newFakeOutbox() *fakeOutbox {
+	return &fakeOutbox{rows: map[string]*outbox.Message{}, claims: map[string]string{}, gone: map[string]string{}}
+}
+
+func (o *fakeOutbox) ClaimMessage(_ context.Context, key string, now time.Time, _ time.Duration) (outbox.Message, string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.claims[key] != "" {
+		return outbox.Message{}, "", outbox.ErrBusy
+	}
+	m, ok := o.rows[key]
+	if !ok {
+		m = &outbox.Message{Key: key, FirstTriedAt: now}
+		o.rows[key] = m
+	} else {
+		m.Tried = m.TS == ""
+	}
+	o.next++
+	o.claims[key] = strconv.Itoa(o.next)
+	return *m, o.claims[key], nil
+}
+
+func (o *fakeOutbox) end(key, claim string, do func(*outbox.Message)) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.claims[key] != claim {
+		return fmt.Errorf("claim %q of %s is not held", claim, key)
+	}
+	delete(o.claims, key)
+	do(o.rows[key])
+	return nil
+}
+
+func (o *fakeOutbox) RecordPosted(_ context.Context, key, claim, channel, ts string, version int64) error {
+	o.mu.Lock()
+	fail := o.fail
+	o.mu.Unlock()
+	if fail != nil {
+		return fail
+	}
+	return o.end(key, claim, func(m *outbox.Message) { m.Channel, m.TS, m.Version, m.Tried = channel, ts, version, false })
+}
+
+func (o *fakeOutbox) RecordGone(_ context.Context, key, claim, why string) error {
+	return o.end(key, claim, func(m *outbox.Message) { m.Gone = true; o.gone[key] = why })
+}
+
+func (o *fakeOutbox) ReleaseMessage(_ context.Context, key, claim string) error {
+	return o.end(key, claim, func(*outbox.Message) {})
+}
+
+type fakeNews struct{}
+
+func (fakeNews) Digest(context.Context, time.Time) (audit.Digest, error) {
+	return audit.Digest{Asked: 3, Issued: 2, Head: audit.Head{Seq: 12, Hash: "abc123"}}, nil
+}
+
+func (fakeNews) Finding(_ context.Context, id string) (string, error) {
+	return "Event " + id + ": a login <!channel> nobody knows.", nil
+}

@@ -1,0 +1,153 @@
+package bot
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prodaccess/prodaccess/internal/secret"
+	"github.com/prodaccess/prodaccess/sandbox"
+	"github.com/rs/zerolog"
+)
+
+// world is a workspace with the bot in it, on a fake service whose changes are drawn at once.
+type world struct {
+	*testing.T
+	ws      *sandbox.Workspace
+	service *fakeService
+	outbox  *fakeOutbox
+	slack   *Slack
+	bot     *Bot
+	ana, bo *sandbox.Actor
+
+	approvals, audit, security string
+
+	mu      sync.Mutex
+	written bytes.Buffer
+	drawing sync.WaitGroup
+}
+
+// Write keeps the log, for tests that read it.
+func (w *world) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.written.Write(line)
+}
+
+func (w *world) log() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.written.String()
+}
+
+// quiet is a world without a transport.
+func quiet(t *testing.T, opts sandbox.Options) *world {
+	t.Helper()
+	ws, err := sandbox.New(opts)
+	no(t, err)
+	t.Cleanup(ws.Close)
+	w := &world{T: t, ws: ws, service: newFakeService(), outbox: newFakeOutbox()}
+	w.ana = ws.AddPerson(sandbox.Person{Name: "ana", Email: "ana@example.com"})
+	w.bo = ws.AddPerson(sandbox.Person{Name: "bo", Email: "bo@example.com"})
+	w.approvals = ws.AddChannel("approvals", "ana", "bo")
+	w.audit = ws.AddChannel("audit", "bo")
+	w.security = ws.AddChannel("security", "bo")
+	w.slack, err = NewSlack(Credentials{
+		BotToken: secret.New(ws.BotToken()), AppToken: secret.New(ws.AppToken()), SigningSecret: secret.New(ws.SigningSecret()), APIURL: ws.APIURL(),
+	})
+	no(t, err)
+	t.Cleanup(w.slack.Close)
+	w.bot, err = New(Config{
+		Slack: w.slack, Service: w.service, Grants: w.service, Outbox: w.outbox, Digests: fakeNews{}, Findings: fakeNews{}, Command: "/prodaccess",
+		ApprovalsChannel: w.approvals, AuditChannel: w.audit, SecurityChannel: w.security, Now: time.Now,
+		Log: zerolog.New(w).Level(zerolog.DebugLevel),
+	})
+	no(t, err)
+	w.service.changed = func(request string) {
+		w.drawing.Go(func() {
+			for {
+				err := w.bot.Draw(context.Background(), request)
+				u, again := err.(*Undelivered)
+				if !again || u.Permanent || t.Context().Err() != nil {
+					return
+				}
+				time.Sleep(min(u.After, 20*time.Millisecond))
+			}
+		})
+	}
+	t.Cleanup(func() {
+		w.drawing.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := w.bot.Drain(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+func overSocket(t *testing.T, opts sandbox.Options) *world {
+	w := quiet(t, opts)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.bot.RunSocket(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Socket Mode ended with %v", err)
+		}
+	})
+	no(t, w.ws.WaitsForApp(soon(t)))
+	return w
+}
+
+func overHTTP(t *testing.T, opts sandbox.Options) *world {
+	w := quiet(t, opts)
+	handler, err := w.bot.Handler()
+	no(t, err)
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	w.ws.SetRequestURLs(server.URL+"/slack/commands", server.URL+"/slack/interactions", server.URL+"/slack/events")
+	return w
+}
+
+// eachTransport runs a test over both.
+func eachTransport(t *testing.T, test func(*world)) {
+	for name, start := range map[string]func(*testing.T, sandbox.Options) *world{"socket": overSocket, "http": overHTTP} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(start(t, sandbox.Options{NoRateLimits: true}))
+		})
+	}
+}
+
+func (w *world) does(r sandbox.Reply) sandbox.Reply {
+	w.Helper()
+	if err := r.Err(); err != nil {
+		w.Fatal(err)
+	}
+	return r
+}
+
+// sees waits until somebody sees a message with words.
+func (w *world) sees(who *sandbox.Actor, words string) sandbox.Message {
+	w.Helper()
+	m, err := who.WaitsForMessage(soon(w.T), words)
+	no(w.T, err)
+	return m
+}
+
+func (w *world) window(who *sandbox.Actor, words string) sandbox.View {
+	w.Helper()
+	v, err := who.WaitsForView(soon(w.T), words)
+	no(w.T, err)
+	return v
+}
+
+func (w *world) button(who *sandbox.Actor, label string) {
+	w.Helper()
+	no(w.T, who.WaitsForButton(soon(w.T), label))
+}
