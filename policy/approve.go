@@ -18,7 +18,7 @@ func (p *Policy) MayApprove(requirement Requirement, person Person, facts Facts)
 		if wrong != "" {
 			continue
 		}
-		answer, why, _ := people.explain(selector, true)
+		answer, why, _ := people.explain(selector)
 		switch answer {
 		case yes:
 			return Verdict{OK: true, Why: why}

@@ -162,7 +162,7 @@ func (c *consideration) reason(r *rule) (string, *Standing) {
 	var best *Standing
 	var lasting []string
 	for _, id := range r.who {
-		answer, why, shift := c.people.explain(c.p.who.values[id], true)
+		answer, why, shift := c.people.explain(c.p.who.values[id])
 		switch {
 		case answer != yes:
 		case shift == nil:
@@ -180,7 +180,7 @@ func (c *consideration) reason(r *rule) (string, *Standing) {
 func (c *consideration) whyUnknown(ids []int) string {
 	var out []string
 	for _, id := range ids {
-		if answer, why, _ := c.people.explain(c.p.who.values[id], true); answer == unknown {
+		if answer, why, _ := c.people.explain(c.p.who.values[id]); answer == unknown {
 			out = append(out, why)
 		}
 	}

@@ -27,7 +27,7 @@ func (a *people) any(ids []int) tri {
 	for _, id := range ids {
 		answer := a.asked[id]
 		if answer == unasked {
-			answer = a.is(a.p.who.values[id])
+			answer = a.is(id)
 			a.asked[id] = answer
 		}
 		if answer == yes {
@@ -38,25 +38,22 @@ func (a *people) any(ids []int) tri {
 	return best
 }
 
-func (a *people) is(s whoSelector) tri {
-	answer, _, _ := a.explain(s, false)
+// is answers without words.
+func (a *people) is(id int) tri {
+	s := a.p.who.values[id]
+	if s.kind == "group" {
+		answer, _ := a.inGroup(a.p.whoGroups[id])
+		return answer
+	}
+	answer, _, _ := a.explain(s)
 	return answer
 }
 
-// explain says whether a selector holds, and in words why when it holds or is unknown. The words are made only when
-// wanted, since most answers are never shown.
-func (a *people) explain(s whoSelector, wanted bool) (answer tri, why string, shift *Standing) {
-	who := func() string {
-		if a.person.Email != "" {
-			return a.person.Email
-		}
-		return "this person"
-	}
-	say := func(format string, args ...any) string {
-		if !wanted {
-			return ""
-		}
-		return fmt.Sprintf(format, args...)
+// explain says whether a selector holds, and in words why when it holds or is unknown.
+func (a *people) explain(s whoSelector) (answer tri, why string, shift *Standing) {
+	who := a.person.Email
+	if who == "" {
+		who = "this person"
 	}
 	switch s.kind {
 	case "anyone":
@@ -64,33 +61,32 @@ func (a *people) explain(s whoSelector, wanted bool) (answer tri, why string, sh
 	case "user":
 		switch {
 		case a.email == s.name:
-			return yes, say("it is for %s", s.name), nil
+			return yes, fmt.Sprintf("it is for %s", s.name), nil
 		case a.email == "":
-			return unknown, say("the e-mail address of this person is not known"), nil
+			return unknown, "the e-mail address of this person is not known", nil
 		}
 		return no, "", nil
 	case "group":
-		answer, why := a.inGroup(s.name, wanted)
+		answer, why := a.inGroup(a.p.groupIndex[s.name])
 		switch answer {
 		case yes:
-			return yes, say("%s is in group %s", who(), s.name), nil
+			return yes, fmt.Sprintf("%s is in group %s", who, s.name), nil
 		case unknown:
-			return unknown, say("it is not known whether %s is in group %s, because %s", who(), s.name, why), nil
+			return unknown, fmt.Sprintf("it is not known whether %s is in group %s, because %s", who, s.name, why), nil
 		}
 		return no, "", nil
 	}
 	answer, why, shift = a.onCall(s.name)
 	switch answer {
 	case yes:
-		return yes, say("%s is on call for %s until %s", who(), s.name, clockText(shift.End)), shift
+		return yes, fmt.Sprintf("%s is on call for %s until %s", who, s.name, clockText(shift.End)), shift
 	case unknown:
-		return unknown, say("it is not known whether %s is on call for %s, because %s", who(), s.name, why), nil
+		return unknown, fmt.Sprintf("it is not known whether %s is on call for %s, because %s", who, s.name, why), nil
 	}
 	return no, "", nil
 }
 
-func (a *people) inGroup(name string, wanted bool) (tri, string) {
-	g := a.p.groupIndex[name]
+func (a *people) inGroup(g *group) (tri, string) {
 	if g == nil {
 		return unknown, "the policy defines no such group"
 	}

@@ -30,6 +30,9 @@ func Load(source []byte, filename string) (*Policy, []Warning, error) {
 	if err := f.failure(); err != nil {
 		return nil, nil, err
 	}
+	for _, selector := range p.who.values {
+		p.whoGroups = append(p.whoGroups, p.groupIndex[selector.name])
+	}
 	(&linter{f, p}).run()
 	slices.SortStableFunc(f.warnings, func(a, b Warning) int { return comparePositions(a.Position, b.Position) })
 	return p, f.warnings, nil

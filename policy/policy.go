@@ -30,10 +30,12 @@ type Policy struct {
 	places map[string]mark
 
 	// Selectors and hours are interned, so that a decision looks at each once however many rules share it.
-	who     interned[whoSelector]
-	targets interned[targetSelector]
-	hours   interned[hoursKey]
-	windows [][]window
+	who interned[whoSelector]
+	// whoGroups are the groups of the selectors in who, by number; nil where a selector is not of a defined group.
+	whoGroups []*group
+	targets   interned[targetSelector]
+	hours     interned[hoursKey]
+	windows   [][]window
 	// denying and allowing are the rules in the order of the file.
 	denying, allowing []*rule
 }
