@@ -34,7 +34,7 @@ func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.
 			return cleaned, err
 		}
 		if owns {
-			return cleaned, fail(grants.FailBusy, "", "the login owns something again")
+			return cleaned, d.inTheWay(ctx, target{name: login.Name, oid: oid})
 		}
 	}
 	cleaned.DroppedAt = d.cfg.Now()

@@ -3,9 +3,11 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/prodaccess/prodaccess/grants"
 )
@@ -134,6 +136,9 @@ func (d *Driver) disownIn(ctx context.Context, p place, login grants.Login, oid 
 		"DROP OWNED BY "+ident(login.Name),
 		"COMMIT",
 	)
+	if stateOf(err) == "42501" && len(results) > 2 {
+		return nil, fail(grants.FailPrivilege, mendReassign(p.database, results[2]), "%s", stateWords(err))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -144,10 +149,58 @@ func (d *Driver) disownIn(ctx context.Context, p place, login grants.Login, oid 
 	return leftovers, nil
 }
 
+// mendReassign says what lets REASSIGN OWNED through. For most kinds of objects it is refused unless the new owner could
+// have made them, that is, has CREATE on their schema.
+func mendReassign(database string, owned *pgconn.Result) string {
+	var schemas []string
+	for _, row := range owned.Rows {
+		if s := ident(string(row[1])); len(row[1]) > 0 && !slices.Contains(schemas, s) {
+			schemas = append(schemas, s)
+		}
+	}
+	if len(schemas) == 0 {
+		return "`prodaccess targets plan` prints the missing GRANT"
+	}
+	return fmt.Sprintf("in database %s: GRANT CREATE ON SCHEMA %s TO %s", database, strings.Join(schemas, ", "), ident(grants.QuarantineRole))
+}
+
+// inTheWay says what still depends on a login after everything it owned was dealt with: privileges that somebody else
+// gave it straight, which only that somebody, the owner or a superuser can take back.
+func (d *Driver) inTheWay(ctx context.Context, who target) error {
+	results, err := send(ctx, d.everyday,
+		"SELECT coalesce(b.datname, ''), CASE WHEN s.dbid = 0 OR b.datname = current_database()"+
+			" THEN pg_describe_object(s.classid, s.objid, s.objsubid) ELSE 'an object' END"+
+			" FROM pg_shdepend s LEFT JOIN pg_database b ON b.oid = s.dbid"+
+			" WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = "+who.usesysid()+" ORDER BY 1, 2 LIMIT 20")
+	if err != nil {
+		return err
+	}
+	var things, databases []string
+	for _, row := range results[0].Rows {
+		database, thing := string(row[0]), string(row[1])
+		if database != "" {
+			thing += " in database " + database
+			if !slices.Contains(databases, database) {
+				databases = append(databases, database)
+			}
+		}
+		things = append(things, thing)
+	}
+	if len(things) == 0 {
+		return fail(grants.FailBusy, "", "something depended on the login a moment ago")
+	}
+	where := ""
+	if len(databases) > 0 {
+		where = " in " + strings.Join(databases, ", ")
+	}
+	return fail(grants.FailPrivilege, "as a superuser or the owner"+where+": DROP OWNED BY "+ident(who.name),
+		"somebody gave the login privileges of its own, on %s", strings.Join(things, ", "))
+}
+
 // owned lists what REASSIGN OWNED will hand over in this database. Left out: what DROP OWNED removes instead (default
 // privileges, user mappings), and temporary objects, which go with their session.
 func owned(oid uint32) string {
-	return "SELECT pg_describe_object(s.classid, s.objid, s.objsubid) FROM pg_shdepend s" +
+	return "SELECT pg_describe_object(s.classid, s.objid, s.objsubid), coalesce(i.schema, '') FROM pg_shdepend s" +
 		" CROSS JOIN LATERAL pg_identify_object(s.classid, s.objid, s.objsubid) i" +
 		" WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = " + oidText(oid) + " AND s.deptype = 'o'" +
 		" AND s.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))" +
@@ -166,7 +219,7 @@ func rollBack(ctx context.Context, conn *pgx.Conn, login grants.Login, prepared 
 				continue
 			}
 			if stateOf(err) == "42501" {
-				return fail(grants.FailPrivilege, "as a superuser, in this database: ROLLBACK PREPARED "+literal(gid),
+				return fail(grants.FailPrivilege, "as a superuser, in the same database: ROLLBACK PREPARED "+literal(printable(gid)),
 					"the login's prepared transaction %q may not be rolled back", printable(gid))
 			}
 			if err != nil {

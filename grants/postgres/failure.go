@@ -116,3 +116,11 @@ func stateOf(err error) string {
 	}
 	return ""
 }
+
+// stateWords is a server's error in its own words, free of secrets.
+func stateWords(err error) string {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return words(pg)
+	}
+	return network(err)
+}
