@@ -19,15 +19,15 @@ func (s *Store) ClaimMessage(ctx context.Context, key string, now time.Time, lea
 	claim := rand.Text()
 	m := outbox.Message{Key: key}
 	err := s.pool.QueryRow(ctx, `
-		INSERT INTO slack_messages AS m (key, channel, ts, version, first_tried_at, claim, claimed_until)
-		VALUES ($1, '', '', 0, $2, $3, $4)
-		ON CONFLICT (key) DO UPDATE SET claim = $3, claimed_until = $4
+		INSERT INTO slack_messages AS m (key, channel, ts, version, first_tried_at, claims, claim, claimed_until)
+		VALUES ($1, '', '', 0, $2, 1, $3, $4)
+		ON CONFLICT (key) DO UPDATE SET claims = m.claims + 1, claim = $3, claimed_until = $4
 			WHERE m.gone_why IS NULL AND (m.claim IS NULL OR m.claimed_until <= $2)
-		RETURNING m.channel, m.ts, m.version, m.first_tried_at, xmax <> 0`,
+		RETURNING m.channel, m.ts, m.version, m.first_tried_at, m.claims > 1`,
 		key, now, claim, now.Add(lease),
 	).Scan(&m.Channel, &m.TS, &m.Version, (*moment)(&m.FirstTriedAt), &m.Tried)
 	if err == nil {
-		// A row that was there before and has no timestamp is what a claim left that never ended well.
+		// An earlier claim that left no timestamp may have posted nevertheless.
 		m.Tried = m.Tried && m.TS == ""
 		return m, claim, nil
 	}

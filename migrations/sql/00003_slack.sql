@@ -8,6 +8,7 @@ CREATE TABLE slack_messages (
     ts             text        NOT NULL,
     version        bigint      NOT NULL,
     first_tried_at timestamptz NOT NULL,
+    claims         integer     NOT NULL CONSTRAINT slack_messages_were_claimed CHECK (claims >= 1),
     claim          text,
     claimed_until  timestamptz,
     gone_why       text,

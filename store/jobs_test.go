@@ -1,0 +1,200 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/jobs"
+	"github.com/prodaccess/prodaccess/store"
+)
+
+func TestJobsOfAChangeAreNeverSwallowed(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"available", "running", "retryable", "scheduled", "completed"} {
+		t.Run("while another is "+state, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			g := b.active(noon.Add(time.Hour))
+			if err := b.Record(t.Context(), nil, []jobs.Job{{Kind: jobs.Revoke, Subject: g.ID}, {Kind: jobs.Reopen, Subject: g.Request}}); err != nil {
+				t.Fatal(err)
+			}
+			b.asOwner(`UPDATE river_job SET state = '` + state + `', attempt = 1, attempted_at = now(),
+				finalized_at = CASE WHEN '` + state + `' = 'completed' THEN now() END`)
+			before := b.count(`SELECT count(*) FROM river_job`)
+			c, err := b.ChangeGrant(t.Context(), g.ID, func(g grants.Grant) (grants.Change, error) {
+				change := end(g, noon, grants.Failed)
+				change.Jobs = append(change.Jobs, jobs.Job{Kind: jobs.Reopen, Subject: g.Request}, draw(g.Request))
+				return change, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := b.count(`SELECT count(*) FROM river_job`) - before; n != 3 {
+				t.Errorf("%d new jobs, want one each to draw, to revoke and to reopen", n)
+			}
+			if n := b.count(`SELECT count(*) FROM river_job WHERE args->>'work' = 'draw' AND args->>'version' = $1::text`,
+				fmt.Sprint(2+c.Version-1)); n != 1 {
+				t.Error("the card is not drawn at the request's new version")
+			}
+		})
+	}
+}
+
+func TestTheSameWorkIsAskedForOnceWhileItIsUnfinished(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ask := func(list ...jobs.Job) {
+		t.Helper()
+		if err := b.Record(t.Context(), nil, list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := func() int { t.Helper(); return b.count(`SELECT count(*) FROM river_job`) }
+	revoke := jobs.Job{Kind: jobs.Revoke, Subject: "g1"}
+	ask(revoke, revoke)
+	ask(revoke)
+	if n := all(); n != 1 {
+		t.Errorf("%d jobs for the same work", n)
+	}
+	b.asOwner(`UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now()`)
+	ask(revoke)
+	if n := all(); n != 1 {
+		t.Errorf("%d jobs for work that is being done", n)
+	}
+	b.asOwner(`UPDATE river_job SET state = 'completed', finalized_at = now()`)
+	ask(revoke)
+	if n := all(); n != 2 {
+		t.Error("finished work cannot be asked for again")
+	}
+	ask(jobs.Job{Kind: jobs.Revoke, Subject: "g2"}, jobs.Job{Kind: jobs.Recover, Subject: "g1"})
+	if n := all(); n != 4 {
+		t.Error("other work was taken for the same")
+	}
+	lapse := jobs.Job{Kind: jobs.Lapse, Subject: "r1", At: time.Now().Add(time.Hour)}
+	sooner := lapse
+	sooner.At = lapse.At.Add(-30 * time.Minute)
+	ask(lapse)
+	ask(sooner)
+	if n := all(); n != 6 {
+		t.Error("a deadline that moved nearer was swallowed by the one further away")
+	}
+}
+
+func TestJobsAreAllOrNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g := b.active(noon.Add(time.Hour))
+	jobsBefore, eventsBefore := b.count(`SELECT count(*) FROM river_job`), b.count(`SELECT count(*) FROM audit_events`)
+	_, err := b.ChangeGrant(t.Context(), g.ID, func(g grants.Grant) (grants.Change, error) {
+		change := end(g, noon, grants.Expired)
+		change.Jobs = append(change.Jobs, jobs.Job{Kind: jobs.Receipt}) // about nothing
+		return change, nil
+	})
+	if err == nil {
+		t.Fatal("a job about nothing was accepted")
+	}
+	after, err := b.Grant(t.Context(), g.ID)
+	if err != nil || after.State != grants.Active {
+		t.Errorf("the grant is %s, %v", after.State, err)
+	}
+	if b.count(`SELECT count(*) FROM river_job`) != jobsBefore || b.count(`SELECT count(*) FROM audit_events`) != eventsBefore {
+		t.Error("a failed change left something")
+	}
+}
+
+func TestFindingIsAboutItsEvent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	orphaned := event(audit.LoginOrphaned, "")
+	if err := b.Record(t.Context(), []audit.Event{event(audit.TargetChanged, ""), orphaned}, []jobs.Job{{Kind: jobs.Finding}}); err != nil {
+		t.Fatal(err)
+	}
+	first := b.count(`SELECT min(id) FROM audit_events`)
+	if n := b.count(`SELECT (args->>'subject')::bigint FROM river_job`); n != first {
+		t.Errorf("the finding is about event %d, the first is %d", n, first)
+	}
+	got, err := b.Event(t.Context(), int64(first))
+	if err != nil || got.Kind != audit.TargetChanged {
+		t.Errorf("event %+v, %v", got, err)
+	}
+}
+
+// worker collects the jobs it gets.
+type worker struct {
+	river.WorkerDefaults[store.JobArgs]
+	got chan jobs.Job
+}
+
+func (w *worker) Work(_ context.Context, job *river.Job[store.JobArgs]) error {
+	w.got <- job.Args.Job()
+	return nil
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// The job engine must run with the service's rights alone.
+func TestJobsAreWorkedByTheServicesLogin(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := &worker{got: make(chan jobs.Job, 10)}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, w)
+	var log lockedBuffer
+	client, err := b.WorkClient(river.Config{
+		Workers: workers, Queues: map[string]river.QueueConfig{store.QueueSecurity: {MaxWorkers: 2}, store.QueueSlack: {MaxWorkers: 2}},
+		Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := b.file(pending())
+	at := time.Now().Add(-time.Second).UTC().Truncate(time.Microsecond)
+	if err := b.Record(t.Context(), nil, []jobs.Job{{Kind: jobs.Revoke, Subject: "g1", At: at}}); err != nil {
+		t.Fatal(err)
+	}
+	got := []jobs.Job{<-w.got, <-w.got, <-w.got}
+	slices.SortFunc(got, func(a, b jobs.Job) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
+	want := []jobs.Job{
+		{Kind: jobs.Draw, Subject: c.Request.ID, Version: 1},
+		{Kind: jobs.Lapse, Subject: c.Request.ID, Version: 1, At: c.Request.LapsesAt},
+		{Kind: jobs.Revoke, Subject: "g1", At: at},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("worked %+v, want %+v", got, want)
+	}
+	if err := client.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if log.String() != "" {
+		t.Errorf("the job engine complains:\n%s", log.String())
+	}
+}
