@@ -81,6 +81,9 @@ func TestRefusals(t *testing.T) {
 	deleted, _ := call(t, ws, "chat.postMessage", in(room, text1("bye")))
 	call(t, ws, "chat.delete", map[string]string{"channel": room, "ts": deleted["ts"].(string)})
 
+	section := `{"type":"section","text":{"type":"mrkdwn","text":"` + strings.Repeat("x", 2501) + `"}}`
+	wordy := "[" + strings.Join([]string{section, section, section, section}, ",") + "]"
+
 	tests := []struct {
 		name, method string
 		form         map[string]string
@@ -96,6 +99,8 @@ func TestRefusals(t *testing.T) {
 		{"bad blocks", "chat.postMessage", in(room, map[string]string{"blocks": `[{"type":"x"}]`}), "invalid_blocks"},
 		{"blocks that are no JSON", "chat.postMessage", in(room, map[string]string{"blocks": `[`}), "invalid_blocks_format"},
 		{"metadata without payload", "chat.postMessage", in(room, map[string]string{"text": "x", "metadata": `{"event_type":"e"}`}), "invalid_metadata_format"},
+		{"too many words in all blocks", "chat.postMessage", in(room, map[string]string{"blocks": wordy}), "msg_blocks_too_long"},
+		{"too many words in an update", "chat.update", in(room, map[string]string{"ts": ts, "blocks": wordy}), "msg_blocks_too_long"},
 		{"no such thread", "chat.postMessage", in(room, map[string]string{"text": "x", "thread_ts": "1.000001"}), "thread_not_found"},
 		{"update without such a message", "chat.update", in(room, map[string]string{"ts": "1.000001", "text": "x"}), "message_not_found"},
 		{"update of a deleted message", "chat.update", in(room, map[string]string{"ts": deleted["ts"].(string), "text": "x"}), "message_not_found"},

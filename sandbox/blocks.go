@@ -135,6 +135,36 @@ func checkMessageBlocks(v any) ([]any, []string) {
 	return complete(items), nil
 }
 
+// CheckMessage says what Slack would find wrong with the blocks of a message, given as the JSON of the list; nil when
+// it would take them. It is for tests that hold every card of an app against the limits without a workspace.
+func CheckMessage(blocks []byte) []string {
+	var v any
+	if err := json.Unmarshal(blocks, &v); err != nil {
+		return []string{err.Error()}
+	}
+	list, faults := checkMessageBlocks(v)
+	if faults == nil && (content{blocks: list}).tooWordy() {
+		faults = []string{"msg_blocks_too_long [json-pointer:/blocks]"}
+	}
+	return faults
+}
+
+// CheckView is CheckMessage for a whole view, modal or Home tab.
+func CheckView(view []byte) []string {
+	var v any
+	if err := json.Unmarshal(view, &v); err != nil {
+		return []string{err.Error()}
+	}
+	kind := "modal"
+	if o, _ := v.(object); o["type"] == "home" {
+		kind = "home"
+	}
+	if tooLarge(v) {
+		return []string{"view_too_large [json-pointer:/view]"}
+	}
+	return checkView(v, kind)
+}
+
 // checkView returns what is wrong with a view of the given type, "modal" or "home".
 func checkView(v any, kind string) []string {
 	c := &checker{surface: kind}

@@ -25,6 +25,19 @@
 //     every version of every message and view.
 //   - [Workspace.Close] ends every goroutine and connection the workspace started.
 //
+// A [PagerDuty] serves GET /oncalls and GET /users of PagerDuty's REST API in the same spirit.
+//
+// People can be driven from a terminal too, while the workspace runs:
+//
+//	curl -d '/prodaccess help' URL/sandbox/people/ana/command[?channel=approvals]
+//	curl -d 'Approve'          URL/sandbox/people/bo/click
+//	curl -d 'Reason: because'  URL/sandbox/people/bo/submit     one "Field: value" to a line
+//	curl -d 'Colour: red'      URL/sandbox/people/bo/select
+//	curl -d ''                 URL/sandbox/people/bo/close      and …/home
+//	curl                       URL/sandbox/people/bo/sees       and URL/sandbox/people
+//
+// Only callers on this machine are answered, and no page of another origin.
+//
 // All methods of all types are safe for concurrent use.
 //
 // # What is faked
@@ -37,7 +50,7 @@
 // # What is not there
 //
 // Files, threads in the client, reactions, workflows, Enterprise Grid, OAuth installation, RTM, dialogs, link
-// unfurling, message events (an app of ours does not listen to what people write), the video, file, table, plan,
-// task_card and context_actions blocks: an app that uses them is refused, which is more than Slack would do.
-// A view opened while another stack is open replaces it.
+// unfurling, message events (an app of ours does not listen to what people write). The video, file, table, plan,
+// task_card and context_actions blocks and the file_input, rich_text_input, workflow_button, feedback_buttons and
+// icon_button elements are refused, which is more than Slack would do. A view opened while another stack is open replaces it.
 package sandbox
