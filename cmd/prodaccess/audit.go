@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/internal/config"
+	"github.com/prodaccess/prodaccess/policy"
+	"github.com/prodaccess/prodaccess/store"
+)
+
+// configTarget shortens a signature.
+type configTarget = config.Target
+
+func trim(text string) string { return strings.TrimSpace(text) }
+
+// openStore connects with the service's login; what only reads needs no more.
+func (c *command) openStore(ctx context.Context) (*store.Store, error) {
+	cfg, err := config.LoadOnly(c.configFile, os.Environ(), "store")
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, store.Config{URL: cfg.Store.URL, Log: zerolog.Nop(), MaxConns: 2})
+}
+
+func (c *command) audit() *cobra.Command {
+	parent := &cobra.Command{Use: "audit", Short: "Read and verify the audit log"}
+	var filter audit.Filter
+	var since string
+	var asJSON bool
+	list := &cobra.Command{
+		Use: "list", Short: "Print events, oldest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if since != "" {
+				back, err := policy.ParseDuration(since)
+				if err != nil {
+					return fmt.Errorf("reading --since: %w", err)
+				}
+				filter.Since = time.Now().Add(-back)
+			}
+			st, err := c.openStore(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			encoder := json.NewEncoder(c.out)
+			events, err := st.Events(cmd.Context(), filter)
+			if err != nil {
+				return err
+			}
+			for _, event := range events {
+				if asJSON {
+					if err := encoder.Encode(event); err != nil {
+						return err
+					}
+					continue
+				}
+				say(c.out, "%s", line(event))
+			}
+			return nil
+		},
+	}
+	flags := list.Flags()
+	flags.StringVar(&filter.Request, "request", "", "only events of this request")
+	flags.StringVar(&filter.Grant, "grant", "", "only events of this grant")
+	flags.StringVar(&filter.Person, "person", "", "only what this person did: Slack ID or e-mail address")
+	flags.StringVar(&since, "since", "", "only events of the last 30m, 24h, 90d …")
+	flags.IntVar(&filter.Limit, "limit", 0, "at most so many, the newest; 0 prints all")
+	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line")
+
+	var heads []string
+	var verifyJSON bool
+	verify := &cobra.Command{
+		Use: "verify", Short: "Prove that no event was changed, removed or slipped in; exit code 2 when one was", Args: cobra.NoArgs,
+		Long: `verify walks the whole chain. Give it heads you remember, as the digests in Slack show them (--head 1042:9f2c…),
+and it also proves that the chain was not rewritten from some point on.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			remembered, err := parseHeads(heads)
+			if err != nil {
+				return err
+			}
+			st, err := c.openStore(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			report, err := audit.Verify(cmd.Context(), st, time.Now(), remembered...)
+			if err != nil {
+				return err
+			}
+			if verifyJSON {
+				encoder := json.NewEncoder(c.out)
+				encoder.SetIndent("", "  ")
+				if err := encoder.Encode(report); err != nil {
+					return err
+				}
+			} else {
+				for _, f := range report.Findings {
+					say(c.out, "FOUND: %s", f.Words)
+				}
+				say(c.out, "%d events, %d seals, head %d:%s", report.Events, report.Seals, report.Head.Seq, report.Head.Hash)
+			}
+			if len(report.Findings) > 0 {
+				return findings{len(report.Findings)}
+			}
+			if !verifyJSON {
+				say(c.out, "The chain is whole.")
+			}
+			return nil
+		},
+	}
+	verify.Flags().StringArrayVar(&heads, "head", nil, "a remembered head, SEQ:HASH; may be given several times")
+	verify.Flags().BoolVar(&verifyJSON, "json", false, "print JSON")
+	parent.AddCommand(list, verify)
+	return parent
+}
+
+func parseHeads(texts []string) ([]audit.Head, error) {
+	var out []audit.Head
+	for _, text := range texts {
+		seq, hash, ok := strings.Cut(text, ":")
+		n, err := strconv.ParseInt(seq, 10, 64)
+		if !ok || err != nil || n < 1 || len(hash) != 64 {
+			return nil, fmt.Errorf("--head %q is not SEQ:HASH as the digest shows it, with 64 hexadecimal digits", text)
+		}
+		out = append(out, audit.Head{Seq: n, Hash: strings.ToLower(hash)})
+	}
+	return out, nil
+}
+
+// line is an event for a person.
+func line(e audit.Event) string {
+	var b strings.Builder
+	who := e.Actor.ID
+	if e.Actor.Name != "" {
+		who = e.Actor.Name
+	}
+	fmt.Fprintf(&b, "%s  %-17s %-12s", e.At.UTC().Format("2006-01-02 15:04:05.000"), e.Kind, who)
+	if e.Refused {
+		b.WriteString(" REFUSED")
+	}
+	for _, part := range [][2]string{
+		{"request", e.Request}, {"grant", e.Grant}, {"target", e.Target}, {"profile", e.Profile}, {"rule", e.Rule}, {"login", e.Detail["login"]},
+		{"cause", e.Detail["cause"]},
+	} {
+		if part[1] != "" {
+			fmt.Fprintf(&b, " %s=%s", part[0], quoted(part[1]))
+		}
+	}
+	if e.Reason != "" {
+		fmt.Fprintf(&b, " — %s", strconv.Quote(e.Reason))
+	}
+	return b.String()
+}
+
+// quoted quotes what would not stay one word on one line.
+func quoted(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '"' || r > '~' }) {
+		return strconv.Quote(text)
+	}
+	return text
+}

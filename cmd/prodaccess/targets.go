@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/app"
+	"github.com/prodaccess/prodaccess/internal/secret"
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+func (c *command) targets() *cobra.Command {
+	parent := &cobra.Command{
+		Use:   "targets",
+		Short: "Prepare databases for the policy's profiles, and find drift",
+		Long: `A target is prepared once: one access role for each profile, a quarantine role, and no access for PUBLIC.
+
+plan prints the SQL that is missing, for a DBA to read or to pipe into psql; apply runs it; check finds what differs.
+All three may be run at any time. Steps that need more rights than prodaccess's own login has are run with
+--as postgres://dba@host/database, or by hand.`,
+	}
+	var as, asFile string
+	parent.PersistentFlags().StringVar(&as, "as", "", "connect with this URL instead of the target's admin_url")
+	parent.PersistentFlags().StringVar(&asFile, "as-file", "", "read that URL from a file, which keeps its password off the command line")
+	url := func() (secret.String, error) {
+		if asFile == "" {
+			return secret.New(as), nil
+		}
+		text, err := os.ReadFile(asFile)
+		if err != nil {
+			return secret.String{}, fmt.Errorf("reading --as-file: %w", err)
+		}
+		return secret.New(trim(string(text))), nil
+	}
+	plan := &cobra.Command{
+		Use: "plan [TARGET…]", Short: "Print the SQL that is missing",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.eachTarget(cmd.Context(), args, url, func(ctx context.Context, p app.Preparer, target string, profiles []grants.Profile) error {
+				prep, err := p.Plan(ctx, profiles)
+				if err != nil {
+					return err
+				}
+				c.printPlan(prep)
+				return nil
+			})
+		},
+	}
+	var yes bool
+	apply := &cobra.Command{
+		Use: "apply [TARGET…]", Short: "Run the SQL that is missing, in one transaction for each database",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.eachTarget(cmd.Context(), args, url, func(ctx context.Context, p app.Preparer, target string, profiles []grants.Profile) error {
+				prep, err := p.Plan(ctx, profiles)
+				if err != nil {
+					return err
+				}
+				if len(prep.Problems) > 0 {
+					c.printPlan(prep)
+					return fmt.Errorf("%s: nothing was applied; the problems above come first", target)
+				}
+				if len(prep.Steps) == 0 {
+					say(c.out, "%s: nothing is missing.", target)
+					return nil
+				}
+				if !yes {
+					c.printPlan(prep)
+					say(c.out, "-- %s: nothing was applied; add --yes to run these %d statements.", target, len(prep.Steps))
+					return nil
+				}
+				if err := p.Apply(ctx, prep); err != nil {
+					return err
+				}
+				say(c.out, "%s: %d statements applied.", target, len(prep.Steps))
+				return nil
+			})
+		},
+	}
+	apply.Flags().BoolVar(&yes, "yes", false, "run the statements")
+	var asJSON bool
+	check := &cobra.Command{
+		Use: "check [TARGET…]", Short: "Find what differs from the policy; exit code 2 when something does",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			all := map[string][]grants.Finding{}
+			total := 0
+			err := c.eachTarget(cmd.Context(), args, url, func(ctx context.Context, p app.Preparer, target string, profiles []grants.Profile) error {
+				found, err := p.Check(ctx, profiles)
+				if err != nil {
+					return err
+				}
+				all[target], total = found, total+len(found)
+				if asJSON {
+					return nil
+				}
+				if len(found) == 0 {
+					say(c.out, "%s: as the policy wants it.", target)
+				}
+				for _, f := range found {
+					say(c.out, "%s: %s%s\n    mend: %s", target, in(f.Database), f.What, f.Mend)
+				}
+				return nil
+			})
+			if asJSON {
+				encoder := json.NewEncoder(c.out)
+				encoder.SetIndent("", "  ")
+				err = errors.Join(err, encoder.Encode(all))
+			}
+			if err == nil && total > 0 {
+				return findings{total}
+			}
+			return err
+		},
+	}
+	check.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	parent.AddCommand(plan, apply, check)
+	return parent
+}
+
+// eachTarget runs f on every configured target, or on those named, and goes on after a failure.
+func (c *command) eachTarget(ctx context.Context, names []string, as func() (secret.String, error),
+	f func(context.Context, app.Preparer, string, []grants.Profile) error,
+) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	url, err := as()
+	if err != nil {
+		return err
+	}
+	source, err := os.ReadFile(cfg.Policy.File)
+	if err != nil {
+		return fmt.Errorf("reading the policy: %w", err)
+	}
+	p, _, err := policy.Load(source, cfg.Policy.File)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(cfg.Targets, func(t configTarget) bool { return t.Name == name }) {
+			known := make([]string, 0, len(cfg.Targets))
+			for _, t := range cfg.Targets {
+				known = append(known, t.Name)
+			}
+			near, _ := policy.Nearest(name, known)
+			return fmt.Errorf("no target is called %q; did you mean %q? The configuration has %v", name, near, known)
+		}
+	}
+	var errs []error
+	for _, target := range cfg.Targets {
+		if len(names) > 0 && !slices.Contains(names, target.Name) {
+			continue
+		}
+		preparer, err := app.OpenPreparer(cfg, target.Name, url)
+		if err == nil {
+			err = f(ctx, preparer, target.Name, app.Profiles(p, target.Engine))
+			preparer.Close()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", target.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// printPlan prints SQL that psql understands: each database's statements after a \connect.
+func (c *command) printPlan(prep grants.Preparation) {
+	say(c.out, "-- %s: %d statements", prep.Target, len(prep.Steps))
+	for _, problem := range prep.Problems {
+		say(c.out, "-- PROBLEM: %s", problem)
+	}
+	database := ""
+	for _, step := range prep.Steps {
+		if step.Database != database {
+			database = step.Database
+			say(c.out, "\\connect %s", database)
+		}
+		say(c.out, "-- %s\n%s", step.Why, step.SQL)
+	}
+}
+
+func in(database string) string {
+	if database == "" {
+		return ""
+	}
+	return "in database " + database + ": "
+}

@@ -1,0 +1,240 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/robfig/cron/v3"
+	"github.com/rs/zerolog"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/bot"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/config"
+	"github.com/prodaccess/prodaccess/oncall"
+	"github.com/prodaccess/prodaccess/policy"
+	"github.com/prodaccess/prodaccess/store"
+)
+
+const (
+	// factsWithin leaves time, within the three seconds Slack waits, to commit and to answer.
+	factsWithin = 1800 * time.Millisecond
+	// rosterWithin bounds one question to PagerDuty inside factsWithin.
+	rosterWithin = 1500 * time.Millisecond
+	// revocationsAtOnce is how many revocations one replica carries out at once on one target.
+	revocationsAtOnce = 16
+	// lookForDigests is how often it is looked whether a digest has become due.
+	lookForDigests = 5 * time.Second
+	// knockEvery is how often something that did not answer at start is tried again.
+	knockEvery = 2 * time.Second
+)
+
+// App is a running prodaccess.
+type App struct {
+	cfg config.Config
+	log zerolog.Logger
+	now func() time.Time
+
+	lifecycle lifecycle
+	health    *health
+	policy    *policyFile
+	digests   struct {
+		schedule cron.Schedule
+		location *time.Location
+	}
+
+	store     *store.Store
+	grants    *grants.Service
+	approvals *approvals.Service
+	bot       *bot.Bot
+	listener  net.Listener
+}
+
+// Start makes every part and starts it. It returns when prodaccess takes requests; until the store answers it waits, and
+// ends when ctx does. On an error everything that was up is taken down again.
+func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, err error) {
+	began := time.Now()
+	a := &App{cfg: cfg, log: log, now: time.Now, lifecycle: lifecycle{log: log}, health: newHealth(log)}
+	defer func() {
+		if err != nil {
+			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+			defer cancel()
+			err = errors.Join(err, a.Stop(stopCtx))
+		}
+	}()
+
+	// What only a person can mend comes first.
+	policyFile, warnings, err := openPolicy(cfg.Policy.File)
+	if err != nil {
+		return nil, err
+	}
+	a.policy = policyFile
+	a.sayPolicy(a.policy.get(), warnings)
+	if a.digests.schedule, a.digests.location, err = digestSchedule(cfg.Digest.Schedule, cfg.Digest.Timezone); err != nil {
+		return nil, err
+	}
+	sweeps, err := cron.ParseStandard(cfg.Sweep.Schedule)
+	if err != nil {
+		return nil, fmt.Errorf("reading the schedule of the sweep: %w", err)
+	}
+
+	// Probes are answered while everything else is waited for.
+	mux := http.NewServeMux()
+	if err := a.listen(mux); err != nil {
+		return nil, err
+	}
+
+	if err := a.openStore(ctx); err != nil {
+		return nil, err
+	}
+	installation, err := a.store.Installation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.keepPolicy(ctx, a.policy.get()); err != nil {
+		return nil, err
+	}
+
+	drivers, err := OpenDrivers(cfg, installation)
+	if err != nil {
+		return nil, err
+	}
+	a.lifecycle.onStop("targets", func(context.Context) error { closeDrivers(drivers); return nil })
+	targets := Targets(cfg)
+	a.grants, err = grants.New(grants.Config{
+		Store: a.store, Targets: targets, Drivers: drivers, Installation: installation, Now: a.now, Log: log,
+		ConnectionLimit: cfg.Grants.ConnectionLimit, Grace: cfg.Grants.Grace, OverdueAfter: cfg.Alarm.After,
+		Parallel: revocationsAtOnce,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.lifecycle.onStop("grants", a.grants.Close)
+
+	slack, err := bot.NewSlack(bot.Credentials{
+		BotToken: cfg.Slack.BotToken, AppToken: cfg.Slack.AppToken, SigningSecret: cfg.Slack.SigningSecret, APIURL: cfg.Slack.APIURL,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.lifecycle.onStop("slack connections", func(context.Context) error { slack.Close(); return nil })
+	people, err := a.openRoster()
+	if err != nil {
+		return nil, err
+	}
+	a.approvals, err = approvals.New(approvals.Config{
+		Store: a.store, Grants: a.grants, Directory: bot.NewDirectory(slack, a.now), Roster: people,
+		Policy: a.policy.get, Targets: targets, Now: a.now,
+		LapseAfter: cfg.Requests.LapseAfter, TakeWithin: cfg.Requests.ActivateWithin, FactsWithin: factsWithin,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.bot, err = bot.New(bot.Config{
+		Slack: slack, Service: a.approvals, Grants: a.grants, Outbox: a.store, Digests: digests{a}, Findings: findings{a},
+		Command: cfg.Slack.Command, ApprovalsChannel: cfg.Slack.ApprovalsChannel, AuditChannel: cfg.Slack.AuditChannel,
+		SecurityChannel: cfg.Slack.SecurityChannel, Now: a.now, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	// From here on things move: first what ends access, then what gives it.
+	sealer := store.NewSealer(a.store)
+	sealer.Start(context.WithoutCancel(ctx))
+	a.lifecycle.onStop("sealer", func(context.Context) error { sealer.Stop(); return nil })
+	engine, err := a.newEngine(cron.Every(lookForDigests), sweeps)
+	if err != nil {
+		return nil, fmt.Errorf("making the job engine: %w", err)
+	}
+	if err := engine.Start(context.WithoutCancel(ctx)); err != nil {
+		return nil, fmt.Errorf("starting the job engine: %w", err)
+	}
+	a.lifecycle.onStop("job engine", func(ctx context.Context) error { return stopEngine(ctx, engine) })
+	reaper := grants.NewReaper(a.grants)
+	reaper.Start()
+	a.lifecycle.onStop("reaper", func(context.Context) error { reaper.Stop(); return nil })
+	a.lifecycle.onStop("work after acknowledgements", a.bot.Drain)
+	if err := a.takeEvents(mux); err != nil {
+		return nil, err
+	}
+	a.watch(slack, people)
+	log.Info().Dur("took", time.Since(began)).Int("targets", len(targets)).Str("listen", a.listener.Addr().String()).
+		Str("mode", cfg.Slack.Mode).Msg("prodaccess is ready")
+	return a, nil
+}
+
+// Stop takes everything down, in the reverse order of Start. What is not done when ctx ends is cut off and goes on at
+// the next start.
+func (a *App) Stop(ctx context.Context) error { return a.lifecycle.stop(ctx) }
+
+// Addr is where the HTTP server listens.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// openStore waits for the store, then refuses one that is not set up as it must be.
+func (a *App) openStore(ctx context.Context) error {
+	for {
+		st, err := store.Open(ctx, store.Config{URL: a.cfg.Store.URL, Now: a.now, Log: a.log})
+		a.health.set("store", err)
+		if err == nil {
+			a.store = st
+			a.lifecycle.onStop("store", func(context.Context) error { st.Close(); return nil })
+			break
+		}
+		if store.Permanent(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the store: %w", err)
+		case <-time.After(knockEvery):
+		}
+	}
+	return errors.Join(a.store.CheckSchema(ctx), a.store.CheckPrivileges(ctx))
+}
+
+// keepPolicy stores the policy under its hash and records that it is in force.
+func (a *App) keepPolicy(ctx context.Context, p *policy.Policy) error {
+	if err := a.store.KeepPolicy(ctx, p.Hash(), p.Source(), a.now()); err != nil {
+		return fmt.Errorf("keeping the policy: %w", err)
+	}
+	return a.store.Record(ctx, []audit.Event{{
+		At: a.now(), Kind: audit.PolicyLoaded, Actor: audit.System("app"), Policy: p.Hash(),
+	}}, nil)
+}
+
+// openRoster makes the source of who is on call. Without a PagerDuty token nobody is, and people are asked.
+func (a *App) openRoster() (roster, error) {
+	if a.cfg.PagerDuty.Token.Empty() {
+		return roster{oncall.Fixed{Unknown: "PagerDuty is not configured", Now: a.now}}, nil
+	}
+	overrides := map[string]string{}
+	for _, o := range a.cfg.PagerDuty.Overrides {
+		overrides[o.Email] = o.User
+	}
+	source, err := oncall.NewPagerDuty(oncall.Config{
+		Token: a.cfg.PagerDuty.Token, BaseURL: a.cfg.PagerDuty.APIURL, Overrides: overrides,
+		Now: a.now, CacheFor: time.Minute, Timeout: rosterWithin,
+	})
+	if err != nil {
+		return roster{}, err
+	}
+	return roster{source}, nil
+}
+
+// Targets are the configured targets as people see them.
+func Targets(cfg config.Config) []grants.Target {
+	out := make([]grants.Target, 0, len(cfg.Targets))
+	for _, t := range cfg.Targets {
+		out = append(out, grants.Target{
+			Name: t.Name, Engine: t.Engine, Environment: t.Environment, Databases: t.Databases,
+			Connect: grants.Endpoint{Host: t.Connect.Host, Port: t.Connect.Port, SSLMode: t.Connect.SSLMode},
+		})
+	}
+	return out
+}

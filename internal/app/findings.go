@@ -1,0 +1,35 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/prodaccess/prodaccess/audit"
+)
+
+// findings puts what a sweep met into words, from its audit event.
+type findings struct{ app *App }
+
+// Finding implements bot.Findings.
+func (f findings) Finding(ctx context.Context, eventID string) (string, error) {
+	id, err := strconv.ParseInt(eventID, 10, 64)
+	if err != nil {
+		return "", fmt.Errorf("reading the id of a finding's event: %w", err)
+	}
+	event, err := f.app.store.Event(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	login := event.Detail["login"]
+	switch event.Kind {
+	case audit.LoginOrphaned:
+		return fmt.Sprintf("The login %s on %s is being locked out and dropped: %s. Look at who could have used it since; the audit log has grant %s.",
+			login, event.Target, event.Reason, event.Grant), nil
+	case audit.GrantMissing:
+		return fmt.Sprintf("The login %s is not on %s any more, though its grant %s was live. Nobody of ours took it away: ask whoever "+
+			"administers that database. The grant is being ended.", login, event.Target, event.Grant), nil
+	default:
+		return fmt.Sprintf("%s on %s: %s", event.Kind, event.Target, event.Reason), nil
+	}
+}

@@ -1,0 +1,140 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/prodaccess/prodaccess/bot"
+	"github.com/prodaccess/prodaccess/internal/jobs"
+	"github.com/prodaccess/prodaccess/store"
+)
+
+// jobTimeout bounds one run of a job, rescueAfter is when a job is taken from a worker that died. The second must be
+// longer than the first, and short: until then a card whose drawer was killed stays as it was.
+const (
+	jobTimeout  = 40 * time.Second
+	rescueAfter = 50 * time.Second
+)
+
+// worker runs every kind of job. A job that fails is snoozed, never given up: its pause comes from whoever failed.
+type worker struct {
+	river.WorkerDefaults[store.JobArgs]
+	app *App
+}
+
+// Work implements river.Worker.
+func (w *worker) Work(ctx context.Context, job *river.Job[store.JobArgs]) error {
+	work := job.Args.Job()
+	err := w.app.work(ctx, work)
+	if err == nil {
+		return nil
+	}
+	pause, again := w.app.pause(ctx, work, err)
+	if !again {
+		w.app.log.Error().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Msg("job given up; trying again would not help")
+		return nil
+	}
+	if ctx.Err() == nil && job.Attempt == 1 {
+		w.app.log.Warn().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Dur("pause", pause).Msg("job failed; it is tried again")
+	}
+	return river.JobSnooze(pause)
+}
+
+// work is what each kind of job does.
+func (a *App) work(ctx context.Context, job jobs.Job) error {
+	switch job.Kind {
+	case jobs.Draw:
+		return a.bot.Draw(ctx, job.Subject)
+	case jobs.Alarm:
+		return a.bot.DrawAlarm(ctx, job.Subject)
+	case jobs.Receipt:
+		return a.bot.PostReceipt(ctx, job.Subject)
+	case jobs.Finding:
+		return a.bot.PostFinding(ctx, job.Subject)
+	case jobs.Digest:
+		due, err := time.Parse(time.RFC3339, job.Subject)
+		if err != nil {
+			return fmt.Errorf("reading when a digest is due: %w", err)
+		}
+		return a.bot.PostDigest(ctx, due)
+	case jobs.Revoke:
+		return a.grants.Revoke(ctx, job.Subject)
+	case jobs.Recover:
+		return a.grants.Recover(ctx, job.Subject)
+	case jobs.Lapse:
+		return a.approvals.Lapse(ctx, job.Subject)
+	case jobs.Reopen:
+		return a.approvals.Reopen(ctx, job.Subject)
+	case jobs.Sweep:
+		return a.sweep(ctx)
+	case jobs.DigestDue:
+		return a.digestDue(ctx)
+	default:
+		return fmt.Errorf("no replica of this version knows the job %q", job.Kind)
+	}
+}
+
+// pause says how long to wait before a failed job is tried again, and whether it is.
+func (a *App) pause(ctx context.Context, job jobs.Job, err error) (time.Duration, bool) {
+	if undelivered, ok := errors.AsType[*bot.Undelivered](err); ok {
+		return max(undelivered.After, time.Second), !undelivered.Permanent
+	}
+	switch job.Kind {
+	case jobs.Revoke:
+		return a.grants.Pause(ctx, job.Subject), true
+	case jobs.Sweep, jobs.DigestDue:
+		return 0, false // the next one comes by the clock
+	default:
+		return 5 * time.Second, true
+	}
+}
+
+// sweep compares every target with the store and says what it found.
+func (a *App) sweep(ctx context.Context) error {
+	swept, err := a.grants.Sweep(ctx)
+	for _, s := range swept {
+		a.health.set("target "+s.Target, s.Err)
+		if len(s.Orphans)+len(s.Missing) > 0 {
+			a.log.Warn().Str("target", s.Target).Strs("orphans", s.Orphans).Strs("missing", s.Missing).Msg("sweep: the target and the store differed")
+		}
+	}
+	return err
+}
+
+// newEngine makes the job engine of this replica, not started.
+func (a *App) newEngine(digests, sweeps river.PeriodicSchedule) (*river.Client[pgxTx], error) {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &worker{app: a})
+	periodic := func(kind jobs.Kind, schedule river.PeriodicSchedule) *river.PeriodicJob {
+		return river.NewPeriodicJob(schedule, func() (river.JobArgs, *river.InsertOpts) {
+			return store.JobArgs{Work: kind, Subject: "all"}, &river.InsertOpts{
+				Queue: store.QueueSecurity, UniqueOpts: river.UniqueOpts{ByArgs: true},
+			}
+		}, &river.PeriodicJobOpts{ID: string(kind), RunOnStart: true})
+	}
+	return a.store.WorkClient(river.Config{
+		Workers: workers,
+		Queues: map[string]river.QueueConfig{
+			store.QueueSecurity: {MaxWorkers: 16}, store.QueueSlack: {MaxWorkers: 8},
+		},
+		PeriodicJobs:         []*river.PeriodicJob{periodic(jobs.Sweep, sweeps), periodic(jobs.DigestDue, digests)},
+		JobTimeout:           jobTimeout,
+		RescueStuckJobsAfter: rescueAfter,
+		Logger:               slog.New(quiet{a.log}),
+	})
+}
+
+// stopEngine lets jobs finish until ctx ends, then cancels them; a job that is cut off runs again.
+func stopEngine(ctx context.Context, engine *river.Client[pgxTx]) error {
+	if err := engine.Stop(ctx); err == nil {
+		return nil
+	}
+	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return engine.StopAndCancel(hard)
+}
