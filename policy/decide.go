@@ -15,7 +15,7 @@ const defaultDuration = time.Hour
 //
 // A rule that might have matched had a fact been known is passed over, but it still holds the answer back: the decision
 // is never laxer than it would have been had that rule matched. So nobody gains by making a fact unknown.
-func (p *Policy) Decide(request Request, facts Facts) Decision {
+func (p *Policy) Decide(request Request, facts Facts) (decision Decision) {
 	c := &consideration{
 		Decision: Decision{Outcome: Denied, Policy: p.hash, Duration: request.Duration},
 		people:   p.people(request.User, facts, request.At), p: p, request: request, profile: -1,
@@ -28,7 +28,8 @@ func (p *Policy) Decide(request Request, facts Facts) Decision {
 		c.Why = wrong
 		return c.Decision
 	}
-	c.Steps = make([]Step, 0, len(p.rules))
+	c.failed = make([]failure, len(p.rules))
+	defer c.tell(&decision)
 	for _, r := range p.denying {
 		if answer := c.match(r); answer == yes || answer == unknown {
 			c.deniedBy(r, answer)
@@ -85,40 +86,81 @@ type consideration struct {
 	profile int
 	// targets and hours hold answers by number, so that each is found out once.
 	targets, hours []tri
+	// failed says for every rule that was looked at, in the order they are looked at, where it failed to match; told are
+	// the steps of those for which that is not enough.
+	failed []failure
+	looked int
+	told   []toldStep
 	// closed are the windows of rules that would have matched at another time.
 	closed []*rule
 }
 
-// match looks at one rule and records the step.
-func (c *consideration) match(r *rule) tri {
-	answer, why := no, ""
-	switch {
-	case !r.allProfiles && !r.profileSet[c.profile]:
-		why = r.notProfile
-	case !r.allTargets && !c.targetIn(r.targets):
-		why = r.notTarget
-	default:
-		who := yes
-		if !r.allWho {
-			who = c.people.any(r.who)
-		}
-		switch {
-		case who == no:
-			why = r.notWho
-		case r.hours >= 0 && !c.open(r.hours):
-			why = r.notHours
-			c.closed = append(c.closed, r)
-		case who == unknown:
-			answer, why = unknown, c.whyUnknown(r.who)
-		default:
-			answer, why = c.withinBudget(r)
-			if answer == yes && why == "" {
-				why, _ = c.reason(r)
-			}
+// failure is the first thing about a rule that did not match.
+type failure uint8
+
+const (
+	failedWho failure = iota
+	failedProfile
+	failedTarget
+	failedHours
+	elsewhere
+)
+
+type toldStep struct {
+	at int
+	Step
+}
+
+// tell writes the steps. Most rules fail on who, for a reason that is known at loading, so those steps are copied.
+func (c *consideration) tell(d *Decision) {
+	d.Steps = slices.Clone(c.p.steps[:c.looked])
+	for i, failed := range c.failed[:c.looked] {
+		switch failed {
+		case failedProfile:
+			d.Steps[i].Why = c.p.order[i].notProfile
+		case failedTarget:
+			d.Steps[i].Why = c.p.order[i].notTarget
+		case failedHours:
+			d.Steps[i].Why = c.p.order[i].notHours
 		}
 	}
+	for _, told := range c.told {
+		d.Steps[told.at] = told.Step
+	}
+}
+
+// match looks at one rule and records the step.
+func (c *consideration) match(r *rule) tri {
+	at := c.looked
+	c.looked++
+	if !r.allProfiles && !r.profileSet[c.profile] {
+		c.failed[at] = failedProfile
+		return no
+	}
+	if !r.allTargets && !c.targetIn(r.targets) {
+		c.failed[at] = failedTarget
+		return no
+	}
+	who := yes
+	if !r.allWho {
+		if who = c.people.any(r.who); who == no {
+			return no
+		}
+	}
+	if r.hours >= 0 && !c.open(r.hours) {
+		c.failed[at] = failedHours
+		c.closed = append(c.closed, r)
+		return no
+	}
+	answer, why := unknown, ""
+	if who == unknown {
+		why = c.whyUnknown(r.who)
+	} else if answer, why = c.withinBudget(r); answer == yes {
+		why, _ = c.reason(r)
+	}
 	matched := answer == yes || answer == unknown && r.deny
-	c.Steps = append(c.Steps, Step{Rule: r.name, Matched: matched, Why: why, Unknown: answer == unknown})
+	c.failed[at] = elsewhere
+	c.told = append(c.told, toldStep{at, Step{Rule: r.name, Matched: matched, Why: why, Unknown: answer == unknown}})
 	if answer == unknown {
 		c.Unknowns = append(c.Unknowns, fmt.Sprintf("The rule %q: %s.", r.name, why))
 	}

@@ -30,6 +30,10 @@ func Load(source []byte, filename string) (*Policy, []Warning, error) {
 	if err := f.failure(); err != nil {
 		return nil, nil, err
 	}
+	p.order = slices.Concat(p.denying, p.allowing)
+	for _, r := range p.order {
+		p.steps = append(p.steps, Step{Rule: r.name, Why: r.notWho})
+	}
 	for _, selector := range p.who.values {
 		p.whoGroups = append(p.whoGroups, p.groupIndex[selector.name])
 	}

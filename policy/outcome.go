@@ -10,7 +10,7 @@ import (
 
 func (c *consideration) deniedBy(r *rule, answer tri) {
 	c.Rule, c.Advice = r.name, r.advice
-	why := c.Steps[len(c.Steps)-1].Why
+	why := c.told[len(c.told)-1].Why
 	if answer == unknown {
 		c.Why = fmt.Sprintf("The rule %q may forbid this, and that cannot be ruled out: %s.", r.name, why)
 	} else {

@@ -38,6 +38,10 @@ type Policy struct {
 	windows   [][]window
 	// denying and allowing are the rules in the order of the file.
 	denying, allowing []*rule
+	// order is the denying rules and then the allowing ones, as a decision looks at them; steps are what it says of each
+	// that is not for the person who asks.
+	order []*rule
+	steps []Step
 }
 
 // Hash is the SHA-256 of the source, in hexadecimal. Decisions and audit events carry it.
