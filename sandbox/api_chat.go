@@ -64,6 +64,9 @@ func readContent(a args) (content, *apiError) {
 		if !isList {
 			return c, refuse("invalid_attachments_format")
 		}
+		if faults := checkAttachments(list); faults != nil {
+			return c, &apiError{code: "invalid_attachments", messages: faults}
+		}
 		c.attach = list
 	}
 	metadata, ok := a.structure("metadata")

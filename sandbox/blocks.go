@@ -135,6 +135,23 @@ func checkMessageBlocks(v any) ([]any, []string) {
 	return complete(items), nil
 }
 
+// checkAttachments looks at the blocks in attachments; the older fields of attachments are not checked.
+func checkAttachments(items []any) []string {
+	c := &checker{surface: "message"}
+	if len(items) > 100 {
+		c.fault("/attachments", "no more than 100 items allowed")
+	}
+	for i, item := range items {
+		o, ok := item.(object)
+		if !ok {
+			c.fault(fmt.Sprintf("/attachments/%d", i), "must provide an object")
+		} else if inside, there := o["blocks"]; there {
+			checkBlocks(c, fmt.Sprintf("/attachments/%d/blocks", i), inside, mostMessageBlocks)
+		}
+	}
+	return c.faults
+}
+
 // CheckMessage says what Slack would find wrong with the blocks of a message, given as the JSON of the list; nil when
 // it would take them. It is for tests that hold every card of an app against the limits without a workspace.
 func CheckMessage(blocks []byte) []string {

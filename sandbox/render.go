@@ -15,7 +15,7 @@ func (ws *Workspace) renderMessage(c content) string {
 		o, _ := a.(object)
 		s, _ := o["text"].(string)
 		items, _ := o["blocks"].([]any)
-		out = strings.TrimSpace(out + "\n" + ws.mentions(s) + ws.renderBlocks(items, nil))
+		out = join([]string{out, ws.mentions(s), ws.renderBlocks(items, nil)}, "\n")
 	}
 	return out
 }
