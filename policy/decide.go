@@ -16,14 +16,7 @@ const defaultDuration = time.Hour
 // A rule that might have matched had a fact been known is passed over, but it still holds the answer back: the decision
 // is never laxer than it would have been had that rule matched. So nobody gains by making a fact unknown.
 func (p *Policy) Decide(request Request, facts Facts) (decision Decision) {
-	c := &consideration{
-		Decision: Decision{Outcome: Denied, Policy: p.hash, Duration: request.Duration},
-		people:   p.people(request.User, facts, request.At), p: p, request: request, profile: -1,
-		targets: make([]tri, len(p.targets.values)), hours: make([]tri, len(p.windows)),
-	}
-	if i, ok := p.profileIndex[request.Profile]; ok {
-		c.profile = i
-	}
+	c := p.consider(request, facts)
 	if wrong := p.impossible(request); wrong != "" {
 		c.Why = wrong
 		return c.Decision
@@ -48,6 +41,19 @@ func (p *Policy) Decide(request Request, facts Facts) (decision Decision) {
 	}
 	c.allowedByNone()
 	return c.Decision
+}
+
+// consider begins a decision.
+func (p *Policy) consider(request Request, facts Facts) *consideration {
+	c := &consideration{
+		Decision: Decision{Outcome: Denied, Policy: p.hash, Duration: request.Duration},
+		people:   p.people(request.User, facts, request.At), p: p, request: request, profile: -1,
+		targets: make([]tri, len(p.targets.values)), hours: make([]tri, len(p.windows)),
+	}
+	if i, ok := p.profileIndex[request.Profile]; ok {
+		c.profile = i
+	}
+	return c
 }
 
 // impossible says what no rule could allow. It names no rule, because none was looked at.
@@ -152,11 +158,16 @@ func (c *consideration) match(r *rule) tri {
 		c.closed = append(c.closed, r)
 		return no
 	}
-	answer, why := unknown, ""
-	if who == unknown {
-		why = c.whyUnknown(r.who)
-	} else if answer, why = c.withinBudget(r); answer == yes {
+	answer, why := yes, ""
+	// A budget per shift cannot be counted while the shift is unknown; one per day that is used up settles the matter.
+	if who == yes || r.budget != nil && r.budget.per == "day" {
+		answer, why = c.withinBudget(r)
+	}
+	switch {
+	case answer == yes && who == yes:
 		why, _ = c.reason(r)
+	case answer != no && who == unknown:
+		answer, why = unknown, c.whyUnknown(r.who)
 	}
 	matched := answer == yes || answer == unknown && r.deny
 	c.failed[at] = elsewhere

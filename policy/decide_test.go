@@ -282,6 +282,24 @@ rules:
 	request(t, p, "ana", "r", lasting(2*time.Hour)).decided(Approved, "free")
 }
 
+// TestBudgetSettles: a rule whose budget for the day is used up cannot match, known facts or not.
+func TestBudgetSettles(t *testing.T) {
+	t.Parallel()
+	p := loaded(t, `
+version: 1
+groups: { g: { slack_usergroup: S0G } }
+profiles: [{ name: r, risk: low, grants: [{ schema: public, tables: "*", privileges: [select] }] }]
+rules:
+  - { name: a, who: group:g, approve: automatically, max_duration: 1h, budget: { grants: 1, per: day } }
+  - { name: b, approve: automatically, max_duration: 8h }
+`)
+	request(t, p, "ana", "r", noSlack("S0G"), lasting(2*time.Hour)).decided(Denied, "a")
+	d := request(t, p, "ana", "r", noSlack("S0G"), lasting(2*time.Hour), used("a", time.Hour)).decided(Approved, "b")
+	if len(d.Unknowns) > 0 || d.Steps[0].Unknown || !strings.Contains(d.Steps[0].Why, "1 of 1 in the last 24 hours") {
+		t.Errorf("got %+v", d)
+	}
+}
+
 func TestUndefinedNames(t *testing.T) {
 	t.Parallel()
 	p := loaded(t, `

@@ -1,0 +1,126 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Explanation is a decision with everything that could have changed it: unlike the decision's own steps it goes through
+// every rule, also those after the one that decided, and through every condition of each.
+type Explanation struct {
+	Decision Decision          `json:"decision"`
+	Rules    []RuleExplanation `json:"rules"`
+}
+
+// RuleExplanation is one rule, in the order of the file.
+type RuleExplanation struct {
+	Position
+	Rule string `json:"rule"`
+	// Says is what the rule does where it matches: "denies", "approves at once", "needs 1 approval from group dba".
+	Says string `json:"says"`
+	// Matches is yes, no or unknown; Decides is set on the rule that the decision names.
+	Matches string `json:"matches"`
+	Decides bool   `json:"decides,omitempty"`
+	// Conditions are those the rule has; a key the file leaves out is not one.
+	Conditions []Condition `json:"conditions"`
+	// Would is what is missing for the rule to match, one clause; empty when it matches.
+	Would string `json:"would,omitempty"`
+}
+
+// Condition is one key of a rule and whether it holds.
+type Condition struct {
+	Key   string `json:"key"`
+	Holds string `json:"holds"` // yes, no or unknown
+	Why   string `json:"why"`
+}
+
+var triNames = [...]string{unasked: "no", no: "no", unknown: "unknown", yes: "yes"}
+
+// Explain decides a request and says, rule by rule, why each did or did not match and what would make it.
+func (p *Policy) Explain(request Request, facts Facts) Explanation {
+	out := Explanation{Decision: p.Decide(request, facts)}
+	c := p.consider(request, facts)
+	for _, r := range p.rules {
+		explained := RuleExplanation{
+			Position: Position{p.file, r.at.line, r.at.column}, Rule: r.name, Says: r.says(),
+			Decides: r.name == out.Decision.Rule, Conditions: c.conditions(r),
+		}
+		matches, missing := yes, []string{}
+		for _, condition := range explained.Conditions {
+			state := tri(slices.Index(triNames[no:], condition.Holds)) + no
+			matches = min(matches, state)
+			if state != yes {
+				missing = append(missing, condition.Key+": "+condition.Why)
+			}
+		}
+		explained.Matches, explained.Would = triNames[matches], strings.Join(missing, "; ")
+		out.Rules = append(out.Rules, explained)
+	}
+	return out
+}
+
+func (r *rule) says() string {
+	switch {
+	case r.deny:
+		return "denies"
+	case r.automatic:
+		return "approves at once"
+	}
+	return "needs " + approvalsText(r.approvals)
+}
+
+// conditions looks at every key of a rule, whether or not an earlier one already failed.
+func (c *consideration) conditions(r *rule) []Condition {
+	var out []Condition
+	add := func(key string, holds tri, why string) {
+		out = append(out, Condition{Key: key, Holds: triNames[holds], Why: why})
+	}
+	who := yes
+	if !r.allWho {
+		who = c.people.any(r.who)
+		switch who {
+		case yes:
+			why, _ := c.reason(r)
+			add("who", who, why)
+		case unknown:
+			add("who", who, c.whyUnknown(r.who))
+		default:
+			add("who", who, r.notWho)
+		}
+	}
+	if !r.allTargets {
+		if c.targetIn(r.targets) {
+			add("targets", yes, c.request.Target.Name+" is among them")
+		} else {
+			add("targets", no, r.notTarget)
+		}
+	}
+	if !r.allProfiles {
+		if c.profile >= 0 && r.profileSet[c.profile] {
+			add("profiles", yes, c.request.Profile+" is among them")
+		} else {
+			add("profiles", no, r.notProfile)
+		}
+	}
+	if r.hours >= 0 {
+		if c.open(r.hours) {
+			add("hours", yes, fmt.Sprintf("%s is within %s", clockText(c.request.At), c.p.hours.values[r.hours]))
+		} else {
+			add("hours", no, r.notHours)
+		}
+	}
+	if r.budget != nil {
+		switch {
+		case who != yes && r.budget.per == "shift":
+			add("budget", unknown, "without a shift there is nothing to count")
+		default:
+			holds, why := c.withinBudget(r)
+			if holds == yes {
+				why = "it is not used up"
+			}
+			add("budget", holds, why)
+		}
+	}
+	return out
+}
