@@ -278,6 +278,19 @@ func TestUpdatesKeepWhatTheyDoNotName(t *testing.T) {
 	}
 }
 
+func TestLongTextIsCut(t *testing.T) {
+	t.Parallel()
+	ws := open(t, Options{})
+	answer, _ := call(t, ws, "chat.postMessage", in("general", text1(strings.Repeat("é", longestPost+1))))
+	if got := []rune(answer["message"].(object)["text"].(string)); len(got) != longestPost {
+		t.Errorf("%d characters were kept", len(got))
+	}
+	whole, _ := call(t, ws, "chat.postMessage", in("general", text1(strings.Repeat("é", longestPost))))
+	if got := []rune(whole["message"].(object)["text"].(string)); len(got) != longestPost {
+		t.Errorf("of just as many as allowed, %d characters were kept", len(got))
+	}
+}
+
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	ws := open(t, Options{NoRateLimits: true})
