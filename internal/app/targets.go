@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,14 +53,26 @@ func openPostgres(cfg config.Config, i int, installation string, as secret.Strin
 }
 
 // Preparer prepares a target for the policy's profiles.
-type Preparer = *postgres.Driver
+type Preparer interface {
+	// Plan compares the target with the profiles and lists what is missing. It changes nothing.
+	Plan(ctx context.Context, profiles []grants.Profile) (grants.Preparation, error)
+	// Apply runs a plan; running it again does nothing.
+	Apply(ctx context.Context, prep grants.Preparation) error
+	// Check lists everything that differs from the profiles, and reach beyond them.
+	Check(ctx context.Context, profiles []grants.Profile) ([]grants.Finding, error)
+	Close()
+}
 
 // OpenPreparer makes the driver of one target for plan, apply and check. The URL as, where it is not empty, names a login
 // with more rights than prodaccess's own.
 func OpenPreparer(cfg config.Config, target string, as secret.String) (Preparer, error) {
 	for i, t := range cfg.Targets {
 		if t.Name == target {
-			return openPostgres(cfg, i, "preparation", as)
+			d, err := openPostgres(cfg, i, "preparation", as)
+			if err != nil {
+				return nil, err
+			}
+			return any(d).(Preparer), nil
 		}
 	}
 	return nil, fmt.Errorf("no target is called %q", target)
