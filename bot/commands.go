@@ -137,7 +137,11 @@ func (b *Bot) list(ctx context.Context, by string) answer {
 			break
 		}
 		s := stands(c, b.now())
-		lines = append(lines, fmt.Sprintf("• `%s` %s on %s: %s. %s", mrkdwn(c.Request.ID, 60), mrkdwn(c.Request.Profile, 80), mrkdwn(c.Request.Target, 80), s.head, s.now))
+		mine := fmt.Sprintf("• `%s` %s on %s: %s", mrkdwn(c.Request.ID, 60), mrkdwn(c.Request.Profile, 80), mrkdwn(c.Request.Target, 80), s.head)
+		if c.Grant != nil && c.Grant.State == grants.Active {
+			mine += ", ends " + atSecond(c.Grant.Deadline)
+		}
+		lines = append(lines, mine)
 	}
 	if len(lines) == 0 {
 		lines = []string{"You have no access and no open request."}

@@ -31,7 +31,7 @@ type whisper struct {
 
 // tell answers a command privately. Socket Mode drops acknowledgements of 20 kB without a word, hence the cut.
 func tell(text, request, outcome string) answer {
-	const most = 3900
+	const most = 6000
 	if width(text) > most {
 		text = cutTo(text, most, func(r rune) string { return string(r) })
 	}

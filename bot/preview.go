@@ -36,7 +36,7 @@ func outlook(d policy.Decision) string {
 	case policy.Approved:
 		out = "✅ *Approved at once.* " + mrkdwn(d.Why, 1000)
 	case policy.NeedsApproval:
-		out = "⏳ *Needs " + mrkdwn(requirements(d.Approvals), 500) + ".* " + mrkdwn(d.Why, 1000)
+		out = "⏳ *Needs " + mrkdwn(requirements(d.Approvals), 300) + ".* " + mrkdwn(d.Why, 800)
 	default:
 		out = "⛔ *Not allowed.* " + mrkdwn(d.Why, 1000)
 	}
@@ -55,7 +55,7 @@ func outlook(d policy.Decision) string {
 // explanation is a decision rule by rule.
 func explanation(d policy.Decision) string {
 	lines := []string{outlook(d)}
-	const most = 15
+	const most = 10
 	for i, step := range d.Steps {
 		if i == most {
 			lines = append(lines, fmt.Sprintf("and %d more rules", len(d.Steps)-most))
@@ -68,7 +68,7 @@ func explanation(d policy.Decision) string {
 		case step.Unknown:
 			mark = "not known"
 		}
-		lines = append(lines, "• "+mark+" "+mrkdwn(step.Rule, 100)+": "+mrkdwn(step.Why, 200))
+		lines = append(lines, "• "+mark+" "+mrkdwn(step.Rule, 60)+": "+mrkdwn(step.Why, 120))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -36,10 +36,7 @@ func stands(c approvals.Case, now time.Time) standing {
 			"Nothing exists on the database yet. Lapses " + at(r.LapsesAt) + " if it is not taken.",
 			"Press *Get credentials* when you are ready: the " + lasting(length(r)) + " start then.",
 		}
-		if c.Grant != nil && c.Grant.Cause == grants.Failed {
-			s.now = "The last try to make a login failed and was taken back" + because(c.Grant.Note) + ". " + s.now
-		}
-		return s
+		return afterFailure(s, c, now)
 	case approvals.Denied:
 		return denied(r)
 	case approvals.Cancelled:
@@ -54,6 +51,20 @@ func stands(c approvals.Case, now time.Time) standing {
 		return standing{"🔧", "Being prepared", "The login is being made.", ""}
 	}
 	return grantStands(*c.Grant, now)
+}
+
+// afterFailure tells what became of the login whose making failed. Until it is secured it may exist, and nothing may say otherwise.
+func afterFailure(s standing, c approvals.Case, now time.Time) standing {
+	g := c.Grant
+	switch {
+	case g == nil:
+	case g.SecuredAt.IsZero() && g.State != grants.Revoked:
+		s.now = "The last try to make a login failed" + because(g.Note) + ", and it is being taken back. Lapses " + at(c.Request.LapsesAt) + "."
+		return overdue(s, *g, now)
+	default:
+		s.now = "The last try to make a login failed" + because(g.Note) + ", and it was taken back. Lapses " + at(c.Request.LapsesAt) + " if it is not taken."
+	}
+	return s
 }
 
 func denied(r approvals.Request) standing {

@@ -50,13 +50,9 @@ func wrongDuration(c command, err error) *mistake {
 		m.line = c.String()
 	} else if c.verb == verbRequest && c.length != "" {
 		// The likeliest slip is that the duration was left out and the reason begins where it should be.
-		c.reason = strings.TrimSpace(strings.Join([]string{c.length, c.ticket, c.reason}, " "))
-		if ticketShape.MatchString(c.length) {
-			c.ticket, c.reason = c.length, strings.TrimSpace(strings.TrimPrefix(c.reason, c.length))
-		} else {
-			c.ticket = ""
-		}
-		c.length = "30m"
+		rest := strings.Fields(c.length + " " + c.ticket + " " + c.reason)
+		c.ticket, c.length = "", "30m"
+		_ = c.take(rest)
 		m.line = c.String()
 	}
 	return m

@@ -1,0 +1,194 @@
+package bot
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+// noon is when every golden card is drawn.
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) time.Time { return noon.Add(-d) }
+
+// writing is what people wrote and chose, in one of the kinds the cards must stand.
+type writing struct {
+	name, email, target, profile, ticket, reason, rule, why, note string
+	params                                                        map[string]string
+	many                                                          int // of everything that can be many
+}
+
+var writings = map[string]writing{
+	"ordinary": {
+		"Ana", "ana@example.com", "orders-prod", "read-only", "INC-123", "checkout is failing\nlooking at stuck orders", "backend reads",
+		"ana@example.com is in group backend.", "wrong database", nil, 1,
+	},
+	"longest": {
+		strings.Repeat("𝕬𝖓𝖆 ", 40), strings.Repeat("a", 240) + "@example.com", strings.Repeat("orders-prod-", 30), strings.Repeat("read-only-", 30),
+		strings.Repeat("T", 58) + "-1", strings.Repeat("𝕏", approvals.LongestReason), strings.Repeat("rule & ", 100),
+		strings.Repeat("because <it> & that. ", 300), strings.Repeat("note & ", 500), longParams(), 60,
+	},
+	"hostile": {
+		"<@U0BO> `Bo` <!here>", "eve@example.com", "orders<!channel>prod", "read*only*", "INC-1&lt;", "```<!channel>```\n\u202egnp.exe\u2066 @here *bold* &amp; <https://evil.example|click>\x00\x07\u200b",
+		"rule ``` <!everyone>", "<!subteam^S0DBA> & \u202e", "<@U0CY> `x` ~y~", map[string]string{"id": "<!channel>"}, 2,
+	},
+}
+
+func longParams() map[string]string {
+	out := map[string]string{}
+	for i := range 20 {
+		out[fmt.Sprintf("parameter_%02d_%s", i, strings.Repeat("x", 50))] = strings.Repeat("9", 500)
+	}
+	return out
+}
+
+func (w writing) person(id string) approvals.Person {
+	return approvals.Person{ID: id, Name: w.name, Email: w.email}
+}
+
+// asked is a pending request.
+func (w writing) asked() approvals.Case {
+	d := policy.Decision{
+		Outcome: policy.NeedsApproval, Rule: w.rule, Why: w.why, Policy: "0123456789abcdef0123456789abcdef", Duration: 30 * time.Minute, MaxDuration: 2 * time.Hour,
+		Approvals: []policy.Requirement{{From: []string{"group:dba"}, Count: 1}},
+	}
+	for i := range w.many {
+		d.Steps = append(d.Steps, policy.Step{Rule: w.rule, Why: w.why, Matched: i == 0})
+		if i > 0 {
+			d.Approvals = append(d.Approvals, policy.Requirement{From: []string{"group:" + w.rule, "user:" + w.email, "oncall:payments"}, Count: 2})
+			d.Unknowns = append(d.Unknowns, w.why)
+		}
+	}
+	return approvals.Case{Request: approvals.Request{
+		ID: "r7k2m9", State: approvals.Pending, Version: 1, Requester: w.person("U0ANA"), Target: w.target, Engine: "postgres", Profile: w.profile,
+		Duration: 30 * time.Minute, Ticket: w.ticket, Reason: w.reason, Params: w.params, Decision: d,
+		FiledAt: ago(20 * time.Minute), LapsesAt: noon.Add(40 * time.Minute),
+	}}
+}
+
+func (w writing) approved() approvals.Case {
+	c := w.asked()
+	c.Request.State, c.Request.ApprovedAt = approvals.Approved, ago(15*time.Minute)
+	for range w.many {
+		c.Approvals = append(c.Approvals, approvals.Approval{By: w.person("U0BO"), Verdict: approvals.Yes, At: ago(15 * time.Minute), Reason: w.note, Fills: []int{0}})
+	}
+	return c
+}
+
+func (w writing) granted(state grants.State) approvals.Case {
+	c := w.approved()
+	c.Request.State, c.Grants = approvals.Activated, 1
+	c.Grant = &grants.Grant{
+		ID: "g1", Request: "r7k2m9", State: state, Version: 3, Target: w.target, Profile: w.profile, Login: "pa_ana_g1", Fingerprint: "7301234567890123456",
+		Holder: grants.Holder{ID: "U0ANA", Name: w.name, Email: w.email}, Intended: ago(10 * time.Minute), Deadline: noon.Add(20 * time.Minute),
+	}
+	g := c.Grant
+	if state != grants.Provisioning {
+		g.IssuedAt, g.ShownAt, g.OID = ago(10*time.Minute), ago(9*time.Minute), 16422
+	}
+	if state == grants.Revoking || state == grants.Cleanup || state == grants.Revoked {
+		g.EndingAt, g.Cause, g.Deadline = ago(5*time.Second), grants.Expired, ago(5*time.Second)
+	}
+	if state == grants.Cleanup || state == grants.Revoked {
+		g.SecuredAt = ago(4 * time.Second)
+	}
+	if state == grants.Revoked {
+		g.EndedAt, g.Receipt = ago(3*time.Second), w.receipt()
+	}
+	return c
+}
+
+func (w writing) receipt() *grants.Receipt {
+	r := &grants.Receipt{
+		Login: "pa_ana_g1", OID: 16422, Target: w.target, Fingerprint: "7301234567890123456", Deadline: ago(5 * time.Second), LockedAt: ago(5 * time.Second),
+		Killed: w.many, SecuredAt: ago(4 * time.Second), DroppedAt: ago(3 * time.Second), VerifiedAt: ago(3 * time.Second),
+	}
+	for range w.many {
+		r.Nodes = append(r.Nodes, w.target)
+		r.Checks = append(r.Checks, grants.Check{What: "no session with OID 16422 on " + w.target, OK: true})
+		r.Leftovers = append(r.Leftovers, grants.Leftover{Database: "orders", What: "table public." + w.note, Owner: "pa_quarantine"})
+	}
+	return r
+}
+
+func (w writing) actor() audit.Actor { return audit.Actor{Kind: "person", ID: "U0BO", Name: w.name} }
+
+// states are every state a card is drawn in.
+func (w writing) states() map[string]approvals.Case {
+	out := map[string]approvals.Case{}
+	add := func(name string, c approvals.Case, change func(*approvals.Case)) {
+		if change != nil {
+			change(&c)
+		}
+		out[name] = c
+	}
+	add("pending", w.asked(), nil)
+	add("pending-half", w.asked(), func(c *approvals.Case) {
+		c.Request.Decision.Approvals = []policy.Requirement{{From: []string{"group:dba"}, Count: 1}, {From: []string{"group:security", "oncall:payments"}, Count: 2}}
+		c.Approvals = []approvals.Approval{{By: w.person("U0BO"), Verdict: approvals.Yes, At: ago(time.Minute), Fills: []int{0}}}
+	})
+	add("approved", w.approved(), nil)
+	add("approved-at-once", w.approved(), func(c *approvals.Case) {
+		c.Approvals, c.Request.Decision.Outcome, c.Request.Decision.Approvals = nil, policy.Approved, nil
+		c.Request.Decision.Shift = &policy.Standing{
+			On: true, Schedule: "payments", Source: "pagerduty PABC123", Level: 1, Start: ago(time.Hour), End: noon.Add(6 * time.Hour), AsOf: ago(20 * time.Minute),
+		}
+	})
+	add("approved-again", w.granted(grants.Revoked), func(c *approvals.Case) {
+		c.Request.State, c.Grant.Cause, c.Grant.Note, c.Grant.ShownAt = approvals.Approved, grants.Failed, w.note, time.Time{}
+	})
+	add("approved-doubtful", w.granted(grants.Revoking), func(c *approvals.Case) {
+		c.Request.State, c.Grant.Cause, c.Grant.Note, c.Grant.ShownAt, c.Grant.IssuedAt = approvals.Approved, grants.Failed, w.note, time.Time{}, time.Time{}
+	})
+	add("provisioning", w.granted(grants.Provisioning), nil)
+	add("active", w.granted(grants.Active), nil)
+	add("active-not-shown", w.granted(grants.Active), func(c *approvals.Case) { c.Grant.ShownAt = time.Time{} })
+	add("active-due", w.granted(grants.Active), func(c *approvals.Case) { c.Grant.Deadline = ago(2 * time.Second) })
+	add("revoking", w.granted(grants.Revoking), nil)
+	add("revoking-overdue", w.granted(grants.Revoking), func(c *approvals.Case) {
+		c.Grant.Deadline, c.Grant.AlarmedAt, c.Grant.Attempts, c.Grant.LastError = ago(2*time.Minute), ago(time.Minute), 7, "orders-prod does not answer: "+w.note
+	})
+	add("cleanup", w.granted(grants.Cleanup), nil)
+	add("over-expired", w.granted(grants.Revoked), nil)
+	add("over-released", w.granted(grants.Revoked), func(c *approvals.Case) { c.Grant.Cause, c.Grant.EndedBy = grants.Released, w.actor() })
+	add("over-revoked", w.granted(grants.Revoked), func(c *approvals.Case) {
+		c.Grant.Cause, c.Grant.EndedBy, c.Grant.Note = grants.Withdrawn, w.actor(), w.note
+	})
+	add("over-failed", w.granted(grants.Revoked), func(c *approvals.Case) {
+		c.Grant.Cause, c.Grant.Receipt, c.Grant.ShownAt = grants.Failed, &grants.Receipt{VerifiedAt: ago(time.Second), NeverExisted: true}, time.Time{}
+	})
+	add("over-missing", w.granted(grants.Revoked), func(c *approvals.Case) { c.Grant.Cause = grants.Missing })
+	add("denied-by-policy", w.asked(), func(c *approvals.Case) {
+		c.Request.State, c.Request.EndedAt, c.Request.Decision.Outcome, c.Request.Decision.Approvals = approvals.Denied, ago(time.Minute), policy.Denied, nil
+	})
+	add("denied-by-person", w.asked(), func(c *approvals.Case) {
+		c.Request.State, c.Request.EndedAt, c.Request.EndedBy, c.Request.Answer = approvals.Denied, ago(time.Minute), w.person("U0BO"), w.note
+		c.Approvals = []approvals.Approval{{By: w.person("U0BO"), Verdict: approvals.No, Reason: w.note, At: ago(time.Minute)}}
+	})
+	add("cancelled", w.asked(), func(c *approvals.Case) {
+		c.Request.State, c.Request.EndedAt, c.Request.EndedBy = approvals.Cancelled, ago(time.Minute), w.person("U0ANA")
+	})
+	add("lapsed-unanswered", w.asked(), func(c *approvals.Case) { c.Request.State, c.Request.EndedAt = approvals.Lapsed, ago(time.Minute) })
+	add("lapsed-untaken", w.approved(), func(c *approvals.Case) { c.Request.State, c.Request.EndedAt = approvals.Lapsed, ago(time.Minute) })
+	return out
+}
+
+func (w writing) digest() audit.Digest {
+	d := audit.Digest{
+		From: ago(24 * time.Hour), To: noon, Asked: 14, ApprovedAtOnce: 6, ApprovedByPeople: 5, DeniedByPolicy: 2, DeniedByPeople: 1, Cancelled: 1, Lapsed: 1, Refused: 3,
+		Issued: 10, Ended: 9, EndedEarly: 4, FailedToIssue: 1, Waiting: 1, Live: 2, MedianAnswer: 4 * time.Minute, Orphans: w.many,
+		Head: audit.Head{Seq: 1234, Hash: strings.Repeat("ab", 32)},
+	}
+	for range w.many {
+		d.Approvers = append(d.Approvers, audit.Count{Name: w.name, N: 3})
+		d.Targets = append(d.Targets, audit.Count{Name: w.target, N: 8})
+		item := audit.OpenItem{Request: "r7k2m9", Grant: "g1", Target: w.target, Login: "pa_ana_g1", Holder: w.name, Since: ago(time.Hour), Why: w.note}
+		d.Overdue, d.Leftovers = append(d.Overdue, item), append(d.Leftovers, item)
+	}
+	return d
+}

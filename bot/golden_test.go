@@ -1,0 +1,248 @@
+package bot
+
+import (
+	"encoding/json"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/secret"
+	"github.com/prodaccess/prodaccess/policy"
+	"github.com/prodaccess/prodaccess/sandbox"
+	"github.com/slack-go/slack"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares text with a file that a reviewer can read.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		no(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		no(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	no(t, err)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s changed (-was +is); go test ./bot -update writes it anew:\n%s", path, diff)
+	}
+}
+
+// posted sends a message to the sandbox, which refuses what Slack would, and returns what a person then reads.
+func (w *world) posted(m message) string {
+	w.Helper()
+	options := []slack.MsgOption{slack.MsgOptionText(m.text, false), slack.MsgOptionBlocks(m.blocks...), metadata("k")}
+	_, ts, err := w.slack.api.PostMessageContext(w.Context(), w.approvals, options...)
+	if err == nil {
+		// chat.update is the stricter of the two about the text.
+		_, _, _, err = w.slack.api.UpdateMessageContext(w.Context(), w.approvals, ts, options...)
+	}
+	if err != nil {
+		var why slack.SlackErrorResponse
+		if refused, ok := err.(slack.SlackErrorResponse); ok {
+			why = refused
+		}
+		w.Fatalf("slack refuses it: %v %v", err, why.ResponseMetadata.Messages)
+	}
+	harmless(w.T, m)
+	return "text: " + m.text + "\n" + w.bo.In("approvals").Messages()[0].Text + "\n"
+}
+
+// harmless fails when anything but a date is left in a message that Slack would act upon.
+func harmless(t *testing.T, m message) {
+	t.Helper()
+	texts := []string{m.text}
+	raw, err := json.Marshal(m.blocks)
+	no(t, err)
+	var blocks any
+	no(t, json.Unmarshal(raw, &blocks))
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if v["type"] == "mrkdwn" {
+				texts = append(texts, v["text"].(string))
+			}
+			for _, inner := range v {
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		case string:
+			if i := strings.IndexAny(v, "\u202e\u2066\u200b\x00\x07"); i >= 0 {
+				t.Errorf("a control character is left in %q", v)
+			}
+		}
+	}
+	walk(blocks)
+	for _, text := range texts {
+		rest := text
+		for {
+			_, after, found := strings.Cut(rest, "<")
+			if !found {
+				break
+			}
+			if !strings.HasPrefix(after, "!date^") {
+				t.Errorf("Slack would act upon %q", text)
+			}
+			rest = after
+		}
+		if strings.Contains(text, "```") || strings.Contains(text, "*bold*") {
+			t.Errorf("people's formatting works in %q", text)
+		}
+	}
+}
+
+func TestCards(t *testing.T) {
+	t.Parallel()
+	w := quiet(t, sandbox.Options{NoRateLimits: true})
+	for kind, written := range writings {
+		states := written.states()
+		for _, name := range slices.Sorted(maps.Keys(states)) {
+			c := states[name]
+			golden(t, filepath.Join(kind, name), "--- approvals channel\n"+w.posted(card(c, noon))+"\n--- requester\n"+w.posted(notice(c, noon)))
+		}
+		over := states["over-expired"]
+		golden(t, filepath.Join(kind, "receipt"), w.posted(receiptMessage(*over.Grant)))
+		golden(t, filepath.Join(kind, "alarm"), w.posted(alarm(*states["revoking-overdue"].Grant, noon)))
+		late := *over.Grant
+		late.AlarmedAt, late.Deadline, late.EndingAt = ago(time.Minute), ago(3*time.Minute), ago(3*time.Minute)
+		golden(t, filepath.Join(kind, "alarm-over"), w.posted(alarm(late, noon)))
+		golden(t, filepath.Join(kind, "digest"), w.posted(digestMessage(written.digest())))
+		golden(t, filepath.Join(kind, "explained"), w.posted(message{text: explanation(over.Request.Decision)}))
+		golden(t, filepath.Join(kind, "finding"), w.posted(findingMessage(written.why)))
+	}
+}
+
+// TestButtons lists exactly which buttons each copy has in each state.
+func TestButtons(t *testing.T) {
+	t.Parallel()
+	want := map[string][2]string{
+		"pending":           {"Approve Deny", "Cancel"},
+		"pending-half":      {"Approve Deny", "Cancel"},
+		"approved":          {"", "Get credentials Cancel"},
+		"approved-at-once":  {"", "Get credentials Cancel"},
+		"approved-again":    {"", "Get credentials Cancel"},
+		"approved-doubtful": {"", "Get credentials Cancel"},
+		"provisioning":      {"Revoke", ""},
+		"active":            {"Revoke", "Get credentials Extend Release"},
+		"active-not-shown":  {"Revoke", "Get credentials Extend Release"},
+		"active-due":        {"Revoke", "Get credentials Extend Release"},
+		"revoking":          {},
+		"revoking-overdue":  {},
+		"cleanup":           {},
+		"over-expired":      {},
+		"over-released":     {},
+		"over-revoked":      {},
+		"over-failed":       {},
+		"over-missing":      {},
+		"denied-by-policy":  {},
+		"denied-by-person":  {},
+		"cancelled":         {},
+		"lapsed-unanswered": {},
+		"lapsed-untaken":    {},
+	}
+	for name, c := range writings["ordinary"].states() {
+		expected, listed := want[name]
+		if !listed {
+			t.Errorf("%s is not in the table", name)
+		}
+		if got := labels(card(c, noon)); got != expected[0] {
+			t.Errorf("the card of %s has %q", name, got)
+		}
+		if got := labels(notice(c, noon)); got != expected[1] {
+			t.Errorf("the requester's copy of %s has %q", name, got)
+		}
+	}
+}
+
+func labels(m message) string {
+	var out []string
+	for _, b := range m.blocks {
+		if actions, ok := b.(*slack.ActionBlock); ok {
+			for _, e := range actions.Elements.ElementSet {
+				out = append(out, e.(*slack.ButtonBlockElement).Text.Text)
+			}
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// TestCardsTellTheTruth looks for claims that the stored state does not bear out.
+func TestCardsTellTheTruth(t *testing.T) {
+	t.Parallel()
+	for _, written := range writings {
+		for name, c := range written.states() {
+			for _, m := range []message{card(c, noon), notice(c, noon)} {
+				raw, err := json.Marshal(m.blocks)
+				no(t, err)
+				all := m.text + string(raw)
+				claims := func(words string, holds bool) {
+					if strings.Contains(all, words) && !holds {
+						t.Errorf("%s claims %q", name, words)
+					}
+				}
+				g := c.Grant
+				claims("Access is active", g != nil && g.State == grants.Active)
+				claims("Nothing exists", g == nil)
+				claims("was taken back", g != nil && !g.SecuredAt.IsZero())
+				claims("login made", g != nil && !g.IssuedAt.IsZero())
+				claims("Access is over", g != nil && g.State == grants.Revoked && !g.SecuredAt.IsZero())
+				claims("Ended ", g != nil && !g.SecuredAt.IsZero())
+				claims("no session left", g != nil && !g.SecuredAt.IsZero())
+				claims("login gone", g != nil && g.State == grants.Revoked)
+				claims("Verified ", g != nil && g.Receipt != nil)
+				if overdue := strings.Contains(all, "OVERDUE"); overdue != (name == "revoking-overdue") {
+					t.Errorf("%s is loud: %v", name, overdue)
+				}
+			}
+		}
+	}
+}
+
+// TestWindows opens every window in the sandbox, which refuses what Slack would.
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
+	for kind, written := range writings {
+		c := written.granted(grants.Active)
+		profile := policy.Profile{Name: written.profile, Risk: "high", Description: written.why}
+		for range written.many {
+			profile.Grants = append(profile.Grants, policy.ProfileGrant{
+				Schema: "public", Tables: []string{written.target, "customers"}, Columns: []string{"id", "name"}, Privileges: []string{"select", "update"}, Rows: written.note,
+			})
+		}
+		views := map[string]slack.ModalViewRequest{
+			"deny":       reasonView(viewDeny, "Deny request", "Deny", "The requester reads it.", c),
+			"extend":     extendView(c),
+			"making":     makingView(),
+			"show-again": againView(c.Request.ID, mrkdwn(written.why, 1000)),
+			"credential": credentialView(grants.Credential{
+				Grant: "g1", Target: written.target, Engine: "postgres", Profile: written.profile, Login: "pa_ana_g1", Password: secret.New("a-very-secret-password"),
+				Database: "orders", Endpoint: grants.Endpoint{Host: "orders.db.internal", Port: 5432, SSLMode: "verify-full"}, Deadline: noon.Add(30 * time.Minute),
+			}, profile, noon),
+		}
+		for _, name := range slices.Sorted(maps.Keys(views)) {
+			w.does(w.ana.Command("/prodaccess"))
+			opened := w.window(w.ana, "Request access")
+			if _, err := w.slack.api.UpdateViewContext(t.Context(), views[name], "", "", opened.ID); err != nil {
+				refused, _ := err.(slack.SlackErrorResponse)
+				t.Fatalf("slack refuses %s/%s: %v %v", kind, name, err, refused.ResponseMetadata.Messages)
+			}
+			v, _ := w.ana.View()
+			golden(t, filepath.Join(kind, "view-"+name), v.Text+"\n")
+			harmless(t, message{text: "", blocks: views[name].Blocks.BlockSet})
+			w.does(w.ana.Closes())
+		}
+	}
+}

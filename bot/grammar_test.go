@@ -1,0 +1,110 @@
+package bot
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	request := func(target, profile, length string, d time.Duration, params map[string]string, ticket, reason string) command {
+		return command{verb: verbRequest, target: target, profile: profile, length: length, duration: d, params: params, ticket: ticket, reason: reason}
+	}
+	plainRequest := request("orders-prod", "read-only", "30m", 30*time.Minute, nil, "INC-123", "checkout is failing")
+	for line, want := range map[string]command{
+		"": {verb: verbForm}, "  \u00a0 ": {verb: verbForm},
+		"help": {verb: verbHelp}, "HELP me": {verb: verbHelp}, "list": {verb: verbList}, "break-glass x": {verb: verbBreakGlass}, "break–glass": {verb: verbBreakGlass},
+		"orders-prod read-only 30m INC-123 checkout is failing":                      plainRequest,
+		"orders–prod\u00a0read‑only 30m INC-123 checkout is failing":                 plainRequest,
+		"`orders-prod` “read-only” '30m' INC-123 checkout is failing":                plainRequest,
+		"<http://orders-prod|orders-prod> read-only 30m INC-123 checkout is failing": plainRequest,
+		"orders-prod read-only 30m no ticket INC-1":                                  request("orders-prod", "read-only", "30m", 30*time.Minute, nil, "", "no ticket INC-1"),
+		"orders-prod read-only 1h30m a &lt; b &amp;amp; c":                           request("orders-prod", "read-only", "1h30m", 90*time.Minute, nil, "", "a < b &amp; c"),
+		"orders-prod support 45s customer_id=42 name=“Ana B” INC-9 refund":           request("orders-prod", "support", "45s", 45*time.Second, map[string]string{"customer_id": "42", "name": "Ana B"}, "INC-9", "refund"),
+		"orders-prod read-only 30m see <https://status.example.com>":                 request("orders-prod", "read-only", "30m", 30*time.Minute, nil, "", "see https://status.example.com"),
+		"orders-prod read-only 30m ask <@U123|bo> in <#C1|ops> or <!subteam^S1|@dba> <mailto:a@example.com|a@example.com>": request("orders-prod", "read-only", "30m", 30*time.Minute, nil, "",
+			"ask @bo in #ops or @dba a@example.com"),
+		"explain orders-prod read-only":     {verb: verbExplain, target: "orders-prod", profile: "read-only"},
+		"explain orders-prod read-only 30m": {verb: verbExplain, target: "orders-prod", profile: "read-only", length: "30m", duration: 30 * time.Minute},
+		"release":                           {verb: verbRelease}, "release r1": {verb: verbRelease, request: "r1"},
+		"extend 30m": {verb: verbExtend, length: "30m", duration: 30 * time.Minute}, "extend r1 30m": {verb: verbExtend, request: "r1", length: "30m", duration: 30 * time.Minute},
+	} {
+		got, wrong := parse(line)
+		if wrong != nil {
+			t.Errorf("parse(%q) finds %q", line, wrong.words)
+		} else if !reflect.DeepEqual(got, want) {
+			t.Errorf("parse(%q) = %+v, not %+v", line, got, want)
+		}
+	}
+}
+
+func TestParseMendsMistakes(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"orders-prod":                               "",
+		"orders-prod read-only":                     "",
+		"orders-prod read-only 30m":                 "orders-prod read-only 30m REASON",
+		"orders-prod read-only 30 why":              "orders-prod read-only 30m why",
+		"orders-prod read-only 30min INC-1 why":     "orders-prod read-only 30m INC-1 why",
+		"orders-prod read-only 1.5h why":            "orders-prod read-only 1h30m why",
+		"orders-prod read-only 1h 30m why":          "orders-prod read-only 1h30m why",
+		"orders-prod read-only checkout is failing": "orders-prod read-only 30m checkout is failing",
+		"orders-prod read-only INC-1 why so":        "orders-prod read-only 30m INC-1 why so",
+		"orders-prod read-only 30m a=1 a=2 why":     "orders-prod read-only 30m a=2 why",
+		"release a b":                               "release a",
+		"extend":                                    "extend 30m",
+		"extend r1 2hours":                          "extend r1 2h",
+		"explain orders-prod":                       "",
+	} {
+		_, wrong := parse(line)
+		if wrong == nil {
+			t.Errorf("parse(%q) finds nothing wrong", line)
+		} else if wrong.words == "" || wrong.line != want {
+			t.Errorf("parse(%q) says %q and suggests %q, not %q", line, wrong.words, wrong.line, want)
+		}
+	}
+}
+
+func TestParseReadsWhatStringWrites(t *testing.T) {
+	t.Parallel()
+	word := rapid.StringMatching(`[a-z][a-z0-9]{0,8}(-[a-z]{2,5})?`)
+	rapid.Check(t, func(t *rapid.T) {
+		c := command{
+			verb: verbRequest, target: "t" + word.Draw(t, "target"), profile: word.Draw(t, "profile"), length: "1h30m", duration: 90 * time.Minute,
+			reason: "because " + word.Draw(t, "reason"),
+		}
+		if rapid.Bool().Draw(t, "ticket") {
+			c.ticket = "INC-7"
+		}
+		if value := rapid.SampledFrom([]string{"", "42", "two words", "it's"}).Draw(t, "value"); value != "" {
+			c.params = map[string]string{"customer_id": value}
+		}
+		got, wrong := parse(c.String())
+		if wrong != nil || !reflect.DeepEqual(got, c) {
+			t.Fatalf("%q is read as %+v (%v), not %+v", c.String(), got, wrong, c)
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	for _, line := range []string{
+		"", "help", "orders-prod read-only 30m INC-1 why", "<http://a|b> <@U1> <!here> &lt;", "a b 1h 30m c", `a b 1m x="y z" q`, "a b 1m x=\" y", "extend \u202e", "explain", "\xff\xfe",
+	} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		c, wrong := parse(line)
+		if wrong != nil {
+			if wrong.words == "" {
+				t.Fatalf("parse(%q) is wrong without words", line)
+			}
+			return
+		}
+		if c.verb == verbRequest && (c.target == "" && c.length == "" || c.duration <= 0 || c.reason == "") {
+			t.Fatalf("parse(%q) = %+v lacks something", line, c)
+		}
+	})
+}
