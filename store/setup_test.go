@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -209,4 +209,9 @@ func end(g grants.Grant, at time.Time, cause grants.Cause) grants.Change {
 	return grants.Change{Grant: g, Events: []audit.Event{e}, Jobs: []jobs.Job{draw(g.Request), {Kind: jobs.Revoke, Subject: g.ID}}}
 }
 
-var _ = fmt.Sprint
+func sha256hex(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
