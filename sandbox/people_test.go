@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -268,5 +269,25 @@ func TestControlOverHTTP(t *testing.T) {
 		if status, said := ask(test.method, test.path, test.body, test.header...); status != test.status || !strings.Contains(said, test.says) {
 			t.Errorf("%s %s %q: %d %q, want %d %q", test.method, test.path, test.body, status, said, test.status, test.says)
 		}
+	}
+}
+
+func TestControlRefusesOtherMachines(t *testing.T) {
+	t.Parallel()
+	ws := open(t, Options{})
+	for caller, want := range map[string]int{"127.0.0.1:1": http.StatusOK, "[::1]:1": http.StatusOK, "192.0.2.1:1": http.StatusForbidden} {
+		r := httptest.NewRequest(http.MethodGet, "http://localhost/sandbox/people", nil)
+		r.RemoteAddr = caller
+		w := httptest.NewRecorder()
+		ws.control().ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("a caller at %s was answered %d, want %d", caller, w.Code, want)
+		}
+	}
+	if _, err := New(Options{Listen: "0.0.0.0:0"}); err == nil {
+		t.Error("a workspace listens to other machines")
+	}
+	if _, err := NewPagerDuty(PagerDutyOptions{Listen: "0.0.0.0:0"}); err == nil {
+		t.Error("a PagerDuty listens to other machines")
 	}
 }

@@ -226,8 +226,8 @@ func TestFaults(t *testing.T) {
 	get := func() (*http.Response, error) { //nolint:bodyclose // closed below
 		return (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Post(ws.APIURL()+"auth.test", "application/x-www-form-urlencoded", strings.NewReader(""))
 	}
-	ws.Fail("*", Fault{Status: http.StatusBadGateway})
-	if resp, err := get(); err != nil || resp.StatusCode != http.StatusBadGateway {
+	ws.Fail("*", Fault{Status: http.StatusBadGateway, RetryAfter: 9 * time.Second})
+	if resp, err := get(); err != nil || resp.StatusCode != http.StatusBadGateway || resp.Header.Get("Retry-After") != "9" {
 		t.Errorf("bad gateway: %v %v", resp, err)
 	} else {
 		_ = resp.Body.Close()
