@@ -69,27 +69,33 @@ func (s *Store) CheckPrivileges(ctx context.Context) error {
 		return fmt.Errorf("asking what the service's login may do: %w", err)
 	}
 	var wrong []error
+	var owned []string
 	var table string
 	var there, owner bool
 	var has []string
 	_, err = pgx.ForEachRow(rows, []any{&table, &there, &owner, &has}, func() error {
-		wrong = append(wrong, judge(who, table, there, owner, has, tables[table])...)
+		switch {
+		case !there:
+			wrong = append(wrong, fmt.Errorf("table %s is missing; run `prodaccess migrate up`", table))
+		case owner:
+			owned = append(owned, table)
+		default:
+			wrong = append(wrong, judge(who, table, has, tables[table])...)
+		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("asking what the service's login may do: %w", err)
 	}
+	if len(owned) > 0 {
+		wrong = append(wrong, fmt.Errorf("login %q owns, or belongs to the owner of: %s; it can change anything there; give the service a login of its own",
+			who, strings.Join(owned, ", ")))
+	}
 	return errors.Join(wrong...)
 }
 
 // judge compares what a login has on one table with what it should have.
-func judge(who, table string, there, owner bool, has, needs []string) []error {
-	if !there {
-		return []error{fmt.Errorf("table %s is missing; run `prodaccess migrate up`", table)}
-	}
-	if owner {
-		return []error{fmt.Errorf("login %q owns table %s or belongs to its owner: it can change anything in it; give the service a login of its own", who, table)}
-	}
+func judge(who, table string, has, needs []string) []error {
 	var out []error
 	if lacks := without(needs, has); len(lacks) > 0 {
 		out = append(out, fmt.Errorf("login %q lacks %s on table %s; run `prodaccess migrate up`, or as its owner: GRANT %s ON %s TO %s",

@@ -63,6 +63,42 @@ func TestFourReapersTakeEveryDueGrantOnce(t *testing.T) {
 	}
 }
 
+func TestOneBadGrantDoesNotKeepOthersAlive(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	due := noon.Add(10 * time.Minute)
+	bad, good, better := b.active(due), b.active(due), b.active(due)
+	take := func() []grants.Grant {
+		t.Helper()
+		taken, err := b.TakeDue(t.Context(), due, 10, func(g grants.Grant) grants.Change {
+			change := end(g, due, grants.Expired)
+			if g.ID == bad.ID {
+				change.Grant.Cause = "a defect"
+			}
+			return change
+		})
+		if (err == nil) != (len(taken) > 0) {
+			t.Errorf("took %d: %v", len(taken), err)
+		}
+		return taken
+	}
+	taken := take()
+	if len(taken) != 2 {
+		t.Fatalf("took %d of the two that can end", len(taken))
+	}
+	for _, g := range []grants.Grant{good, better} {
+		if after, err := b.Grant(t.Context(), g.ID); err != nil || after.State != grants.Revoking {
+			t.Errorf("%s is %s, %v", g.ID, after.State, err)
+		}
+	}
+	if n := b.count(`SELECT count(*) FROM river_job WHERE args->>'work' = 'revoke'`); n != 2 {
+		t.Errorf("%d revocations", n)
+	}
+	if taken := take(); len(taken) != 0 { // and the failure is not hidden when it is alone
+		t.Errorf("took %v", taken)
+	}
+}
+
 func TestUnfinishedAndOverdue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

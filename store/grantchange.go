@@ -60,8 +60,27 @@ func (s *Store) ChangeGrant(ctx context.Context, id string, change func(grants.G
 	return out, refused
 }
 
-// TakeDue implements grants.Store.
+// TakeDue implements grants.Store. A grant whose change cannot be written does not keep the others from ending: they are
+// then written one by one, and the failure is logged, or returned when nothing else could be done.
 func (s *Store) TakeDue(ctx context.Context, now time.Time, limit int, change func(grants.Grant) grants.Change) ([]grants.Grant, error) {
+	out, err := s.takeDue(ctx, now, limit, change, s.writeGrants)
+	if err != nil && ctx.Err() == nil {
+		if again, second := s.takeDue(ctx, now, limit, change, s.writeEach); second == nil && len(again) > 0 {
+			out, err = again, nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("taking due grants: %w", err)
+	}
+	if len(out) > 0 {
+		s.kick()
+	}
+	return out, nil
+}
+
+type writer func(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change) ([]grants.Grant, error)
+
+func (s *Store) takeDue(ctx context.Context, now time.Time, limit int, change func(grants.Grant) grants.Change, write writer) ([]grants.Grant, error) {
 	var out []grants.Grant
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		out = nil
@@ -81,14 +100,29 @@ func (s *Store) TakeDue(ctx context.Context, now time.Time, limit int, change fu
 		for i, g := range due {
 			changes[i] = change(copyGrant(g))
 		}
-		out, err = s.writeGrants(ctx, tx, due, changes)
+		out, err = write(ctx, tx, due, changes)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("taking due grants: %w", err)
-	}
-	if len(out) > 0 {
-		s.kick()
+	return out, err
+}
+
+// writeEach writes each change behind a savepoint of its own and leaves out those that fail.
+func (s *Store) writeEach(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change) ([]grants.Grant, error) {
+	var out []grants.Grant
+	for i := range changes {
+		err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
+			written, err := s.writeGrants(ctx, tx, before[i:i+1], changes[i:i+1])
+			if err == nil {
+				out = append(out, written...)
+			}
+			return err
+		})
+		if err != nil && (passing(err) || tx.Conn().IsClosed()) {
+			return nil, err
+		}
+		if err != nil {
+			s.log.Error().Err(err).Str("grant", before[i].ID).Msg("a due grant could not be moved to revoking")
+		}
 	}
 	return out, nil
 }

@@ -59,7 +59,7 @@ func TestPrivilegesAreJudged(t *testing.T) {
 		"may delete":    {`GRANT DELETE ON audit_events TO ` + serviceLogin, `REVOKE DELETE ON audit_events FROM ` + serviceLogin, "may DELETE on table audit_events"},
 		"through all":   {`GRANT UPDATE ON audit_seals TO PUBLIC`, `REVOKE UPDATE ON audit_seals FROM PUBLIC`, "may UPDATE on table audit_seals"},
 		"cannot insert": {`REVOKE INSERT ON audit_events FROM ` + serviceLogin, `GRANT INSERT ON audit_events TO ` + serviceLogin, "lacks INSERT on table audit_events"},
-		"owns":          {`ALTER TABLE digests OWNER TO ` + serviceLogin, `ALTER TABLE digests OWNER TO postgres; GRANT SELECT, INSERT ON digests TO ` + serviceLogin, "owns table digests"},
+		"owns":          {`ALTER TABLE digests OWNER TO ` + serviceLogin, `ALTER TABLE digests OWNER TO postgres; GRANT SELECT, INSERT ON digests TO ` + serviceLogin, "belongs to the owner of: digests;"},
 		"missing":       {`ALTER TABLE digests RENAME TO gone`, `ALTER TABLE gone RENAME TO digests`, "table digests is missing"},
 	} {
 		b.asOwner(tc.sql)

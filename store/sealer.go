@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -13,7 +12,8 @@ const (
 	sealPoll = 5 * time.Second
 )
 
-// Sealer seals audit events soon after they are committed. Every replica runs one; a lock lets one at a time work.
+// Sealer seals audit events soon after they are committed: within milliseconds on a replica that is alone, within the
+// poll's few seconds when two replicas commit at the same moment. Every replica runs one; a lock lets one at a time work.
 type Sealer struct {
 	store *Store
 	stop  context.CancelFunc
@@ -47,7 +47,7 @@ func (l *Sealer) run(ctx context.Context) {
 	for {
 		sealed, err := l.store.SealPending(ctx, l.store.now())
 		switch {
-		case ctx.Err() != nil || errors.Is(err, context.Canceled):
+		case ctx.Err() != nil:
 			return
 		case err != nil && err.Error() != failing: // an outage is one line, not one every few seconds
 			failing = err.Error()
