@@ -199,3 +199,15 @@ func parseOID(text []byte) (uint32, error) {
 func isTrue(text []byte) bool { return string(text) == "t" }
 
 func quoted(what, name string) string { return fmt.Sprintf("%s %q", what, name) }
+
+// texts reads a result row by row; NULL is the empty text.
+func texts(r *pgconn.Result) [][]string {
+	rows := make([][]string, len(r.Rows))
+	for i, row := range r.Rows {
+		rows[i] = make([]string, len(row))
+		for j, v := range row {
+			rows[i][j] = string(v)
+		}
+	}
+	return rows
+}

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -77,6 +76,7 @@ func clusterOf(t testing.TB, major int) *cluster {
 		return c
 	}
 	c := prepare(t, startServer(t, major, nil), major)
+	c.loosen(t)
 	if started.clusters == nil {
 		started.clusters = map[int]*cluster{}
 	}
@@ -94,29 +94,28 @@ func prepare(t testing.TB, srv *localpg.Server, major int) *cluster {
 		"ALTER TABLE sc.orders OWNER TO app_owner",
 		"INSERT INTO sc.orders VALUES (1, 'ana@example.com')")
 	c := &cluster{major: major, srv: srv, admin: secret.New(srv.UserURL("prodaccess_admin", password, "app"))}
-	run(t, srv.URL("postgres"), append(slices.Clone(oldPreparation(major)), "ALTER ROLE prodaccess_admin PASSWORD '"+password+"'")...)
-	run(t, srv.URL("app"), "GRANT USAGE ON SCHEMA sc TO pa_read_only", "GRANT SELECT ON sc.orders TO pa_read_only",
-		"GRANT CREATE ON SCHEMA sc TO pa_read_only, pa_quarantine")
-	var err error
+	d := c.open(t, func(cfg *Config) { cfg.PrepareURL = secret.New(srv.URL("app")) })
+	plan, err := d.Plan(context.Background(), []grants.Profile{readOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Apply(context.Background(), plan); err != nil {
+		t.Fatal(err)
+	}
+	run(t, srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD '"+password+"'")
 	if c.super, err = pgxpool.New(context.Background(), srv.URL("app")); err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func oldPreparation(major int) []string {
-	with, inherit := "WITH ADMIN OPTION", ""
-	if major >= 16 {
-		with, inherit = "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", "WITH INHERIT TRUE, SET TRUE"
-	}
-	return []string{
-		"CREATE ROLE prodaccess_admin LOGIN CREATEROLE",
-		"GRANT pg_signal_backend TO prodaccess_admin",
-		"CREATE ROLE pa_read_only",
-		"CREATE ROLE pa_quarantine",
-		"GRANT pa_read_only TO prodaccess_admin " + with,
-		"GRANT pa_quarantine TO prodaccess_admin " + inherit,
-	}
+// loosen opens what a prepared target has shut, so that visitors can do what they must not get away with.
+func (c *cluster) loosen(t testing.TB) {
+	t.Helper()
+	run(t, c.srv.URL("app"),
+		"GRANT CREATE ON SCHEMA sc TO pa_read_only, pa_quarantine",
+		"GRANT TEMPORARY ON DATABASE app TO pa_read_only",
+		"GRANT CONNECT ON DATABASE other TO PUBLIC")
 }
 
 func (c *cluster) open(t testing.TB, change func(*Config)) *Driver {

@@ -40,14 +40,19 @@ func verifierWith(password secret.String, salt []byte, iterations int) (secret.S
 	if err != nil {
 		return secret.String{}, fmt.Errorf("deriving the verifier: %w", err)
 	}
-	stored := sha256.Sum256(mac(salted, "Client Key"))
+	stored := hash(mac(salted, "Client Key"))
 	server := mac(salted, "Server Key")
 	b64 := base64.StdEncoding.EncodeToString
-	return secret.New(fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, b64(salt), b64(stored[:]), b64(server))), nil
+	return secret.New(fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, b64(salt), b64(stored), b64(server))), nil
 }
 
 func mac(key []byte, text string) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte(text))
 	return h.Sum(nil)
+}
+
+func hash(key []byte) []byte {
+	sum := sha256.Sum256(key)
+	return sum[:]
 }

@@ -1,0 +1,61 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/prodaccess/prodaccess/grants"
+)
+
+// Check reports what Plan would change, and what stands in the way, and what no statement of ours can put right: members
+// of access roles that nobody issued, schemas in which everybody can create, access roles without a profile.
+func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants.Finding, error) {
+	s, err := d.survey(ctx, profiles)
+	if err != nil {
+		return nil, failure("checking "+d.cfg.Target.Name, err)
+	}
+	var findings []grants.Finding
+	for _, p := range s.prepared.Problems {
+		findings = append(findings, grants.Finding{What: p})
+	}
+	for _, step := range s.prepared.Steps {
+		findings = append(findings, grants.Finding{Database: step.Database, What: step.Why, Mend: step.SQL})
+	}
+	for _, m := range s.shared.strangers {
+		findings = append(findings, grants.Finding{
+			What: fmt.Sprintf("%s is a member of %s, and no grant made it one", m[1], m[0]),
+			Mend: "REVOKE " + ident(m[0]) + " FROM " + ident(m[1]),
+		})
+	}
+	for _, c := range s.catalogs {
+		for _, schema := range c.publicCreates {
+			findings = append(findings, grants.Finding{
+				Database: c.database,
+				What:     fmt.Sprintf("everybody can create objects in schema %s, visitors included", schema),
+				Mend:     "REVOKE CREATE ON SCHEMA " + ident(schema) + " FROM PUBLIC",
+			})
+		}
+	}
+	return append(findings, s.orphans(profiles)...), nil
+}
+
+// orphans are access roles whose profile is gone, or is none of this engine's.
+func (s *survey) orphans(profiles []grants.Profile) []grants.Finding {
+	var findings []grants.Finding
+	for name, r := range s.shared.roles {
+		if !strings.HasPrefix(name, grants.Prefix) || name == grants.QuarantineRole || r.canLogin {
+			continue
+		}
+		if slices.ContainsFunc(profiles, func(p grants.Profile) bool { return grants.AccessRole(p.Name) == name }) {
+			continue
+		}
+		findings = append(findings, grants.Finding{
+			What: fmt.Sprintf("the role %s looks like an access role and belongs to no profile", name),
+			Mend: "DROP OWNED BY " + ident(name) + " in each database, then DROP ROLE " + ident(name),
+		})
+	}
+	slices.SortFunc(findings, func(a, b grants.Finding) int { return strings.Compare(a.What, b.What) })
+	return findings
+}
