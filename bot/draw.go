@@ -155,8 +155,11 @@ func toChannel(id string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return id, nil }
 }
 
-// release gives a claim back without having posted.
+// release gives a claim back without having posted. A message that is gone comes without a claim.
 func (b *Bot) release(ctx context.Context, key, claim string) error {
+	if claim == "" {
+		return nil
+	}
 	// A claim that is not given back blocks the message until its lease ends, so this outlives a cancelled job.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()

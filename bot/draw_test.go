@@ -211,6 +211,18 @@ func TestWhatIsGoneBlocksNothing(t *testing.T) {
 		}
 		w.sees(w.ana, "Approved, not taken yet")
 	})
+	t.Run("receipt of a card that is gone", func(t *testing.T) {
+		t.Parallel()
+		w := drawable(t, func(c *approvals.Case) {
+			over := writings["ordinary"].granted(grants.Revoked)
+			c.Request.State, c.Grant = approvals.Activated, over.Grant
+		})
+		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+		w.outbox.rows[cardKey("r7k2m9")].Gone = true
+		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+		no(t, w.bot.PostReceipt(t.Context(), "g1"))
+		w.sees(w.bo, "Looked at in the catalogs")
+	})
 	t.Run("person who left", func(t *testing.T) {
 		t.Parallel()
 		w := drawable(t, nil)

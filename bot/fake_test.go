@@ -358,6 +358,9 @@ func (o *fakeOutbox) ClaimMessage(_ context.Context, key string, now time.Time, 
 	} else {
 		m.Tried = m.TS == ""
 	}
+	if m.Gone {
+		return *m, "", nil
+	}
 	o.next++
 	o.claims[key] = strconv.Itoa(o.next)
 	return *m, o.claims[key], nil

@@ -61,19 +61,15 @@ func (b *Bot) serve(w http.ResponseWriter, r *http.Request, seen *replays, handl
 		return
 	}
 	first, slot := seen.take(r.URL.Path + " " + signature)
+	var answered reply
 	if first {
-		answered := reply{status: http.StatusInternalServerError}
-		func() {
-			defer b.survive("http delivery")
-			answered, err = handle(r, body)
-			if err != nil {
-				answered = reply{status: http.StatusBadRequest, body: []byte(err.Error())}
-			}
-		}()
+		answered = b.carryOut(r, body, handle)
 		slot.fill(answered)
-	}
-	answered, ok := slot.wait(r.Context())
-	if !ok {
+		// What was committed is carried on with, whether or not anybody is left to read the answer.
+		if after := answered.after.after; after != nil {
+			defer b.later(after)
+		}
+	} else if answered, err = slot.wait(r.Context()); err != nil {
 		return
 	}
 	if answered.kind != "" {
@@ -82,10 +78,17 @@ func (b *Bot) serve(w http.ResponseWriter, r *http.Request, seen *replays, handl
 	w.Header().Set("Content-Length", strconv.Itoa(len(answered.body)))
 	w.WriteHeader(answered.status)
 	_, _ = w.Write(answered.body)
-	if first && answered.after.after != nil {
-		_ = http.NewResponseController(w).Flush()
-		b.later(answered.after.after)
+	_ = http.NewResponseController(w).Flush()
+}
+
+func (b *Bot) carryOut(r *http.Request, body []byte, handle func(*http.Request, []byte) (reply, error)) (out reply) {
+	out = reply{status: http.StatusInternalServerError}
+	defer b.survive("http delivery")
+	answered, err := handle(r, body)
+	if err != nil {
+		return reply{status: http.StatusBadRequest, body: []byte(err.Error())}
 	}
+	return answered
 }
 
 // unsigned says why a request is not Slack's; empty when it is. The comparison takes the same time for every wrong signature.

@@ -51,11 +51,11 @@ func (s *replaySlot) fill(answer reply) {
 	close(s.done)
 }
 
-func (s *replaySlot) wait(ctx context.Context) (reply, bool) {
+func (s *replaySlot) wait(ctx context.Context) (reply, error) {
 	select {
 	case <-s.done:
-		return s.answer, true
+		return s.answer, nil
 	case <-ctx.Done():
-		return reply{}, false
+		return reply{}, ctx.Err()
 	}
 }

@@ -50,7 +50,7 @@ type Grants interface {
 
 // Outbox remembers what was posted, see package outbox. The store implements it.
 type Outbox interface {
-	// ClaimMessage takes the message's lease, or fails with outbox.ErrBusy.
+	// ClaimMessage takes the message's lease, or fails with outbox.ErrBusy. A message that is gone comes without a claim.
 	ClaimMessage(ctx context.Context, key string, now time.Time, lease time.Duration) (m outbox.Message, claim string, err error)
 	// RecordPosted ends the claim: the message at channel and ts shows the state of that version.
 	RecordPosted(ctx context.Context, key, claim, channel, ts string, version int64) error

@@ -49,46 +49,42 @@ func (b *Bot) RunSocket(ctx context.Context) error {
 // minutes, for which an incident does not wait.
 const reconnectAfter = 3 * time.Second
 
-// connection runs one client of the library, which itself reconnects when Slack asks for it.
+// flushFor is how long the library gets to write the last acknowledgements; it does not say when it has.
+const flushFor = 100 * time.Millisecond
+
+// connection runs one client of the library, which itself reconnects when Slack asks for it. When ctx ends nothing more is
+// taken in, what was taken in is carried out and acknowledged, and then the socket is closed.
 func (b *Bot) connection(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	// The library's own log holds payloads and URLs with tickets in them.
 	client := socketmode.New(b.slack.api, socketmode.OptionReadLimit(4<<20), socketmode.OptionLog(stdlog.New(io.Discard, "", 0)))
+	open, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
 	ended := make(chan error, 1)
-	go func() {
-		defer close(ended)
-		ended <- client.RunContext(ctx)
-	}()
+	go func() { ended <- client.RunContext(open) }()
 	var handling sync.WaitGroup
-	defer handling.Wait()
 	slots := make(chan struct{}, mostAtOnce)
-	impatient := false
 	for {
 		select {
-		case err := <-ended:
-			if impatient {
-				return nil
+		case <-ctx.Done():
+			if len(slots) > 0 {
+				handling.Wait()
+				time.Sleep(flushFor)
 			}
+			hangUp()
+			<-ended
+			return nil
+		case err := <-ended:
+			handling.Wait()
 			return err
 		case event := <-client.Events:
+			if b.tooPatient(event) {
+				hangUp()
+				<-ended
+				handling.Wait()
+				return nil
+			}
 			switch event.Type {
-			case socketmode.EventTypeConnected:
-				b.log.Info().Msg("connected to slack")
-			case socketmode.EventTypeConnectionError:
-				problem, _ := event.Data.(*slack.ConnectionErrorEvent)
-				if problem != nil {
-					b.log.Warn().Err(safe(problem.ErrorObj)).Dur("again_in", problem.Backoff).Msg("connecting to slack failed")
-					var limited *slack.RateLimitedError
-					if problem.Backoff > reconnectAfter && !errors.As(problem.ErrorObj, &limited) {
-						impatient = true
-						cancel()
-					}
-				}
 			case socketmode.EventTypeSlashCommand, socketmode.EventTypeInteractive, socketmode.EventTypeEventsAPI:
-				if event.Request == nil {
-					continue
-				}
 				slots <- struct{}{}
 				handling.Go(func() {
 					defer func() { <-slots }()
@@ -97,6 +93,23 @@ func (b *Bot) connection(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// tooPatient logs how the connection fares, and says whether the library is about to wait longer than an incident should.
+func (b *Bot) tooPatient(event socketmode.Event) bool {
+	switch event.Type {
+	case socketmode.EventTypeConnected:
+		b.log.Info().Msg("connected to slack")
+	case socketmode.EventTypeConnectionError:
+		problem, ok := event.Data.(*slack.ConnectionErrorEvent)
+		if !ok {
+			return false
+		}
+		b.log.Warn().Err(safe(problem.ErrorObj)).Dur("again_in", problem.Backoff).Msg("connecting to slack failed")
+		_, limited := errors.AsType[*slack.RateLimitedError](problem.ErrorObj)
+		return problem.Backoff > reconnectAfter && !limited
+	}
+	return false
 }
 
 // onEvent handles one delivery and acknowledges it. It outlives the connection's context: what was received is carried out
