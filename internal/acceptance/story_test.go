@@ -35,14 +35,14 @@ func TestTheStory(t *testing.T) {
 			if refused, ok := errors.AsType[*pgconn.PgError](err); !ok || refused.Code != "42501" {
 				t.Fatalf("writing was not refused: %v", err)
 			}
-			w.sees("dora", "Active")
+			w.sees("dora", "Access is active")
 
 			w.eventually("the session is dead after the deadline", func() (bool, error) {
 				_, err := session.Exec(t.Context(), `SELECT 1`)
 				return err != nil, nil
 			})
 			w.eventually("no trace of the login is left", func() (bool, error) { return w.trace() == "0", nil })
-			w.sees("dora", "Receipt")
+			w.sees("dora", "the login is gone, 1 session was closed")
 			w.sees("dora", "digest")
 
 			secret := password(t, url)

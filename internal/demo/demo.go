@@ -35,7 +35,7 @@ func Run(ctx context.Context, opts Options) error {
 	scr.line("Everything below is real but Slack and PagerDuty: two Postgres servers, the bot, its jobs, its audit log.\n")
 	done := func() {}
 	s, err := stage.Open(ctx, stage.Options{
-		Binary: opts.Binary, Digest: "@every 20s", Sweep: "@every 30s", RateLimits: true,
+		Binary: opts.Binary, Digest: digestDue(time.Now()), Sweep: "@every 30s", RateLimits: true,
 		Settings: map[string]string{"log_statement": "all"},
 		Step:     func(text string) { done(); done = scr.step(text) },
 	})
@@ -61,6 +61,19 @@ func Run(ctx context.Context, opts Options) error {
 		scr.line("\nThe bot's log:\n%s", s.Logs())
 	}
 	return err
+}
+
+// digestDue is a schedule whose next digest is due when the story is over, and covers all of it. Such a schedule is due at
+// whole multiples of its interval, so the interval is searched for.
+func digestDue(now time.Time) string {
+	const first, last = 46 * time.Second, 50 * time.Second
+	every := time.Minute
+	for ; every < 10*time.Minute; every += time.Second {
+		if in := now.Truncate(every).Add(every).Sub(now); in >= first && in <= last {
+			break
+		}
+	}
+	return "@every " + every.String()
 }
 
 // player plays the story; the first thing that goes wrong ends it.

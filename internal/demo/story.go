@@ -101,7 +101,10 @@ func (p *player) cutOff() error {
 			return fmt.Errorf("%w: the session outlived its deadline by %.0f s", errStory, -left)
 		}
 		p.screen.line("   %s SELECT 1   … fine, %2.0f s left", p.screen.style(green, "orders=>"), left)
-		pause := min(5*time.Second, max(250*time.Millisecond, time.Duration(left*float64(time.Second))/2))
+		pause := 5 * time.Second
+		if left < 6 {
+			pause = time.Duration((left + 0.2) * float64(time.Second)) // the next try comes just after the deadline
+		}
 		select {
 		case <-time.After(pause):
 		case <-p.ctx.Done():
@@ -109,7 +112,7 @@ func (p *player) cutOff() error {
 		}
 	}
 	_ = session.Close(p.ctx)
-	return p.sees("bo", "Receipt")
+	return p.sees("bo", "for `pa_bo")
 }
 
 func (p *player) proven() error {
@@ -118,7 +121,7 @@ func (p *player) proven() error {
 	if err := p.admin("SELECT count(*) AS logins_left FROM pg_roles WHERE rolname ~ '^pa_.*_[a-z0-9]{10}$'"); err != nil {
 		return err
 	}
-	done := p.screen.step("waiting for the daily digest (every 20 seconds here)")
+	done := p.screen.step("waiting for the daily digest, which is due in a few seconds here")
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	_, err := p.stage.Person("sam").In("audit").WaitsForMessage(ctx, "igest")
