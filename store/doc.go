@@ -16,13 +16,14 @@
 //
 // Jobs are River's, all of one kind ([JobArgs]); the work is told apart by [jobs.Kind]. What ends
 // access or moves a request waits in [QueueSecurity], what waits for Slack in [QueueSlack], so that an outage of Slack
-// never delays a revocation. Two unfinished jobs are one when kind, subject, version and instant are the same:
+// never delays a revocation. Two unfinished jobs are one when kind, subject and version are
+// the same:
 //
 //   - A job of a Change gets the request's new version (unless it has one), which no other change has. So a job that
-//     follows from a change is never swallowed by one that is still running on an earlier state, nor by one that ended
-//     a moment ago and is not marked finished yet.
-//   - A job given to Record keeps version 0: asking for the same work again while it is unfinished does nothing, so
-//     that a sweep which asks every minute for what is outstanding does not pile up jobs.
+//     follows from a change is never swallowed: not by one that is still running on an earlier state, not by one that
+//     ended a moment ago and is not marked finished yet, and not by one that waits for a later instant.
+//   - A job given to Record keeps version 0: asking for the same work again while it is unfinished does nothing, whenever
+//     it was to run, so that a sweep which asks every minute for what is outstanding does not pile up jobs.
 //   - Finished jobs (completed, cancelled, discarded) never stand in the way of new ones.
 //
 // # Time, text and secrets

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -30,21 +29,26 @@ type JobArgs struct {
 	Work    jobs.Kind `json:"work"`
 	Subject string    `json:"subject"`
 	Version int64     `json:"version,omitempty"`
-	// At is when the job was to run, in microseconds of Unix time, 0 for at once: the same work at another time is
-	// another job.
-	At int64 `json:"at,omitempty"`
 }
 
 // Kind implements river.JobArgs.
 func (JobArgs) Kind() string { return "prodaccess" }
 
-// Job is the job as the rest of the program knows it.
-func (a JobArgs) Job() jobs.Job {
-	j := jobs.Job{Kind: a.Work, Subject: a.Subject, Version: a.Version}
-	if a.At != 0 {
-		j.At = time.UnixMicro(a.At).UTC()
+// InsertOpts implements river.JobArgsWithInsertOpts, so that whoever enqueues a job, periodic ones included, gets its
+// queue, its urgency and what makes two jobs one. River's own default would count finished jobs as equal for a day.
+func (a JobArgs) InsertOpts() river.InsertOpts {
+	name, priority := queue(a.Work)
+	return river.InsertOpts{
+		MaxAttempts: maxAttempts,
+		Priority:    priority,
+		Queue:       name,
+		UniqueOpts:  river.UniqueOpts{ByArgs: true, ByState: unfinished},
 	}
-	return j
+}
+
+// Job is the job as the rest of the program knows it, without the instant it waited for.
+func (a JobArgs) Job() jobs.Job {
+	return jobs.Job{Kind: a.Work, Subject: a.Subject, Version: a.Version}
 }
 
 // unfinished are the states in which an equal job makes a second one needless.
@@ -62,6 +66,8 @@ func queue(kind jobs.Kind) (name string, priority int) {
 		return QueueSecurity, 2
 	case jobs.Lapse, jobs.Reopen:
 		return QueueSecurity, 3
+	case jobs.Sweep, jobs.DigestDue:
+		return QueueSecurity, 4
 	case jobs.Alarm:
 		return QueueSlack, 1
 	case jobs.Draw:
@@ -69,21 +75,6 @@ func queue(kind jobs.Kind) (name string, priority int) {
 	default:
 		return QueueSlack, 3
 	}
-}
-
-func insertable(j jobs.Job) river.InsertManyParams {
-	args := JobArgs{Work: j.Kind, Subject: j.Subject, Version: j.Version}
-	if !j.At.IsZero() {
-		args.At = j.At.UnixMicro()
-	}
-	name, priority := queue(j.Kind)
-	return river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{
-		MaxAttempts: maxAttempts,
-		Priority:    priority,
-		Queue:       name,
-		ScheduledAt: j.At,
-		UniqueOpts:  river.UniqueOpts{ByArgs: true, ByState: unfinished},
-	}}
 }
 
 // insertJobs enqueues jobs, each distinct one once.
@@ -98,7 +89,10 @@ func (s *Store) insertJobs(ctx context.Context, tx pgx.Tx, list []jobs.Job) erro
 			continue
 		}
 		seen = append(seen, j)
-		params = append(params, insertable(j))
+		params = append(params, river.InsertManyParams{
+			Args:       JobArgs{Work: j.Kind, Subject: j.Subject, Version: j.Version},
+			InsertOpts: &river.InsertOpts{ScheduledAt: j.At},
+		})
 	}
 	if len(params) == 0 {
 		return nil

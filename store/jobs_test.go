@@ -13,6 +13,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/audit"
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/jobs"
@@ -81,13 +82,49 @@ func TestTheSameWorkIsAskedForOnceWhileItIsUnfinished(t *testing.T) {
 	if n := all(); n != 4 {
 		t.Error("other work was taken for the same")
 	}
-	lapse := jobs.Job{Kind: jobs.Lapse, Subject: "r1", At: time.Now().Add(time.Hour)}
-	sooner := lapse
-	sooner.At = lapse.At.Add(-30 * time.Minute)
-	ask(lapse)
-	ask(sooner)
-	if n := all(); n != 6 {
-		t.Error("a deadline that moved nearer was swallowed by the one further away")
+	later := revoke
+	for i := range 3 { // as a sweep asks, every minute, while a target is down
+		later.At = time.Now().Add(time.Duration(i) * time.Minute)
+		ask(later)
+	}
+	if n := all(); n != 4 {
+		t.Error("the same work was taken for other work because it may run later")
+	}
+}
+
+func TestInstantThatMovesNearerIsNotSwallowed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.file(pending()) // lapses in an hour
+	_, err := b.ChangeCase(t.Context(), c.Request.ID, func(c approvals.Case) (approvals.Change, error) {
+		c.Request.LapsesAt = noon.Add(time.Minute)
+		return approvals.Change{Request: c.Request, Jobs: []jobs.Job{{Kind: jobs.Lapse, Subject: c.Request.ID, At: c.Request.LapsesAt}}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := b.count(`SELECT count(*) FROM river_job WHERE args->>'work' = 'lapse' AND scheduled_at = $1`, noon.Add(time.Minute)); n != 1 {
+		t.Error("nobody looks at the nearer instant")
+	}
+}
+
+// Periodic work comes again and again with the same arguments.
+func TestPeriodicWorkComesAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	client, err := b.WorkClient(river.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 3 {
+		result, err := client.Insert(t.Context(), store.JobArgs{Work: jobs.Sweep, Subject: "all"}, nil)
+		if err != nil || result.UniqueSkippedAsDuplicate {
+			t.Fatalf("round %d: skipped %v, %v", round, result.UniqueSkippedAsDuplicate, err)
+		}
+		if result.Job.Queue != store.QueueSecurity || result.Job.MaxAttempts < 1000 {
+			t.Errorf("queue %s, %d attempts", result.Job.Queue, result.Job.MaxAttempts)
+		}
+		b.asOwner(`UPDATE river_job SET state = 'completed', finalized_at = now()`)
 	}
 }
 
@@ -177,16 +214,15 @@ func TestJobsAreWorkedByTheServicesLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := b.file(pending())
-	at := time.Now().Add(-time.Second).UTC().Truncate(time.Microsecond)
-	if err := b.Record(t.Context(), nil, []jobs.Job{{Kind: jobs.Revoke, Subject: "g1", At: at}}); err != nil {
+	if err := b.Record(t.Context(), nil, []jobs.Job{{Kind: jobs.Revoke, Subject: "g1", At: time.Now().Add(-time.Second)}}); err != nil {
 		t.Fatal(err)
 	}
 	got := []jobs.Job{<-w.got, <-w.got, <-w.got}
 	slices.SortFunc(got, func(a, b jobs.Job) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
 	want := []jobs.Job{
 		{Kind: jobs.Draw, Subject: c.Request.ID, Version: 1},
-		{Kind: jobs.Lapse, Subject: c.Request.ID, Version: 1, At: c.Request.LapsesAt},
-		{Kind: jobs.Revoke, Subject: "g1", At: at},
+		{Kind: jobs.Lapse, Subject: c.Request.ID, Version: 1},
+		{Kind: jobs.Revoke, Subject: "g1"},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("worked %+v, want %+v", got, want)
