@@ -84,7 +84,7 @@ func grantStands(g grants.Grant, now time.Time) standing {
 		return standing{"🔧", "Being prepared", "The login is being made.", ""}
 	case grants.Active:
 		s := standing{
-			"🔓", "Active",
+			"🔓", "Access is active",
 			"Ends " + atSecond(g.Deadline) + ". Login " + code(g.Login) + ".",
 			"Press *Release* as soon as you are done, or *Get credentials* for a new password if you lost yours.",
 		}

@@ -44,7 +44,7 @@ func TestStory(t *testing.T) {
 			}
 		}
 		w.does(w.ana.Closes())
-		w.sees(bo, "# 🔓 Active")
+		w.sees(bo, "Access is active")
 		w.button(w.ana, "Extend")
 		w.does(w.ana.Clicks("Extend"))
 		w.window(w.ana, "Extend access")
@@ -349,7 +349,7 @@ func TestSubcommands(t *testing.T) {
 	says("orders-prod read-only 30min why", "/prodaccess orders-prod read-only 30m why")
 	says("hlep", "help")
 	w.take()
-	says("list", "r1", "orders-prod: Active")
+	says("list", "r1", "Access is active")
 	says("extend 10m", "Extended: it ends")
 	says("release", "being taken back now")
 }
