@@ -205,7 +205,8 @@ func TestVerify(t *testing.T) {
 		"cut off, unwitnessed": {func(m *memory) { m.links = m.links[:8] }, []audit.Head{middle}, nil},
 		"rewritten":            {func(m *memory) { *m = rewritten(10) }, []audit.Head{head}, []audit.Fault{audit.HeadMismatch}},
 		"a head that never was": {
-			func(m *memory) { m.links = slices.Delete(m.links, 3, 4) }, []audit.Head{middle},
+			func(m *memory) { m.links = slices.Delete(m.links, 3, 4) },
+			[]audit.Head{middle},
 			[]audit.Fault{audit.SealGap, audit.HeadMismatch},
 		},
 	} {

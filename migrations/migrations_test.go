@@ -47,7 +47,9 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-func (b *bundle) url(login string) secret.String { return secret.New(b.srv.UserURL(login, password, b.db)) }
+func (b *bundle) url(login string) secret.String {
+	return secret.New(b.srv.UserURL(login, password, b.db))
+}
 
 func (b *bundle) up() (lines []string, err error) {
 	return lines, migrations.Up(b.t.Context(), b.url(b.owner), b.service, func(line string) { lines = append(lines, line) })
