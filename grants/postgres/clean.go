@@ -55,13 +55,12 @@ func (d *Driver) drop(ctx context.Context, login grants.Login) (oid uint32, owns
 	results, err := send(ctx, d.everyday,
 		begin,
 		factsAbout(login.Name, login.OID),
-		"SELECT "+dependencies(who),
 		guard(isOurs(login)+" AND NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = "+literal(login.Name)+")"+
 			" AND "+dependencies(who)+" = 0"),
 		"DROP ROLE "+ident(login.Name),
 		"COMMIT",
 	)
-	if len(results) < 3 {
+	if len(results) < 2 {
 		return 0, false, orLost(err)
 	}
 	f, ferr := parseFacts(results[1])
@@ -94,7 +93,7 @@ func (d *Driver) prove(ctx context.Context, who target, fingerprint string) ([]g
 	}
 	statements := append(look(who),
 		"SELECT count(*) FROM pg_roles WHERE rolname = "+literal(who.name),
-		"SELECT count(*) FROM pg_auth_members WHERE "+oidText(who.oid)+" IN (roleid, member)",
+		"SELECT count(*) FROM pg_auth_members WHERE roleid = "+oidText(who.oid)+" OR member = "+oidText(who.oid),
 	)
 	results, err := send(ctx, d.security, statements...)
 	if err == nil {

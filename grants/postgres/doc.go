@@ -30,7 +30,8 @@
 // # What the versions differ in
 //
 // From 16 on CREATEROLE administers only roles it made or holds ADMIN OPTION on, and a membership says separately
-// whether it inherits. Up to 15 it may alter any role that is no superuser, and a login may make others members of
-// itself; see [Driver.Secure]. pg_control_system(), where the fingerprint comes from, may be executed by everybody on
+// whether it inherits and may be assumed; REASSIGN OWNED needs both on the quarantine role. On 15 it may alter any role
+// that is no superuser, and grant itself any role that is none. On all of them REASSIGN OWNED by anybody but a superuser
+// wants the quarantine role to have CREATE on the schemas in which visitors could create. pg_control_system(), where the fingerprint comes from, may be executed by everybody on
 // all of them, and a standby answers with the same value.
 package postgres

@@ -38,7 +38,8 @@ func (t target) noSession(node string) string {
 func look(t target) []string {
 	return []string{
 		"SELECT system_identifier FROM pg_control_system()",
-		"SELECT count(*) FROM pg_roles WHERE rolcanlogin AND (rolname = " + literal(t.name) + " OR oid = " + t.usesysid() + ")",
+		"SELECT (SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname = " + literal(t.name) + ")" +
+			" + (SELECT count(*) FROM pg_roles WHERE rolcanlogin AND oid = " + oidText(t.oid) + ")",
 		"SELECT r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE m.roleid = " + t.usesysid() +
 			" AND r.rolname <> current_user",
 		"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = " + t.usesysid(),
