@@ -143,3 +143,12 @@ func TestParameterTypes(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckTargets(t *testing.T) {
+	t.Parallel()
+	p := loaded(t, world)
+	got := p.CheckTargets([]Target{{"orders-prod", "postgres", "prodution"}, {"x-frozen", "postgres", "staging"}})
+	if len(got) != 2 || !strings.Contains(got[0].Text, `names env:production, and no configured target is that; did you mean "prodution"?`) || got[0].Line == 0 {
+		t.Errorf("got %v", got)
+	}
+}
