@@ -95,9 +95,9 @@ func (b *Bot) PostReceipt(ctx context.Context, grantID string) error {
 // threadOf finds a request's card. A card that is gone leaves the channel itself.
 func (b *Bot) threadOf(ctx context.Context, request string) (channel, thread string, err error) {
 	key := cardKey(request)
-	m, claim, err := b.outbox.ClaimMessage(ctx, key, b.now(), claimFor)
+	m, claim, err := b.claim(ctx, key)
 	if err != nil {
-		return "", "", delay(fmt.Errorf("claiming %s: %w", key, err))
+		return "", "", err
 	}
 	if err := b.release(ctx, key, claim); err != nil {
 		return "", "", delay(err)

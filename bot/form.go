@@ -46,7 +46,7 @@ func (b *Bot) form(w wish, preview string) slack.ModalViewRequest {
 	targets := b.service.Targets()
 	var databases []*slack.OptionBlockObject
 	for _, t := range targets {
-		databases = append(databases, option(t.Name, t.Environment))
+		databases = offer(databases, t.Name, t.Environment)
 	}
 	database := selectOne(labelDatabase, "Which database", databases, w.target)
 	profiles := b.choices(w.target)
@@ -57,7 +57,7 @@ func (b *Bot) form(w wish, preview string) slack.ModalViewRequest {
 		if p.Risk != "" {
 			about = p.Risk + " risk. " + about
 		}
-		accesses = append(accesses, option(p.Name, about))
+		accesses = offer(accesses, p.Name, about)
 		fmt.Fprintln(names, p.Name)
 	}
 	if len(databases) == 0 || len(accesses) == 0 {
@@ -124,12 +124,19 @@ func parameters(profiles []policy.Profile, name string) []policy.Parameter {
 	return nil
 }
 
-func option(name, about string) *slack.OptionBlockObject {
+// longestValue is what Slack takes as the value of an option.
+const longestValue = 150
+
+// offer adds a choice. A name too long for Slack stays out of the form; the command line takes it.
+func offer(to []*slack.OptionBlockObject, name, about string) []*slack.OptionBlockObject {
+	if width(name) > longestValue || plain(name, longestOption) == "" {
+		return to
+	}
 	o := slack.NewOptionBlockObject(name, literal(plain(name, longestOption)), nil)
 	if about = plain(line(about), longestOption); about != "" {
 		o.Description = literal(about)
 	}
-	return o
+	return append(to, o)
 }
 
 func selectOne(label, placeholder string, options []*slack.OptionBlockObject, chosen string) *slack.SelectBlockElement {

@@ -33,9 +33,9 @@ type posting struct {
 
 // keep makes a message show at least p.version, posting it if it was never posted. The error is an *Undelivered.
 func (b *Bot) keep(ctx context.Context, p posting) error {
-	m, claim, err := b.outbox.ClaimMessage(ctx, p.key, b.now(), claimFor)
+	m, claim, err := b.claim(ctx, p.key)
 	if err != nil {
-		return delay(fmt.Errorf("claiming %s: %w", p.key, err))
+		return err
 	}
 	if m.Gone || (m.TS != "" && m.Version >= p.version) {
 		if err := b.release(ctx, p.key, claim); err != nil {
@@ -66,6 +66,26 @@ func (b *Bot) keep(ctx context.Context, p posting) error {
 		b.log.Warn().Str("message", p.key).Err(err).Msg("a claim was not given back")
 	}
 	return undelivered
+}
+
+// claim takes a message's lease. Drawing takes a few milliseconds as a rule, so a message that is busy is waited for rather
+// than left to a job that comes back much later. The error is an *Undelivered.
+func (b *Bot) claim(ctx context.Context, key string) (outbox.Message, string, error) {
+	const every = 20 * time.Millisecond
+	for waited := time.Duration(0); ; waited += every {
+		m, claim, err := b.outbox.ClaimMessage(ctx, key, b.now(), claimFor)
+		if err == nil {
+			return m, claim, nil
+		}
+		if !errors.Is(err, outbox.ErrBusy) || waited >= patience {
+			return m, "", delay(fmt.Errorf("claiming %s: %w", key, err))
+		}
+		select {
+		case <-ctx.Done():
+			return m, "", delay(fmt.Errorf("claiming %s: %w", key, ctx.Err()))
+		case <-time.After(every):
+		}
+	}
 }
 
 // deliver posts or updates, and says where the message is.
