@@ -25,7 +25,7 @@ func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
 	if _, err := Next(c, Activate{By: person}, at); err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
 	}
-	intent, err := s.intend(ctx, c, person, at)
+	intent, err := s.intend(ctx, c, at)
 	if err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
 	}
@@ -53,13 +53,14 @@ func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
 }
 
 // intend prepares the grant: what it is for, and what it must not outlive.
-func (s *Service) intend(ctx context.Context, c Case, person Person, at time.Time) (grants.Grant, error) {
+func (s *Service) intend(ctx context.Context, c Case, at time.Time) (grants.Grant, error) {
 	profile, ok := s.cfg.Policy().Profile(c.Request.Profile)
 	if !ok {
 		return grants.Grant{}, refuse(AlreadyOver, "The access %q is not in the policy any more. File a new request.", c.Request.Profile)
 	}
 	in := grants.Intent{
-		Request: c.Request.ID, Holder: grants.Holder{ID: person.ID, Name: person.Name, Email: person.Email},
+		Request: c.Request.ID,
+		Holder:  grants.Holder{ID: c.Request.Requester.ID, Name: c.Request.Requester.Name, Email: c.Request.Requester.Email},
 		Target: c.Request.Target, Profile: profile.Name, ProfileVersion: profile.Version(),
 		ConnectionLimit: profile.ConnectionLimit, Duration: c.Request.Duration, At: at,
 	}

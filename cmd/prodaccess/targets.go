@@ -61,23 +61,25 @@ All three may be run at any time. Steps that need more rights than prodaccess's 
 				if err != nil {
 					return err
 				}
-				if len(prep.Problems) > 0 {
-					c.printPlan(prep)
-					return fmt.Errorf("%s: nothing was applied; the problems above come first", target)
-				}
-				if len(prep.Steps) == 0 {
-					say(c.out, "%s: nothing is missing.", target)
-					return nil
-				}
-				if !yes {
+				switch {
+				case !yes:
 					c.printPlan(prep)
 					say(c.out, "-- %s: nothing was applied; add --yes to run these %d statements.", target, len(prep.Steps))
-					return nil
+				case len(prep.Steps) == 0:
+					say(c.out, "%s: nothing is missing.", target)
+				default:
+					if err := p.Apply(ctx, prep); err != nil {
+						return err
+					}
+					say(c.out, "%s: %d statements applied.", target, len(prep.Steps))
 				}
-				if err := p.Apply(ctx, prep); err != nil {
-					return err
+				// A problem stands in the way of one profile, not of the others: say it, and end with its exit code.
+				for _, problem := range prep.Problems {
+					say(c.out, "%s: PROBLEM: %s", target, problem)
 				}
-				say(c.out, "%s: %d statements applied.", target, len(prep.Steps))
+				if len(prep.Problems) > 0 {
+					return findings{len(prep.Problems)}
+				}
 				return nil
 			})
 		},

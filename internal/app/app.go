@@ -48,6 +48,9 @@ type App struct {
 		location *time.Location
 	}
 
+	// installedAt is when the store was set up.
+	installedAt time.Time
+
 	store     *store.Store
 	grants    *grants.Service
 	approvals *approvals.Service
@@ -94,6 +97,9 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	}
 	installation, err := a.store.Installation(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if a.installedAt, err = a.store.InstalledAt(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.keepPolicy(ctx, a.policy.get()); err != nil {

@@ -39,11 +39,11 @@ func lastDue(schedule cron.Schedule, location *time.Location, now time.Time) tim
 	return last
 }
 
-// digestDue files the digest that is due, once, whichever replica looks and however often. Nothing is due for the time
-// before this replica's store was set up.
+// digestDue files the digest that is due, once, whichever replica looks and however often. None is due for the time before
+// the store was set up.
 func (a *App) digestDue(ctx context.Context) error {
 	due := lastDue(a.digests.schedule, a.digests.location, a.now())
-	if due.IsZero() {
+	if due.IsZero() || due.Before(a.installedAt) {
 		return nil
 	}
 	created, err := a.store.ClaimDigest(ctx, due.UTC())

@@ -68,11 +68,7 @@ type Preparer interface {
 func OpenPreparer(cfg config.Config, target string, as secret.String) (Preparer, error) {
 	for i, t := range cfg.Targets {
 		if t.Name == target {
-			d, err := openPostgres(cfg, i, "preparation", as)
-			if err != nil {
-				return nil, err
-			}
-			return any(d).(Preparer), nil
+			return openPostgres(cfg, i, "preparation", as)
 		}
 	}
 	return nil, fmt.Errorf("no target is called %q", target)

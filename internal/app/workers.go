@@ -112,9 +112,8 @@ func (a *App) newEngine(digests, sweeps river.PeriodicSchedule) (*river.Client[p
 	river.AddWorker(workers, &worker{app: a})
 	periodic := func(kind jobs.Kind, schedule river.PeriodicSchedule) *river.PeriodicJob {
 		return river.NewPeriodicJob(schedule, func() (river.JobArgs, *river.InsertOpts) {
-			return store.JobArgs{Work: kind, Subject: "all"}, &river.InsertOpts{
-				Queue: store.QueueSecurity, UniqueOpts: river.UniqueOpts{ByArgs: true},
-			}
+			// The store knows the queue, and that only an unfinished one stands in the way of the next.
+			return store.JobArgs{Work: kind, Subject: "all"}, nil
 		}, &river.PeriodicJobOpts{ID: string(kind), RunOnStart: true})
 	}
 	return a.store.WorkClient(river.Config{

@@ -136,10 +136,7 @@ func Open(ctx context.Context, opts Options) (_ *Stage, err error) {
 	if err := os.WriteFile(dba, []byte(s.Target.URL("orders")), 0o600); err != nil {
 		return nil, err
 	}
-	if err := s.ExecTarget(ctx, "CREATE ROLE pa_read_only NOLOGIN; CREATE ROLE pa_data_fix NOLOGIN; CREATE ROLE pa_quarantine NOLOGIN; GRANT USAGE ON SCHEMA public TO pa_read_only, pa_data_fix; GRANT SELECT ON ALL TABLES IN SCHEMA public TO pa_read_only; GRANT SELECT,INSERT,UPDATE,DELETE ON ALL TABLES IN SCHEMA public TO pa_data_fix; GRANT CONNECT ON DATABASE orders TO pa_read_only, pa_data_fix; GRANT pa_quarantine TO prodaccess_admin"); err != nil {
-		return nil, err
-	}
-	if out, err := s.Run(ctx, "targets", "check", "--as-file", dba); false {
+	if out, err := s.Run(ctx, "targets", "apply", "--yes", "--as-file", dba); err != nil {
 		return nil, fmt.Errorf("preparing the target: %w\n%s", err, out)
 	}
 	return s, nil
