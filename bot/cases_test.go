@@ -35,7 +35,9 @@ var writings = map[string]writing{
 	},
 	"hostile": {
 		"<@U0BO> `Bo` <!here>", "eve@example.com", "orders<!channel>prod", "read*only*", "INC-1&lt;", "```<!channel>```\n\u202egnp.exe\u2066 @here *bold* &amp; <https://evil.example|click>\x00\x07\u200b",
-		"rule ``` <!everyone>", "<!subteam^S0DBA> & \u202e", "<@U0CY> `x` ~y~", map[string]string{"id": "<!channel>"}, 2,
+		"rule ``` <!everyone>", "<!subteam^S0DBA> & \u202e", "<@U0CY> `x` ~y~",
+		map[string]string{"id": "<!channel>"},
+		2,
 	},
 }
 

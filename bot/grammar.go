@@ -211,17 +211,17 @@ func quoted(value string, after []string) (string, int) {
 	if len(value) == 0 || (value[0] != '"' && value[0] != '\'') {
 		return value, 0
 	}
-	quote := value[:1]
-	whole := value[1:]
-	for used := 0; ; used++ {
-		if inner, closed := strings.CutSuffix(whole, quote); closed {
-			return inner, used
-		}
-		if used == len(after) {
-			return value, 0
-		}
-		whole += " " + after[used]
+	quote, first := value[:1], value[1:]
+	if inner, closed := strings.CutSuffix(first, quote); closed {
+		return inner, 0
 	}
+	for i, word := range after {
+		if strings.HasSuffix(word, quote) {
+			whole := strings.Join(append([]string{first}, after[:i+1]...), " ")
+			return whole[:len(whole)-1], i + 1
+		}
+	}
+	return value, 0
 }
 
 // bare takes quotes and backticks off a word somebody pasted.

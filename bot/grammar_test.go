@@ -2,6 +2,7 @@ package bot
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,4 +108,17 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("parse(%q) = %+v lacks something", line, c)
 		}
 	})
+}
+
+// TestParseIsQuick gives the longest line a person can send, in the forms that cost the most.
+func TestParseIsQuick(t *testing.T) {
+	t.Parallel()
+	const longest = 8000
+	for _, piece := range []string{`a="x `, "<", "<a|", "&amp;", "1h ", "x=y ", "\u202e", "`"} {
+		started := time.Now()
+		_, _ = parse("orders-prod read-only 30m " + strings.Repeat(piece, longest/len(piece)))
+		if took := time.Since(started); took > 500*time.Millisecond {
+			t.Errorf("%d of %q take %v", longest/len(piece), piece, took)
+		}
+	}
 }
