@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,6 +71,11 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	if err1 != nil || err2 != nil || until.Before(since) {
 		s.t.Errorf("since and until are %q and %q", q.Get("since"), q.Get("until"))
 	}
+	entries = slices.DeleteFunc(slices.Clone(entries), func(e map[string]any) bool {
+		start, _ := e["start"].(string)
+		end, _ := e["end"].(string)
+		return start > until.UTC().Format(time.RFC3339) || end != "" && end < since.UTC().Format(time.RFC3339)
+	})
 	offset, _ := strconv.Atoi(q.Get("offset"))
 	if offset%100 != 0 {
 		s.t.Errorf("offset %d is not at a page", offset)

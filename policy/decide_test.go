@@ -269,6 +269,7 @@ profiles: [{ name: r, risk: low, grants: [{ schema: public, tables: "*", privile
 rules:
   - { name: interns are watched, who: group:interns, approvals: [{ from: group:dba, count: 2 }], max_duration: 1h }
   - { name: dbas, who: group:dba, approvals: [{ from: group:dba, count: 1 }, { from: group:interns }] }
+  - { name: security, who: "user:sam@example.com", approvals: [{ from: group:dba, count: 3 }] }
   - { name: free, approve: automatically, max_duration: 8h }
 `, "\t", ""))
 	request(t, p, "ana", "r").decided(Approved, "free")
@@ -277,6 +278,9 @@ rules:
 	}
 	if d := request(t, p, "ana", "r", noSlack("S0INT"), member("S0DBA")).decided(NeedsApproval, "dbas"); approvalsText(d.Approvals) != "2 approvals from group dba and 1 from group interns" {
 		t.Errorf("got %s", approvalsText(d.Approvals))
+	}
+	if d := request(t, p, "sam", "r", noSlack("S0INT")).decided(NeedsApproval, "security"); approvalsTotal(d) != 3 {
+		t.Errorf("the larger of two counts is asked for, not %+v", d.Approvals)
 	}
 	request(t, p, "ana", "r", noSlack("S0INT"), lasting(2*time.Hour)).decided(Denied, "interns are watched")
 	request(t, p, "ana", "r", lasting(2*time.Hour)).decided(Approved, "free")
@@ -299,6 +303,8 @@ rules:
 		t.Errorf("got %+v", d)
 	}
 }
+
+func approvalsTotal(d Decision) int { return total(d.Approvals, []string{"group:dba"}) }
 
 func TestUndefinedNames(t *testing.T) {
 	t.Parallel()
