@@ -127,13 +127,14 @@ func (d *Directory) askUser(ctx context.Context, id string) (*slack.User, error)
 }
 
 func (d *Directory) members(ctx context.Context, usergroup string) ([]string, error) {
-	d.mu.Lock()
-	k, ok := d.groups[usergroup]
-	d.mu.Unlock()
-	if ok && d.now().Sub(k.at) < remembered {
-		return k.value, nil
+	if members, ok := d.knownMembers(usergroup); ok {
+		return members, nil
 	}
 	return ask(ctx, &d.calls, "group "+usergroup, func(ctx context.Context) ([]string, error) {
+		// The call before this one may have ended between the look above and now.
+		if members, ok := d.knownMembers(usergroup); ok {
+			return members, nil
+		}
 		asked := d.now()
 		members, err := d.slack.api.GetUserGroupMembersContext(ctx, usergroup)
 		if err != nil {
@@ -144,6 +145,13 @@ func (d *Directory) members(ctx context.Context, usergroup string) ([]string, er
 		remember(d.groups, usergroup, known[[]string]{members, asked})
 		return members, nil
 	})
+}
+
+func (d *Directory) knownMembers(usergroup string) ([]string, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k, ok := d.groups[usergroup]
+	return k.value, ok && d.now().Sub(k.at) < remembered
 }
 
 // ask makes one call for everybody who wants the same answer now. The call does not end because one of them gave up.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -20,12 +21,24 @@ const (
 // mostAtOnce bounds the deliveries handled at the same time; more wait, and Slack sends again what waits too long.
 const mostAtOnce = 128
 
+// sockets is how many connections are open at a time. Slack closes each every few hours and sends to the others meanwhile; with
+// only one, what happens in between would fail on somebody's screen.
+const sockets = 2
+
 // RunSocket speaks Socket Mode until ctx ends, which is its only way to return nil; an error means that Slack refuses the
 // app token for good. It reconnects by itself. Deliveries under way are finished before it returns.
 func (b *Bot) RunSocket(ctx context.Context) error {
 	if b.slack.creds.AppToken.Empty() {
 		return errors.New("bot: Socket Mode needs an app token")
 	}
+	connections, ctx := errgroup.WithContext(ctx)
+	for range sockets {
+		connections.Go(func() error { return b.stayConnected(ctx) })
+	}
+	return connections.Wait()
+}
+
+func (b *Bot) stayConnected(ctx context.Context) error {
 	for {
 		err := b.connection(ctx)
 		if ctx.Err() != nil {

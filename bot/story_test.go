@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/policy"
@@ -357,14 +358,21 @@ func TestSubcommands(t *testing.T) {
 func TestSocketsRefreshWithoutLosingAnything(t *testing.T) {
 	t.Parallel()
 	w := overSocket(t, sandbox.Options{NoRateLimits: true})
-	for range 3 {
+	connected := func(times int) {
+		t.Helper()
+		for ctx := soon(t); strings.Count(w.log(), "connected to slack") < times*sockets; time.Sleep(5 * time.Millisecond) {
+			no(t, ctx.Err())
+		}
+	}
+	for round := range 3 {
+		connected(1 + round)
 		w.ws.RefreshSockets()
-		no(t, w.ws.WaitsForApp(soon(t)))
+		connected(2 + round)
 		w.does(w.ana.Command("/prodaccess help"))
 	}
 	w.ws.Down(true)
 	w.ws.Down(false)
-	no(t, w.ws.WaitsForApp(soon(t)))
+	connected(5)
 	w.does(w.ana.Command(askLine))
 	w.sees(w.bo, "checkout is failing")
 }
