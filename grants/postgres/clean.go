@@ -2,9 +2,10 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/prodaccess/prodaccess/grants"
 )
@@ -21,97 +22,102 @@ func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.
 	if err := checkLogin(login); err != nil {
 		return cleaned, err
 	}
-	oid, owns, err := d.drop(ctx, login)
+	if login.OID == 0 {
+		// After the drop nobody could say any more whose sessions to look for.
+		r, _, err := lookUp(ctx, d.everyday, login)
+		if err != nil {
+			return cleaned, err
+		}
+		login.OID = r.oid
+	}
+	owns, proof, err := d.drop(ctx, login)
 	if err != nil {
 		return cleaned, err
 	}
 	if owns {
-		cleaned.Leftovers, err = d.disown(ctx, login, oid)
+		cleaned.Leftovers, err = d.disown(ctx, login, login.OID)
 		if err != nil {
 			return cleaned, err
 		}
-		if oid, owns, err = d.drop(ctx, login); err != nil {
+		if owns, proof, err = d.drop(ctx, login); err != nil {
 			return cleaned, err
 		}
 		if owns {
-			return cleaned, d.inTheWay(ctx, target{name: login.Name, oid: oid})
+			return cleaned, d.inTheWay(ctx, target{name: login.Name, oid: login.OID})
 		}
 	}
 	cleaned.DroppedAt = d.cfg.Now()
-	cleaned.Checks, err = d.prove(ctx, target{name: login.Name, oid: oid}, login.Fingerprint)
+	cleaned.Checks, err = d.prove(ctx, login, proof)
 	return cleaned, err
 }
 
 // dependencies counts what keeps a role from being dropped, and prepared transactions, which would survive it.
-func dependencies(t target) string {
-	return "(SELECT count(*) FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = " + t.usesysid() + ")" +
-		" + (SELECT count(*) FROM pg_prepared_xacts WHERE owner = " + literal(t.name) + ")"
+func dependencies(oid uint32) string {
+	return "(SELECT count(*) FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = " + oidText(oid) + ")" +
+		" + (SELECT count(*) FROM pg_prepared_xact() WHERE ownerid = " + oidText(oid) + ")"
 }
 
-// drop removes a login that is ours, locked and owns nothing. A login that does not exist is dropped already; owns says
-// that something is in the way.
-func (d *Driver) drop(ctx context.Context, login grants.Login) (oid uint32, owns bool, err error) {
-	who := target{name: login.Name, oid: login.OID}
-	results, err := send(ctx, d.everyday,
+// drop removes a login that is ours, locked and owns nothing, and looks for traces in the same message: proof is what it
+// saw, nil when there was nothing to drop. owns says that something is in the way.
+func (d *Driver) drop(ctx context.Context, login grants.Login) (owns bool, proof []*pgconn.Result, err error) {
+	statements := []string{
 		begin,
-		factsAbout(login.Name, login.OID),
-		guard(isOurs(login)+" AND NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = "+literal(login.Name)+")"+
-			" AND "+dependencies(who)+" = 0"),
-		"DROP ROLE "+ident(login.Name),
+		guard(isOurs(login) + " AND NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = " + literal(login.Name) + ")" +
+			" AND " + dependencies(login.OID) + " = 0"),
+		"DROP ROLE " + ident(login.Name),
 		"COMMIT",
-	)
-	if len(results) < 2 {
-		return 0, false, orLost(err)
 	}
-	f, ferr := parseFacts(results[1])
-	if ferr != nil {
-		return 0, false, ferr
-	}
-	r, found, ferr := f.ours(login)
+	dropping := len(statements)
+	results, err := send(ctx, d.everyday, append(statements, traces(login)...)...)
 	switch {
-	case ferr != nil:
-		return 0, false, ferr
-	case !found:
-		return login.OID, false, nil
-	case r.canLogin:
-		return 0, false, fail(grants.FailInternal, "", "the login was not locked first")
 	case err == nil:
-		return r.oid, false, nil
+		return false, results[dropping:], nil
 	case refused(err), stateOf(err) == "2BP01": // dependent_objects_still_exist: something came in between
-		return r.oid, true, nil
+		r, found, err := lookUp(ctx, d.everyday, login)
+		switch {
+		case err != nil:
+			return false, nil, err
+		case found && r.canLogin:
+			return false, nil, fail(grants.FailInternal, "", "the login was not locked first")
+		}
+		return found, nil, nil
+	case len(results) >= dropping:
+		return false, nil, nil // dropped; the look failed and is taken again
 	}
-	return 0, false, err
+	return false, nil, err
+}
+
+// traces are the looks that prove a drop: sessions, the role, memberships.
+func traces(login grants.Login) []string {
+	oid := oidText(login.OID)
+	return append(look(target{name: login.Name, oid: login.OID}),
+		"SELECT (SELECT count(*) FROM pg_roles WHERE rolname = "+literal(login.Name)+"),"+
+			" (SELECT count(*) FROM pg_auth_members WHERE roleid = "+oid+") + (SELECT count(*) FROM pg_auth_members WHERE member = "+oid+")")
 }
 
 // prove looks for traces after the drop: the role, memberships, sessions on every node. A session that was just being
-// opened when the login was locked is found and terminated here.
-func (d *Driver) prove(ctx context.Context, who target, fingerprint string) ([]grants.Check, error) {
+// opened when the login was locked is found and terminated here. proof is a look already taken.
+func (d *Driver) prove(ctx context.Context, login grants.Login, proof []*pgconn.Result) (checks []grants.Check, err error) {
+	who := target{name: login.Name, oid: login.OID}
+	if proof == nil {
+		if proof, err = send(ctx, d.security, traces(login)...); err != nil {
+			return nil, err
+		}
+	}
 	outcomes := make([]outcome, 1+len(d.nodes))
 	var all sync.WaitGroup
 	for i, n := range d.nodes {
-		all.Go(func() { outcomes[1+i] = drain(ctx, n.pool, n.name, fingerprint, who, nil) })
+		all.Go(func() { outcomes[1+i] = d.drain(ctx, n.pool, n.name, login.Fingerprint, who, nil) })
 	}
-	statements := append(look(who),
-		"SELECT count(*) FROM pg_roles WHERE rolname = "+literal(who.name),
-		"SELECT count(*) FROM pg_auth_members WHERE roleid = "+oidText(who.oid)+" OR member = "+oidText(who.oid),
-	)
-	results, err := send(ctx, d.security, statements...)
-	if err == nil {
-		outcomes[0] = drain(ctx, d.security, d.cfg.Target.Name, fingerprint, who, results[:4])
-	}
+	outcomes[0] = d.drain(ctx, d.security, d.cfg.Target.Name, login.Fingerprint, who, proof[:looks])
 	all.Wait()
-	if err != nil {
-		return nil, err
-	}
-	checks := []grants.Check{{What: "no role is named " + who.name}}
-	roles, err1 := number(results[4])
-	memberships, err2 := number(results[5])
-	if err := errors.Join(err1, err2); err != nil {
+	left := texts(proof[looks])
+	if len(left) != 1 || len(left[0]) != 2 {
 		return nil, errUnreadable
 	}
-	checks[0].OK = roles == 0
+	checks = []grants.Check{{What: "no role is named " + who.name, OK: left[0][0] == "0"}}
 	if who.oid != 0 {
-		checks = append(checks, grants.Check{What: fmt.Sprintf("no membership of OID %d", who.oid), OK: memberships == 0})
+		checks = append(checks, grants.Check{What: fmt.Sprintf("no membership of OID %d", who.oid), OK: left[0][1] == "0"})
 	}
 	var failures []error
 	for _, o := range outcomes {

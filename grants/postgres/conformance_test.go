@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ func (f fixture) Login(ctx context.Context, login string, password secret.String
 	if err != nil {
 		return nil, err
 	}
-	return &session{conn}, nil
+	return &session{conn: conn}, nil
 }
 
 func (f fixture) Exists(t testing.TB, login string) bool {
@@ -56,7 +57,10 @@ func (f fixture) MakeForeign(t testing.TB, name string) {
 }
 
 // session is a visitor's, with psql's habits: the simple protocol.
-type session struct{ conn *pgx.Conn }
+type session struct {
+	conn *pgx.Conn
+	busy sync.WaitGroup // what runs in the background until the session is killed
+}
 
 func (s *session) Read(ctx context.Context) error {
 	_, err := s.conn.Exec(ctx, "SELECT * FROM sc.orders")
@@ -69,6 +73,7 @@ func (s *session) Write(ctx context.Context) error {
 }
 
 func (s *session) Close() {
+	s.busy.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = s.conn.Close(ctx)
@@ -128,10 +133,10 @@ func (f fixture) Mischief() []grantstest.Mischief {
 			run(t, f.srv.UserURL(login, password.Reveal(), "other"), "BEGIN", "SELECT lo_create(0)", "PREPARE TRANSACTION "+literal(login+"_o"))
 		}},
 		{Name: "ignoring SIGTERM in a loop", Do: func(t testing.TB, _ string, _ secret.String, s grantstest.Session) {
-			go func() { // returns when the session is killed
+			s.(*session).busy.Go(func() {
 				_, _ = s.(*session).conn.Exec(context.Background(), "DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(0.01);"+
 					" EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$")
-			}()
+			})
 		}},
 	}
 }

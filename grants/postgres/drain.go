@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -33,15 +34,18 @@ func (t target) noSession(node string) string {
 	return fmt.Sprintf("no session with OID %d (%s) on %s", t.oid, t.name, node)
 }
 
-// look asks whether the login is shut here, who its members are, and terminates its sessions. What it lists was still
-// there: only an empty list says that nothing is left.
+// looks is how many statements a look has.
+const looks = 2
+
+// look asks which cluster this is, whether the login is shut here and who its members are, and terminates its sessions.
+// What it lists was still there: only an empty list says that nothing is left.
 func look(t target) []string {
 	return []string{
-		"SELECT system_identifier FROM pg_control_system()",
-		"SELECT (SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname = " + literal(t.name) + ")" +
-			" + (SELECT count(*) FROM pg_roles WHERE rolcanlogin AND oid = " + oidText(t.oid) + ")",
-		"SELECT r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE m.roleid = " + t.usesysid() +
-			" AND r.rolname <> current_user",
+		"SELECT (SELECT system_identifier FROM pg_control_system())," +
+			" (SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname = " + literal(t.name) + ")" +
+			" + (SELECT count(*) FROM pg_roles WHERE rolcanlogin AND oid = " + oidText(t.oid) + ")," +
+			" (SELECT coalesce(json_agg(r.rolname), '[]') FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member" +
+			" WHERE m.roleid = " + t.usesysid() + " AND r.rolname <> current_user)",
 		"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = " + t.usesysid(),
 	}
 }
@@ -55,8 +59,8 @@ type outcome struct {
 }
 
 // drain terminates sessions until a look finds the login shut and no session left. already is a look taken before.
-func drain(ctx context.Context, pool *pgxpool.Pool, node, fingerprint string, who target, already []*pgconn.Result) outcome {
-	ctx, cancel := context.WithTimeout(ctx, drainPatience+connectTimeout)
+func (d *Driver) drain(ctx context.Context, pool *pgxpool.Pool, node, fingerprint string, who target, already []*pgconn.Result) outcome {
+	ctx, cancel := context.WithTimeout(ctx, d.patience+connectTimeout)
 	defer cancel()
 	out := outcome{node: node}
 	killed := map[string]bool{}
@@ -76,7 +80,7 @@ func drain(ctx context.Context, pool *pgxpool.Pool, node, fingerprint string, wh
 			out.err = err
 			return out
 		}
-		if time.Since(start) > drainPatience {
+		if time.Since(start) > d.patience {
 			if open {
 				out.err = fail(grants.FailBusy, "", "%s does not show the lock yet", node)
 			} else {
@@ -96,28 +100,22 @@ func drain(ctx context.Context, pool *pgxpool.Pool, node, fingerprint string, wh
 
 // take reads one look. open says that the login is not shut on this node: a standby that has not replayed the lock.
 func (o *outcome) take(seen []*pgconn.Result, fingerprint string, killed map[string]bool) (done, open bool, err error) {
-	if len(seen) != 4 {
+	if len(seen) != looks || len(seen[0].Rows) != 1 {
 		return false, false, errLost
 	}
-	here, err := first(seen[0])
-	if err != nil {
-		return false, false, err
-	}
-	if fingerprint != "" && here != fingerprint {
-		return false, false, fail(grants.FailSwapped, "correct the node's address", "%s belongs to another cluster (system identifier %s)", o.node, here)
-	}
-	shut, err := number(seen[1])
-	if err != nil {
-		return false, false, err
+	row := texts(seen[0])[0]
+	if fingerprint != "" && row[0] != fingerprint {
+		return false, false, fail(grants.FailSwapped, "correct the node's address", "%s belongs to another cluster (system identifier %s)", o.node, row[0])
 	}
 	o.members = nil
-	for _, row := range seen[2].Rows {
-		o.members = append(o.members, string(row[0]))
+	if err := json.Unmarshal([]byte(row[2]), &o.members); err != nil {
+		return false, false, errUnreadable
 	}
-	for _, row := range seen[3].Rows {
-		if isTrue(row[1]) {
-			killed[string(row[0])] = true
+	for _, session := range seen[1].Rows {
+		if isTrue(session[1]) {
+			killed[string(session[0])] = true
 		}
 	}
-	return shut == 0 && len(seen[3].Rows) == 0, shut > 0, nil
+	open = row[1] != "0"
+	return !open && len(seen[1].Rows) == 0, open, nil
 }

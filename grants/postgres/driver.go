@@ -69,6 +69,7 @@ type Driver struct {
 	everyday *pgxpool.Pool
 	security *pgxpool.Pool
 	nodes    []node
+	patience time.Duration // drainPatience, but for tests
 	// rooms bounds the connections that cleaning up opens in other databases.
 	rooms chan struct{}
 }
@@ -102,7 +103,7 @@ func Open(cfg Config) (*Driver, error) {
 	if err := checkStamp(grants.Stamp{Installation: cfg.Installation, Grant: "x"}); err != nil {
 		faults = append(faults, fmt.Errorf("the installation's name: %w", err))
 	}
-	d := &Driver{cfg: cfg, rooms: make(chan struct{}, 2)}
+	d := &Driver{cfg: cfg, patience: drainPatience, rooms: make(chan struct{}, 2)}
 	pool := func(what string, url secret.String, most int) *pgxpool.Pool {
 		p, err := newPool(cfg, url, most)
 		if err != nil {

@@ -133,10 +133,12 @@ func TestStandby(t *testing.T) {
 	}
 	reader()
 	run(t, standby.URL("app"), "SELECT pg_wal_replay_pause()")
+	d.patience = 300 * time.Millisecond
 	if _, err := d.Secure(t.Context(), loginOf(o)); grants.ReasonOf(err) != grants.FailBusy || !strings.Contains(err.Error(), "does not show the lock") {
 		t.Errorf("with replay paused: %v", err)
 	}
 	run(t, standby.URL("app"), "SELECT pg_wal_replay_resume()")
+	d.patience = drainPatience
 	takeBack(t, d, o)
 }
 

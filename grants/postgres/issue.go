@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/prodaccess/prodaccess/grants"
@@ -37,14 +38,12 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (grants.Issued, 
 		return grants.Issued{}, late(order)
 	}
 	name := ident(order.Login)
-	inTime := guard("clock_timestamp() <= " + instant(order.NotAfter))
 	statements := []string{
 		begin,
-		factsAbout(order.Login, 0),
-		accessRoleFacts(order.AccessRole),
+		// Before the 4 ms that the server may spend on the verifier.
 		guard("abs(extract(epoch FROM clock_timestamp() - " + instant(now) + ")) <= " + strconv.Itoa(int(maxSkew.Seconds())) +
+			" AND clock_timestamp() <= " + instant(order.NotAfter) +
 			" AND " + isAccessRole(order.AccessRole) + sameCluster(order.Fingerprint)),
-		inTime, // before the 4 ms that the server spends on the verifier
 		"CREATE ROLE " + name + " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT" +
 			" CONNECTION LIMIT " + strconv.Itoa(order.ConnectionLimit) +
 			" VALID UNTIL " + validUntil(order.ValidUntil) + " PASSWORD " + literal(verifier.Reveal()),
@@ -56,18 +55,15 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (grants.Issued, 
 	statements = append(statements,
 		// From 16 on, issuers of one profile wait for each other from here to COMMIT, so this comes last.
 		"GRANT "+ident(order.AccessRole)+" TO "+name,
-		inTime,
+		guard("clock_timestamp() <= "+instant(order.NotAfter)),
 		"COMMIT",
 		readBack(order.Login),
 	)
 	results, err := sendOn(ctx, conn.Conn(), statements...)
-	if refused(err) {
-		return grants.Issued{}, explainRefusal(results, login, order, now)
-	}
-	if err != nil {
-		if duplicate(err) {
-			return grants.Issued{}, explainDuplicate(results, login)
-		}
+	switch {
+	case refused(err), duplicate(err):
+		return grants.Issued{}, d.explain(ctx, conn.Conn(), login, order, duplicate(err))
+	case err != nil:
 		return grants.Issued{}, err
 	}
 	return checkIssued(results[len(results)-1], order)
@@ -99,10 +95,6 @@ func validUntil(t time.Time) string {
 func isAccessRole(name string) string {
 	return "EXISTS (SELECT FROM pg_roles WHERE rolname = " + literal(name) +
 		" AND NOT rolcanlogin AND NOT rolsuper AND NOT rolcreaterole AND NOT rolcreatedb AND NOT rolreplication AND NOT rolbypassrls)"
-}
-
-func accessRoleFacts(name string) string {
-	return "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = " + literal(name) + "), " + isAccessRole(name)
 }
 
 // readBack selects what the catalogs say about a login that was just made.
@@ -138,27 +130,37 @@ func checkIssued(r *pgconn.Result, order grants.Order) (grants.Issued, error) {
 	return grants.Issued{OID: oid}, nil
 }
 
-// explainRefusal finds the guard that stopped the transaction from the facts that came with it.
-func explainRefusal(results []*pgconn.Result, login grants.Login, order grants.Order, sent time.Time) error {
-	if len(results) < 3 || len(results[2].Rows) != 1 {
-		return errUnreadable
-	}
-	f, err := parseFacts(results[1])
+// explain finds what stopped the transaction by looking again; nothing has been changed.
+func (d *Driver) explain(ctx context.Context, conn *pgx.Conn, login grants.Login, order grants.Order, duplicate bool) error {
+	sent := d.cfg.Now()
+	results, err := sendOn(ctx, conn, factsAbout(order.Login, 0),
+		"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(order.AccessRole)+")", "SELECT "+isAccessRole(order.AccessRole))
 	if err != nil {
 		return err
 	}
-	if f.fingerprint != order.Fingerprint {
-		_, _, err := f.ours(login)
+	f, err := parseFacts(results[0])
+	if err != nil {
 		return err
 	}
-	if skew := f.clock.Sub(sent).Abs(); skew > maxSkew {
+	_, found, err := f.ours(login)
+	exists, err1 := first(results[1])
+	fits, err2 := first(results[2])
+	switch {
+	case err != nil:
+		return err
+	case err1 != nil || err2 != nil:
+		return errUnreadable
+	case found:
+		// Nobody knows its password: an existing role is never taken for the one just ordered.
+		return fail(grants.FailInternal, "", "the login exists already, from an earlier order")
+	case duplicate:
+		return fail(grants.FailBusy, "", "a role of that name was there a moment ago")
+	case f.clock.Sub(sent).Abs() > maxSkew:
 		return fail(grants.FailSkewed, "set both clocks by NTP",
-			"the server's clock and ours differ by %s", skew.Round(time.Second))
-	}
-	switch row := results[2].Rows[0]; {
-	case !isTrue(row[0]):
+			"the server's clock and ours differ by %s", f.clock.Sub(sent).Abs().Round(time.Second))
+	case exists != "t":
 		return fail(grants.FailUnprepared, "run `prodaccess targets apply`", "the access role %q is missing", order.AccessRole)
-	case !isTrue(row[1]):
+	case fits != "t":
 		return fail(grants.FailUnprepared, "run `prodaccess targets check`",
 			"the role %q can log in or has attributes, so it is no access role", order.AccessRole)
 	}
@@ -172,23 +174,4 @@ func late(order grants.Order) error {
 func duplicate(err error) bool {
 	reason, _ := reasonOfState(stateOf(err))
 	return reason == grants.FailForeign
-}
-
-// explainDuplicate never takes an existing role for the one just ordered: nobody knows its password.
-func explainDuplicate(results []*pgconn.Result, login grants.Login) error {
-	if len(results) < 2 {
-		return errUnreadable
-	}
-	f, err := parseFacts(results[1])
-	if err != nil {
-		return err
-	}
-	_, found, err := f.ours(login)
-	switch {
-	case err != nil:
-		return err
-	case found:
-		return fail(grants.FailInternal, "", "the login exists already, from an earlier order")
-	}
-	return fail(grants.FailBusy, "", "a role of that name was made at the same moment")
 }

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +55,7 @@ func sendOn(ctx context.Context, conn *pgx.Conn, statements ...string) ([]*pgcon
 	return results, nil
 }
 
-// facts are what the server says before anything is changed.
+// facts are what the server says when a guard has refused, or a login's OID is not known.
 type facts struct {
 	fingerprint string
 	clock       time.Time
@@ -111,6 +110,19 @@ func parseFacts(r *pgconn.Result) (facts, error) {
 		return f, errUnreadable
 	}
 	return f, nil
+}
+
+// lookUp asks for facts and picks the role that is the login's.
+func lookUp(ctx context.Context, pool *pgxpool.Pool, login grants.Login) (r role, found bool, err error) {
+	results, err := send(ctx, pool, factsAbout(login.Name, login.OID))
+	if err != nil {
+		return role{}, false, err
+	}
+	f, err := parseFacts(results[0])
+	if err != nil {
+		return role{}, false, err
+	}
+	return f.ours(login)
 }
 
 // ours picks the role that name, stamp and OID agree on. No role at all is found=false without an error.
@@ -197,8 +209,6 @@ func parseOID(text []byte) (uint32, error) {
 }
 
 func isTrue(text []byte) bool { return string(text) == "t" }
-
-func quoted(what, name string) string { return fmt.Sprintf("%s %q", what, name) }
 
 // texts reads a result row by row; NULL is the empty text.
 func texts(r *pgconn.Result) [][]string {

@@ -50,18 +50,13 @@ func (d *Driver) alter(ctx context.Context, login grants.Login, change string) (
 	}
 	results, err := send(ctx, d.everyday,
 		begin,
-		factsAbout(login.Name, login.OID),
 		guard(isOurs(login)+" AND EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = "+literal(login.Name)+")"),
 		"ALTER ROLE "+ident(login.Name)+" "+change,
 		"COMMIT",
 		readBack(login.Name),
 	)
-	if refused(err) && len(results) > 1 {
-		f, err := parseFacts(results[1])
-		if err != nil {
-			return nil, err
-		}
-		r, found, err := f.ours(login)
+	if refused(err) {
+		r, found, err := lookUp(ctx, d.everyday, login)
 		switch {
 		case err != nil:
 			return nil, err

@@ -37,9 +37,9 @@ func (d *Driver) secure(ctx context.Context, login grants.Login) (grants.Secured
 		all      sync.WaitGroup
 	)
 	for i, n := range d.nodes {
-		all.Go(func() { outcomes[1+i] = drain(ctx, n.pool, n.name, login.Fingerprint, who, nil) })
+		all.Go(func() { outcomes[1+i] = d.drain(ctx, n.pool, n.name, login.Fingerprint, who, nil) })
 	}
-	outcomes[0] = drain(ctx, d.security, d.cfg.Target.Name, login.Fingerprint, who, seen)
+	outcomes[0] = d.drain(ctx, d.security, d.cfg.Target.Name, login.Fingerprint, who, seen)
 	all.Wait()
 
 	state := fmt.Sprintf("role %s cannot log in", login.Name)
@@ -67,38 +67,38 @@ func (d *Driver) secure(ctx context.Context, login grants.Login) (grants.Secured
 func (d *Driver) lock(ctx context.Context, login grants.Login) (secured grants.Secured, seen []*pgconn.Result, err error) {
 	statements := []string{
 		begin,
-		factsAbout(login.Name, login.OID),
 		guard(isOurs(login)),
 		"ALTER ROLE " + ident(login.Name) + " NOLOGIN CONNECTION LIMIT 0 VALID UNTIL '-infinity'",
 		"COMMIT",
 	}
 	locking := len(statements)
 	results, err := send(ctx, d.security, append(statements, look(target{name: login.Name, oid: login.OID})...)...)
-	if len(results) < 2 {
-		return grants.Secured{}, nil, orLost(err)
-	}
-	f, ferr := parseFacts(results[1])
-	if ferr != nil {
-		return grants.Secured{}, nil, ferr
-	}
-	r, found, ferr := f.ours(login)
-	if ferr != nil {
-		return grants.Secured{}, nil, ferr
-	}
 	switch {
-	case refused(err) && !found:
+	case refused(err):
+		_, found, err := lookUp(ctx, d.security, login)
+		if err != nil {
+			return grants.Secured{}, nil, err
+		}
+		if found {
+			return grants.Secured{}, nil, fail(grants.FailBusy, "", "the login came to be, or was restored, at this moment")
+		}
 		// Not in the catalogs of the same cluster; sessions of a dropped role live on under its OID.
 		return grants.Secured{OID: login.OID}, nil, nil
-	case refused(err):
-		return grants.Secured{}, nil, fail(grants.FailBusy, "", "the login changed at the same moment")
 	case err != nil && len(results) < locking:
 		return grants.Secured{}, nil, err
 	}
-	secured = grants.Secured{Existed: true, OID: r.oid, LockedAt: d.cfg.Now()}
-	if err != nil {
-		return secured, nil, nil // locked; drain runs into the same error and reports it
+	secured = grants.Secured{Existed: true, OID: login.OID, LockedAt: d.cfg.Now()}
+	if err == nil {
+		seen = results[locking:]
 	}
-	return secured, results[locking:], nil
+	if secured.OID == 0 {
+		r, _, err := lookUp(ctx, d.security, login)
+		if err != nil {
+			return secured, nil, err
+		}
+		secured.OID = r.oid
+	}
+	return secured, seen, nil // after an error, drain runs into it again and reports it
 }
 
 // takeBackMemberships ends memberships in the login. From 16 on only their grantor can (others get a warning), so that
@@ -134,11 +134,4 @@ func together(failures ...error) error {
 		mend = f.Mend
 	}
 	return fail(grants.ReasonOf(failures[0]), mend, "%s", strings.Join(texts, "; "))
-}
-
-func orLost(err error) error {
-	if err == nil {
-		return errLost
-	}
-	return err
 }
