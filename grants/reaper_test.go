@@ -1,0 +1,167 @@
+package grants_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+)
+
+func TestTheReaperEndsGrantsAtTheirDeadline(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	reaper := grants.NewReaper(b.Service)
+	reaper.Start()
+	t.Cleanup(reaper.Stop)
+	// The reaper sleeps when the deadline appears: it has to be woken.
+	g, c := b.issue(1200 * time.Millisecond)
+	session, err := b.connect(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g = b.awaits(g.ID, grants.Revoked)
+	if g.Cause != grants.Expired || g.EndingAt.Before(g.Deadline) {
+		t.Errorf("ended because %s at %s, deadline %s", g.Cause, g.EndingAt, g.Deadline)
+	}
+	if _, err := session.Exec(t.Context(), `SELECT 1`); err == nil {
+		t.Error("the session outlived the deadline")
+	}
+}
+
+func TestDeadlinesMissedWhileNobodyRanAreCaughtUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	due, _ := b.issue(time.Minute)
+	stuck, _ := b.issue(time.Hour)
+	// A replica committed this end and was killed.
+	_, err := b.store.ChangeGrant(t.Context(), stuck.ID, func(g grants.Grant) (grants.Change, error) {
+		g.State, g.Cause, g.EndingAt, g.EndedBy = grants.Revoking, grants.Released, b.clock.now(), audit.System("test")
+		return grants.Change{Grant: g}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.clock.advance(time.Hour / 2)
+	got, err := grants.NewReaper(b.Service).RunOnce(t.Context())
+	if err != nil || got.Ended != 1 || got.Resumed < 1 {
+		t.Fatalf("first pass: %+v, %v", got, err)
+	}
+	b.awaits(due.ID, grants.Revoked)
+	b.awaits(stuck.ID, grants.Revoked)
+}
+
+func TestTheAlarmIsRaisedOnceForWhatIsOverdue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g, _ := b.issue(time.Minute)
+	b.driver.fail("secure", false, unreachable)
+	reaper := grants.NewReaper(b.Service)
+	b.clock.advance(time.Minute)
+	if got, err := reaper.RunOnce(t.Context()); err != nil || got.Ended != 1 || got.Alarmed != 0 {
+		t.Fatalf("at the deadline: %+v, %v", got, err)
+	}
+	b.clock.advance(50 * time.Second)
+	if got, err := reaper.RunOnce(t.Context()); err != nil || got.Alarmed != 1 {
+		t.Fatalf("50 seconds later: %+v, %v", got, err)
+	}
+	b.clock.advance(time.Minute)
+	if got, err := reaper.RunOnce(t.Context()); err != nil || got.Alarmed != 0 {
+		t.Fatalf("a minute later: %+v, %v", got, err)
+	}
+	if b.events(audit.GrantOverdue, g.ID) != 1 || b.jobs("alarm", g.ID) != 1 {
+		t.Error("the alarm is one event and one job")
+	}
+	b.driver.heal()
+	b.awaits(g.ID, grants.Revoked)
+	if b.jobs("alarm", g.ID) != 2 {
+		t.Error("nobody is told that it is over")
+	}
+}
+
+func TestTheSweepTakesWhatNoGrantExplains(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	live, c := b.issue(time.Hour)
+	ours := "pa_orphan_" + grants.NewID()
+	foreign, stranger := "pa_foreign_"+grants.NewID(), "pa_stranger_"+grants.NewID()
+	mustExec(t, b.srv.UserURL(adminLogin, somePassword, c.Database), `
+		CREATE ROLE `+ours+` LOGIN; COMMENT ON ROLE `+ours+` IS '`+grants.Stamp{Installation: b.installation, Grant: "lost"}.String()+`';
+		CREATE ROLE `+foreign+` LOGIN; COMMENT ON ROLE `+foreign+` IS '`+grants.Stamp{Installation: "somebodyelse", Grant: "lost"}.String()+`';
+		CREATE ROLE `+stranger+` LOGIN`)
+	t.Cleanup(func() { mustExecLate(b, `DROP ROLE `+foreign+`; DROP ROLE `+stranger) })
+	swept, err := b.Sweep(t.Context())
+	if err != nil || len(swept) != 1 || len(swept[0].Orphans) != 1 || swept[0].Orphans[0] != ours {
+		t.Fatalf("swept %+v, %v", swept, err)
+	}
+	if b.exists(ours) {
+		t.Error("the orphan is still there")
+	}
+	for _, name := range []string{foreign, stranger, live.Login} {
+		if !b.exists(name) {
+			t.Errorf("the sweep took %s, which is not its business", name)
+		}
+	}
+	if b.events(audit.LoginOrphaned, "lost") != 1 {
+		t.Error("the orphan is not recorded")
+	}
+	if again, err := b.Sweep(t.Context()); err != nil || len(again[0].Orphans)+len(again[0].Missing) != 0 {
+		t.Errorf("a second sweep found %+v, %v", again, err)
+	}
+}
+
+func TestTheSweepReportsALoginThatSomebodyTookAway(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g, c := b.issue(time.Hour)
+	mustExec(t, b.srv.UserURL(adminLogin, somePassword, c.Database), `DROP ROLE `+g.Login)
+	swept, err := b.Sweep(t.Context())
+	if err != nil || len(swept[0].Missing) != 1 {
+		t.Fatalf("swept %+v, %v", swept, err)
+	}
+	g = b.awaits(g.ID, grants.Revoked)
+	if g.Cause != grants.Missing || b.events(audit.GrantMissing, g.ID) != 1 {
+		t.Errorf("ended because %s", g.Cause)
+	}
+}
+
+func TestALoginThatComesBackIsTakenAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g, c := b.issue(time.Hour)
+	if _, err := b.End(t.Context(), g.ID, grants.Ending{Cause: grants.Released, By: audit.System("test")}); err != nil {
+		t.Fatal(err)
+	}
+	g = b.awaits(g.ID, grants.Revoked)
+	mustExec(t, b.srv.UserURL(adminLogin, somePassword, c.Database), `CREATE ROLE `+g.Login+` LOGIN;
+		COMMENT ON ROLE `+g.Login+` IS '`+grants.Stamp{Installation: b.installation, Grant: g.ID}.String()+`'`)
+	b.clock.advance(5 * time.Minute)
+	swept, err := b.Sweep(t.Context())
+	if err != nil || len(swept[0].Orphans) != 1 || b.exists(g.Login) {
+		t.Fatalf("swept %+v, %v", swept, err)
+	}
+}
+
+func TestATargetThatWasSwappedIsNotTakenForRevoked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g, _ := b.issue(time.Hour)
+	// The store remembers another cluster than the one that answers now.
+	mustExec(t, b.owner, `ALTER TABLE grants DISABLE TRIGGER ALL; UPDATE grants SET fingerprint = 'another'; ALTER TABLE grants ENABLE TRIGGER ALL`)
+	if _, err := b.End(t.Context(), g.ID, grants.Ending{Cause: grants.Released, By: audit.System("test")}); err != nil {
+		t.Fatal(err)
+	}
+	for b.read(g.ID).Attempts == 0 {
+		tick := time.NewTimer(20 * time.Millisecond)
+		<-tick.C
+	}
+	if got := b.read(g.ID); got.State != grants.Revoking || !strings.Contains(got.LastError, string(grants.FailSwapped)) {
+		t.Errorf("state %s, error %q", got.State, got.LastError)
+	}
+	if !b.exists(g.Login) {
+		t.Error("a login of another cluster was dropped")
+	}
+}
+
+func mustExecLate(b *bundle, sql string) { _ = execLate(b.target, sql) }
