@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -29,7 +30,7 @@ type Directory struct {
 
 	mu     sync.Mutex
 	people map[string]known[*slack.User]
-	groups map[string]known[[]string]
+	groups map[string]groupAnswer
 }
 
 type known[T any] struct {
@@ -39,7 +40,7 @@ type known[T any] struct {
 
 // NewDirectory needs both.
 func NewDirectory(s *Slack, now func() time.Time) *Directory {
-	return &Directory{slack: s, now: now, people: map[string]known[*slack.User]{}, groups: map[string]known[[]string]{}}
+	return &Directory{slack: s, now: now, people: map[string]known[*slack.User]{}, groups: map[string]groupAnswer{}}
 }
 
 // Person is somebody who may act, as Slack has them now (fresh) or had them within the last minute. Whoever may not act
@@ -126,32 +127,56 @@ func (d *Directory) askUser(ctx context.Context, id string) (*slack.User, error)
 	return u, nil
 }
 
+// groupAnswer is what Slack said of a user group, or why it did not, and until when that stands.
+type groupAnswer struct {
+	members []string
+	err     error
+	until   time.Time
+}
+
 func (d *Directory) members(ctx context.Context, usergroup string) ([]string, error) {
-	if members, ok := d.knownMembers(usergroup); ok {
-		return members, nil
+	if a, ok := d.answered(usergroup); ok {
+		return a.members, a.err
 	}
-	return ask(ctx, &d.calls, "group "+usergroup, func(ctx context.Context) ([]string, error) {
+	a, err := ask(ctx, &d.calls, "group "+usergroup, func(ctx context.Context) (groupAnswer, error) {
 		// The call before this one may have ended between the look above and now.
-		if members, ok := d.knownMembers(usergroup); ok {
-			return members, nil
+		if a, ok := d.answered(usergroup); ok {
+			return a, nil
 		}
-		asked := d.now()
-		members, err := d.slack.api.GetUserGroupMembersContext(ctx, usergroup)
-		if err != nil {
-			return nil, safe(err)
+		a := groupAnswer{until: d.now().Add(remembered)}
+		a.members, a.err = d.slack.api.GetUserGroupMembersContext(ctx, usergroup)
+		if a.err != nil {
+			a.err, a.until = safe(a.err), d.now().Add(standsFor(a.err))
 		}
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		remember(d.groups, usergroup, known[[]string]{members, asked})
-		return members, nil
+		remember(d.groups, usergroup, a)
+		return a, nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	return a.members, a.err
 }
 
-func (d *Directory) knownMembers(usergroup string) ([]string, bool) {
+func (d *Directory) answered(usergroup string) (groupAnswer, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k, ok := d.groups[usergroup]
-	return k.value, ok && d.now().Sub(k.at) < remembered
+	a, ok := d.groups[usergroup]
+	return a, ok && d.now().Before(a.until)
+}
+
+// standsFor is how long a failure is not asked about again: what a person must mend for as long as an answer, Slack's own
+// trouble for a moment.
+func standsFor(err error) time.Duration {
+	f, _ := errors.AsType[*failure](safe(err))
+	switch {
+	case f.after > 0:
+		return min(f.after, remembered)
+	case f.code == "" || passing[f.code]:
+		return time.Second
+	}
+	return remembered
 }
 
 // ask makes one call for everybody who wants the same answer now. The call does not end because one of them gave up.
@@ -174,12 +199,12 @@ func ask[T any](ctx context.Context, calls *singleflight.Group, key string, call
 }
 
 // remember keeps a map bounded by forgetting everything; it fills again within seconds.
-func remember[T any](in map[string]known[T], key string, k known[T]) {
+func remember[T any](in map[string]T, key string, value T) {
 	const most = 10_000
 	if len(in) >= most {
 		clear(in)
 	}
-	in[key] = k
+	in[key] = value
 }
 
 func ineligible(words string) error {

@@ -93,14 +93,8 @@ func TestMembership(t *testing.T) {
 		})
 	}
 	asking.Wait()
-	calls := 0
-	for _, e := range w.ws.Traffic() {
-		if e.From == "app" && e.Name == "usergroups.users.list" {
-			calls++
-		}
-	}
-	if calls != 1 {
-		t.Errorf("Slack was asked %d times", calls)
+	if n := w.calls("usergroups.users.list"); n != 1 {
+		t.Errorf("Slack was asked %d times", n)
 	}
 	if m := d.Membership(t.Context(), "S0NONE", w.bo.ID(), true); m.Member || m.Unknown == "" {
 		t.Errorf("no such group: %+v", m)
@@ -114,8 +108,25 @@ func TestMembership(t *testing.T) {
 func TestMembershipOnAFreePlan(t *testing.T) {
 	t.Parallel()
 	w := quiet(t, sandbox.Options{NoRateLimits: true, FreePlan: true})
-	m := NewDirectory(w.slack, time.Now).Membership(t.Context(), "S0DBA", w.bo.ID(), false)
-	if m.Member || !strings.Contains(m.Unknown, "plan has no user groups") {
-		t.Errorf("got %+v", m)
+	d := NewDirectory(w.slack, time.Now)
+	for range 3 {
+		m := d.Membership(t.Context(), "S0DBA", w.bo.ID(), false)
+		if m.Member || !strings.Contains(m.Unknown, "plan has no user groups") {
+			t.Errorf("got %+v", m)
+		}
 	}
+	if n := w.calls("usergroups.users.list"); n != 1 {
+		t.Errorf("Slack was asked %d times", n)
+	}
+}
+
+// calls counts how often a method was called.
+func (w *world) calls(method string) int {
+	n := 0
+	for _, e := range w.ws.Traffic() {
+		if e.From == "app" && e.Name == method {
+			n++
+		}
+	}
+	return n
 }

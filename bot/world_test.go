@@ -114,12 +114,17 @@ func overHTTP(t *testing.T, opts sandbox.Options) *world {
 	return w
 }
 
+// scopes are all the rights the bot may need; slack-manifest.yaml asks for the same.
+var scopes = []string{
+	"commands", "chat:write", "im:write", "users:read", "users:read.email", "usergroups:read", "channels:history", "groups:history", "im:history",
+}
+
 // eachTransport runs a test over both.
 func eachTransport(t *testing.T, test func(*world)) {
 	for name, start := range map[string]func(*testing.T, sandbox.Options) *world{"socket": overSocket, "http": overHTTP} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(start(t, sandbox.Options{NoRateLimits: true}))
+			test(start(t, sandbox.Options{NoRateLimits: true, Scopes: scopes}))
 		})
 	}
 }
