@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -44,9 +43,12 @@ func look(t target) []string {
 		"SELECT (SELECT system_identifier FROM pg_control_system())," +
 			" (SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname = " + literal(t.name) + ")" +
 			" + (SELECT count(*) FROM pg_roles WHERE rolcanlogin AND oid = " + oidText(t.oid) + ")," +
-			" (SELECT coalesce(json_agg(r.rolname), '[]') FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member" +
-			" WHERE m.roleid = " + t.usesysid() + " AND r.rolname <> current_user)",
-		"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = " + t.usesysid(),
+			// regrole's text form is a quoted name.
+			" (SELECT coalesce(string_agg(member::regrole::text, ', '), '') FROM pg_auth_members" +
+			" WHERE roleid = " + t.usesysid() + " AND member <> quote_ident(current_user)::regrole)",
+		// What pg_stat_activity is made of, without its joins.
+		"SELECT pid, pg_terminate_backend(pid) FROM (SELECT pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() b" +
+			" WHERE pg_stat_get_backend_userid(b) = " + t.usesysid() + ") s",
 	}
 }
 
@@ -54,7 +56,7 @@ func look(t target) []string {
 type outcome struct {
 	node    string
 	killed  int
-	members []string
+	members string // as SQL takes them
 	err     error
 }
 
@@ -107,10 +109,7 @@ func (o *outcome) take(seen []*pgconn.Result, fingerprint string, killed map[str
 	if fingerprint != "" && row[0] != fingerprint {
 		return false, false, fail(grants.FailSwapped, "correct the node's address", "%s belongs to another cluster (system identifier %s)", o.node, row[0])
 	}
-	o.members = nil
-	if err := json.Unmarshal([]byte(row[2]), &o.members); err != nil {
-		return false, false, errUnreadable
-	}
+	o.members = row[2]
 	for _, session := range seen[1].Rows {
 		if isTrue(session[1]) {
 			killed[string(session[0])] = true

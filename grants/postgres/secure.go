@@ -103,20 +103,17 @@ func (d *Driver) lock(ctx context.Context, login grants.Login) (secured grants.S
 
 // takeBackMemberships ends memberships in the login. From 16 on only their grantor can (others get a warning), so that
 // what is left is no failure here.
-func (d *Driver) takeBackMemberships(ctx context.Context, login grants.Login, members []string) ([]grants.Check, error) {
-	if len(members) == 0 {
+func (d *Driver) takeBackMemberships(ctx context.Context, login grants.Login, members string) ([]grants.Check, error) {
+	if members == "" {
 		return nil, nil
 	}
-	var statements []string
-	for _, m := range members {
-		statements = append(statements, "REVOKE "+ident(login.Name)+" FROM "+ident(m))
-	}
-	if _, err := send(ctx, d.security, statements...); err != nil && grants.ReasonOf(failure("", err)) != grants.FailPrivilege {
+	_, err := send(ctx, d.security, "REVOKE "+ident(login.Name)+" FROM "+members)
+	if err != nil && grants.ReasonOf(failure("", err)) != grants.FailPrivilege {
 		return nil, failure("taking back memberships", err)
 	}
 	return []grants.Check{{What: fmt.Sprintf(
 		"nobody was made a member of %s (%s was; the membership ends with the login, but a session open then may still hold what it reached by SET ROLE)",
-		login.Name, strings.Join(members, ", "))}}, nil
+		login.Name, members)}}, nil
 }
 
 // together makes one failure of several: the reason of the first, the words of all.
