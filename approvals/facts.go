@@ -3,6 +3,7 @@ package approvals
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/prodaccess/prodaccess/policy"
 )
@@ -31,8 +32,38 @@ func (s *Service) facts(ctx context.Context, person Person, needed policy.Lookup
 			facts.Schedules[schedule.Name] = standing
 		})
 	}
+	if needed.History {
+		wg.Go(func() {
+			history := s.history(ctx, person)
+			mu.Lock()
+			defer mu.Unlock()
+			facts.History = &history
+		})
+	}
 	wg.Wait()
 	return facts
+}
+
+// remembered is how far back automatic approvals are counted: the longest a budget may look.
+const remembered = 31 * 24 * time.Hour
+
+// history lists what was approved automatically for a person lately, so that a budget can be counted.
+func (s *Service) history(ctx context.Context, person Person) policy.History {
+	since := s.cfg.Now().Add(-remembered)
+	cases, err := s.cfg.Store.Cases(ctx, Query{Requester: person.ID, Since: since, Limit: mostCases})
+	if err != nil {
+		return policy.History{Unknown: "the store did not say what was approved before"}
+	}
+	if len(cases) == mostCases {
+		since = cases[len(cases)-1].Request.FiledAt // older ones may be missing
+	}
+	out := policy.History{Since: since}
+	for _, c := range cases {
+		if c.Request.Decision.Outcome == policy.Approved {
+			out.Uses = append(out.Uses, policy.Use{Rule: c.Request.Decision.Rule, At: c.Request.FiledAt})
+		}
+	}
+	return out
 }
 
 // entitlement says which of the requirements a person may fill by the policy in force now, and, when none, why not.

@@ -40,6 +40,9 @@ type Query struct {
 	Limit int
 }
 
+// mostCases is the most a query returns.
+const mostCases = 200
+
 // Store keeps requests. Every change is one transaction; a change function runs under the request's row lock and must
 // be pure (it may run again after a serialization failure).
 type Store interface {
