@@ -78,9 +78,10 @@ func outcomeWords(c approvals.Case) string {
 	what := mrkdwn(r.Profile, 200) + " on " + mrkdwn(r.Target, 200)
 	switch r.State {
 	case approvals.Denied:
-		return "⛔ Denied: " + what + ". " + mrkdwn(firstOf(r.Answer, r.Decision.Why), 1000)
+		return "⛔ Denied: " + what + ". " + mrkdwn(firstOf(r.Answer, r.Decision.Why), 1000) + unknowns(r.Decision)
 	case approvals.Pending:
-		return "⏳ Asked for " + what + ". It needs " + mrkdwn(requirements(c.Waiting()), 500) + ". You get a direct message when somebody answers."
+		return "⏳ Asked for " + what + ". It needs " + mrkdwn(requirements(c.Waiting()), 500) + ". You get a direct message when somebody answers." +
+			unknowns(r.Decision)
 	case approvals.Approved:
 		return "✅ Approved: " + what + ". " + mrkdwn(r.Decision.Why, 1000) + " Press *Get credentials* in your direct message with prodaccess; the " +
 			lasting(length(r)) + " start then."

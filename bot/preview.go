@@ -43,10 +43,13 @@ func outlook(d policy.Decision) string {
 	if d.MaxDuration > 0 {
 		out += fmt.Sprintf(" At most %s here.", lasting(d.MaxDuration))
 	}
-	for i, unknown := range d.Unknowns {
-		if i == 3 {
-			break
-		}
+	return out + unknowns(d)
+}
+
+// unknowns say what could not be found out, and so why somebody has to be asked who otherwise would not.
+func unknowns(d policy.Decision) string {
+	var out string
+	for _, unknown := range d.Unknowns[:min(3, len(d.Unknowns))] {
 		out += "\n⚠️ " + mrkdwn(unknown, 200)
 	}
 	return out
