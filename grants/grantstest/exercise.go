@@ -470,8 +470,8 @@ func connectionLimit(t *testing.T, b *bench) {
 // has run out leaves nothing.
 func cancelled(t *testing.T, b *bench) {
 	var all sync.WaitGroup
-	for i := range 24 {
-		all.Go(func() { b.giveUpAfter(t, time.Duration(i)*400*time.Microsecond) })
+	for i := range 16 {
+		all.Go(func() { b.giveUpAfter(t, time.Duration(i)*600*time.Microsecond) })
 	}
 	all.Wait()
 }
