@@ -183,7 +183,7 @@ func (c *command) printPlan(prep grants.Preparation) {
 			database = step.Database
 			say(c.out, "\\connect %s", database)
 		}
-		say(c.out, "-- %s\n%s", step.Why, step.SQL)
+		say(c.out, "-- %s\n%s;", step.Why, step.SQL)
 	}
 }
 
