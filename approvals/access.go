@@ -61,8 +61,8 @@ func (s *Service) intend(ctx context.Context, c Case, at time.Time) (grants.Gran
 	in := grants.Intent{
 		Request: c.Request.ID,
 		Holder:  grants.Holder{ID: c.Request.Requester.ID, Name: c.Request.Requester.Name, Email: c.Request.Requester.Email},
-		Target: c.Request.Target, Profile: profile.Name, ProfileVersion: profile.Version(),
-		ConnectionLimit: profile.ConnectionLimit, Duration: c.Request.Duration, At: at,
+		Target:  c.Request.Target, Profile: profile.Name, ProfileVersion: profile.Version(),
+		ConnectionLimit: profile.ConnectionLimit, StatementTimeout: profile.StatementTimeout, Duration: c.Request.Duration, At: at,
 	}
 	if shift := c.Request.Decision.Shift; shift != nil {
 		in.NotAfter = shift.End

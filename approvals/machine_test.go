@@ -152,8 +152,10 @@ func TestReopenOnlyAfterAGrantThatNobodySaw(t *testing.T) {
 	approved := must(t, pending(one("dba")), Approve{By: person("bo"), Fills: []int{0}, TakeWithin: time.Hour}, began)
 	c := must(t, approved, Activate{By: person("ana")}, began)
 	for _, g := range []grants.Grant{
-		{State: grants.Provisioning}, {State: grants.Active},
-		{State: grants.Revoked, Cause: grants.Expired}, {State: grants.Revoking, Cause: grants.Released},
+		{State: grants.Provisioning},
+		{State: grants.Active},
+		{State: grants.Revoked, Cause: grants.Expired},
+		{State: grants.Revoking, Cause: grants.Released},
 		{State: grants.Revoking, Cause: grants.Failed, ShownAt: began},
 	} {
 		c.Grant = &g
@@ -187,8 +189,12 @@ func TestMachineKeepsItsPromises(t *testing.T) {
 			by := rapid.SampledFrom(people).Draw(t, "by")
 			fills := rapid.SliceOfNDistinct(rapid.IntRange(0, len(needed)-1), 0, len(needed), rapid.ID).Draw(t, "fills")
 			act := rapid.SampledFrom([]Act{
-				Approve{By: by, Fills: fills, TakeWithin: 20 * time.Minute}, Deny{By: by, Fills: fills, Reason: "no"},
-				Cancel{By: by}, Activate{By: by}, Lapse{}, Reopen{},
+				Approve{By: by, Fills: fills, TakeWithin: 20 * time.Minute},
+				Deny{By: by, Fills: fills, Reason: "no"},
+				Cancel{By: by},
+				Activate{By: by},
+				Lapse{},
+				Reopen{},
 			}).Draw(t, "act")
 			before := c
 			next, err := Next(c, act, now)
@@ -254,8 +260,10 @@ func TestAssignIsTheLargestAssignment(t *testing.T) {
 		}
 		var given []Approval
 		for i := range rapid.IntRange(0, 5).Draw(t, "approvals") {
-			given = append(given, Approval{By: person(fmt.Sprint(i)), Verdict: Yes,
-				Fills: rapid.SliceOfNDistinct(rapid.IntRange(0, len(needed)-1), 0, len(needed), rapid.ID).Draw(t, "fills")})
+			given = append(given, Approval{
+				By: person(fmt.Sprint(i)), Verdict: Yes,
+				Fills: rapid.SliceOfNDistinct(rapid.IntRange(0, len(needed)-1), 0, len(needed), rapid.ID).Draw(t, "fills"),
+			})
 		}
 		got := assign(needed, given)
 		for i, n := range got {

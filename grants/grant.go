@@ -77,6 +77,8 @@ type Grant struct {
 	OID uint32
 	// ConnectionLimit is how many sessions the login may have at once.
 	ConnectionLimit int
+	// StatementTimeout is a seat belt of the login, in whole milliseconds; zero leaves the server's own.
+	StatementTimeout time.Duration
 
 	// Intended is when the attempt began; the duration counts from here.
 	Intended time.Time

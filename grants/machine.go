@@ -3,6 +3,7 @@ package grants
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prodaccess/prodaccess/audit"
@@ -63,9 +64,11 @@ func cleaned(g Grant, c Cleaned, at time.Time) (Grant, error) {
 	receipt := *g.Receipt
 	receipt.DroppedAt, receipt.VerifiedAt = c.DroppedAt, at
 	receipt.Checks = append(append([]Check(nil), receipt.Checks...), c.Checks...)
-	receipt.Leftovers = c.Leftovers
-	for _, check := range receipt.Checks {
-		if !check.OK { // nothing that does not hold may become a receipt
+	receipt.Leftovers = merge(receipt.Leftovers, c.Leftovers)
+	// What the security step could not hold (somebody had made others members of the login) is over with the drop and
+	// stays on the receipt as it was found. What the last look says must hold.
+	for _, check := range c.Checks {
+		if !check.OK {
 			return g, fmt.Errorf("%w: the check %q does not hold", ErrState, check.What)
 		}
 	}
@@ -86,4 +89,14 @@ func extended(g Grant, deadline, notAfter time.Time) (Grant, error) {
 	}
 	g.Deadline, g.NotAfter = deadline, notAfter
 	return g, nil
+}
+
+// merge adds what is new. An earlier try may have moved things and failed later; a later one does not find them again.
+func merge(known, found []Leftover) []Leftover {
+	for _, l := range found {
+		if !slices.Contains(known, l) {
+			known = append(slices.Clip(known), l)
+		}
+	}
+	return known
 }

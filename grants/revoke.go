@@ -79,7 +79,7 @@ func (s *Service) pursue(g Grant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slots, known := s.slots[g.Target]
-	if _, already := s.pursuits[g.ID]; already || !known || s.stopping.Err() != nil {
+	if _, already := s.pursuits[g.ID]; already || !known || s.closing() {
 		return
 	}
 	s.pursuits[g.ID] = struct{}{}
@@ -93,13 +93,23 @@ func (s *Service) pursue(g Grant) {
 	})
 }
 
+// closing says whether no new try may begin.
+func (s *Service) closing() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
 // persist tries until the revocation is done. Waiting between tries holds no slot.
 func (s *Service) persist(g Grant, slots chan struct{}) {
 	var said string
 	for {
 		select {
 		case slots <- struct{}{}:
-		case <-s.stopping.Done():
+		case <-s.draining:
 			return
 		}
 		err := s.revoke(s.stopping, g)
@@ -114,7 +124,7 @@ func (s *Service) persist(g Grant, slots chan struct{}) {
 		pause := time.NewTimer(s.Pause(s.stopping, g.ID))
 		select {
 		case <-pause.C:
-		case <-s.stopping.Done():
+		case <-s.draining:
 			pause.Stop()
 			return
 		}
@@ -203,9 +213,16 @@ func (s *Service) clean(ctx context.Context, g Grant) error {
 	}
 	stepCtx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
+	if g.Attempts > 0 {
+		// The clean-up was put off. A session that was just being opened when the login was locked must not live on
+		// behind that, so the security step is made sure of again.
+		if _, err := driver.Secure(stepCtx, s.login(g)); err != nil {
+			return s.failed(ctx, g, "locking the login out again", err)
+		}
+	}
 	done, err := driver.Clean(stepCtx, s.login(g))
 	if err != nil {
-		return s.failed(ctx, g, "cleaning up", err)
+		return errors.Join(s.keepLeftovers(ctx, g, done.Leftovers), s.failed(ctx, g, "cleaning up", err))
 	}
 	for _, check := range done.Checks {
 		if !check.OK {
@@ -229,6 +246,25 @@ func (s *Service) clean(ctx context.Context, g Grant) error {
 			follow = append(follow, jobs.Job{Kind: jobs.Receipt, Subject: next.ID})
 		}
 		return Change{Grant: next, Events: []audit.Event{event}, Jobs: follow}, nil
+	})
+	return err
+}
+
+// keepLeftovers remembers what a failed clean-up moved: the next try does not find it any more.
+func (s *Service) keepLeftovers(ctx context.Context, g Grant, found []Leftover) error {
+	if len(found) == 0 {
+		return nil
+	}
+	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_, err := s.cfg.Store.ChangeGrant(recordCtx, g.ID, func(now Grant) (Change, error) {
+		if now.State != Cleanup {
+			return Change{Grant: now}, ErrNoChange
+		}
+		receipt := *now.Receipt
+		receipt.Leftovers = merge(receipt.Leftovers, found)
+		now.Receipt = &receipt
+		return Change{Grant: now}, nil
 	})
 	return err
 }

@@ -51,7 +51,9 @@ type Service struct {
 	// orphans remembers when this replica last reported an orphaned login, by target and name.
 	orphans  map[string]time.Time
 	running  sync.WaitGroup
-	stopping context.Context
+	draining chan struct{} // closed when no new try may begin
+	drain    sync.Once
+	stopping context.Context // ends when tries under way are cut off
 	stop     context.CancelFunc
 }
 
@@ -81,7 +83,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, targets: map[string]Target{}, woken: make(chan struct{}, 1),
-		pursuits: map[string]struct{}{}, slots: map[string]chan struct{}{}, orphans: map[string]time.Time{},
+		pursuits: map[string]struct{}{}, slots: map[string]chan struct{}{}, orphans: map[string]time.Time{}, draining: make(chan struct{}),
 	}
 	for _, t := range cfg.Targets {
 		s.targets[t.Name] = t
@@ -97,8 +99,10 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// Close waits for the revocations under way until ctx ends, then cuts them off; their jobs finish them elsewhere.
+// Close begins no further try of a revocation, waits for those under way until ctx ends, then cuts them off. Whoever
+// starts next goes on with them.
 func (s *Service) Close(ctx context.Context) error {
+	s.drain.Do(func() { close(s.draining) })
 	done := make(chan struct{})
 	go func() { s.running.Wait(); close(done) }()
 	select {

@@ -162,6 +162,72 @@ func TestRevocationNeverGivesUp(t *testing.T) {
 	b.awaits(g.ID, grants.Revoked)
 }
 
+// TestACleanUpThatWasPutOffLocksAgain lets a session appear behind the lock, as one that was just being opened would.
+func TestACleanUpThatWasPutOffLocksAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g, c := b.issue(time.Hour)
+	b.driver.fail("clean", false, unreachable)
+	if _, err := b.End(t.Context(), g.ID, grants.Ending{Cause: grants.Released, By: audit.System("test")}); err != nil {
+		t.Fatal(err)
+	}
+	b.awaits(g.ID, grants.Cleanup)
+	mustExec(t, b.target, `ALTER ROLE `+g.Login+` LOGIN CONNECTION LIMIT 5 VALID UNTIL 'infinity'`)
+	session, err := b.connect(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := session.Exec(t.Context(), `SELECT pg_sleep(0.02)`); err != nil {
+			break
+		}
+		if g := b.read(g.ID); g.Attempts > 8 {
+			t.Fatal("the session lives on while the clean-up is put off")
+		}
+	}
+	b.driver.heal()
+	b.awaits(g.ID, grants.Revoked)
+}
+
+func TestWhatAFailedCleanUpMovedIsOnTheReceipt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g, _ := b.issue(time.Hour)
+	moved := grants.Leftover{Database: "orders", What: "table public.scratch", Owner: grants.QuarantineRole}
+	b.driver.moved = []grants.Leftover{moved}
+	b.driver.fail("clean", false, unreachable)
+	if _, err := b.End(t.Context(), g.ID, grants.Ending{Cause: grants.Released, By: audit.System("test")}); err != nil {
+		t.Fatal(err)
+	}
+	for b.read(g.ID).Attempts < 2 {
+		tick := time.NewTimer(20 * time.Millisecond)
+		<-tick.C
+	}
+	b.driver.heal()
+	g = b.awaits(g.ID, grants.Revoked)
+	if len(g.Receipt.Leftovers) != 1 || g.Receipt.Leftovers[0] != moved {
+		t.Errorf("leftovers %+v", g.Receipt.Leftovers)
+	}
+}
+
+func TestTheProfilesSeatBeltIsOnTheLogin(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g, err := b.Intend(t.Context(), b.intention(time.Hour))
+	if err != nil || g.StatementTimeout != 5*time.Minute {
+		t.Fatalf("intent %+v, %v", g, err)
+	}
+	_, c := b.issue(time.Hour)
+	session, err := b.connect(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var timeout string
+	if err := session.QueryRow(t.Context(), `SHOW statement_timeout`).Scan(&timeout); err != nil || timeout != "5min" {
+		t.Errorf("statement_timeout %q, %v", timeout, err)
+	}
+}
+
 func TestTheSecurityStepIsNeverFarAway(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -66,6 +66,8 @@ type faulty struct {
 	before map[string]func() error
 	after  map[string]func() error
 	calls  map[string]int
+	// moved is what a failing clean-up says it had moved.
+	moved []grants.Leftover
 }
 
 func (f *faulty) call(method string, real func() error) error {
@@ -116,6 +118,9 @@ func (f *faulty) Secure(ctx context.Context, login grants.Login) (out grants.Sec
 
 func (f *faulty) Clean(ctx context.Context, login grants.Login) (out grants.Cleaned, err error) {
 	err = f.call("clean", func() (err error) { out, err = f.Driver.Clean(ctx, login); return err })
+	if err != nil {
+		out.Leftovers = append(out.Leftovers, f.moved...)
+	}
 	return out, err
 }
 
@@ -162,8 +167,10 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 
-	target := grants.Target{Name: "orders-prod", Engine: "postgres", Environment: "test", Databases: []string{targetDB},
-		Connect: grants.Endpoint{Host: "127.0.0.1", Port: srv.Port(), SSLMode: "disable"}}
+	target := grants.Target{
+		Name: "orders-prod", Engine: "postgres", Environment: "test", Databases: []string{targetDB},
+		Connect: grants.Endpoint{Host: "127.0.0.1", Port: srv.Port(), SSLMode: "disable"},
+	}
 	driver, err := postgres.Open(postgres.Config{
 		Target: target, AdminURL: secret.New(srv.UserURL(adminLogin, somePassword, targetDB)),
 		Installation: b.installation, Now: time.Now,
@@ -236,10 +243,9 @@ func (b *bundle) intend(duration time.Duration) grants.Grant {
 	if _, _, err := b.store.CreateRequest(ctx, approvals.Change{Request: r, Events: []audit.Event{filed}}); err != nil {
 		b.t.Fatal(err)
 	}
-	g, err := b.Intend(ctx, grants.Intent{
-		Request: r.ID, Holder: grants.Holder{ID: ana.ID, Name: ana.Name, Email: ana.Email}, Target: "orders-prod",
-		Profile: "read-only", ProfileVersion: "v1", Duration: duration, At: now,
-	})
+	in := b.intention(duration)
+	in.Request, in.At = r.ID, now
+	g, err := b.Intend(ctx, in)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -253,6 +259,14 @@ func (b *bundle) intend(duration time.Duration) grants.Grant {
 		b.t.Fatal(err)
 	}
 	return g
+}
+
+// intention is what ana intends.
+func (b *bundle) intention(duration time.Duration) grants.Intent {
+	return grants.Intent{
+		Holder: grants.Holder{ID: "U0ANA", Name: "Ana", Email: "ana@example.com"}, Target: "orders-prod", Profile: "read-only",
+		ProfileVersion: "v1", StatementTimeout: 5 * time.Minute, Duration: duration, At: b.clock.now(),
+	}
 }
 
 // issue is intend, issued.

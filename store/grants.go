@@ -15,23 +15,24 @@ import (
 // grantColumns are what scanGrant reads.
 const grantColumns = `g.id, g.request_id, g.state, g.version, g.holder_id, g.holder_name, g.holder_email, g.target, g.engine,
 	g.database, g.fingerprint, g.profile, g.profile_version, g.access_role, g.login, coalesce(g.login_oid, 0),
-	g.connection_limit, g.intended_at, g.deadline, g.not_after, g.issued_at, g.shown_at, g.ending_at, g.secured_at,
+	g.connection_limit, g.statement_timeout_ms, g.intended_at, g.deadline, g.not_after, g.issued_at, g.shown_at, g.ending_at, g.secured_at,
 	g.ended_at, g.cause, g.ended_by_kind, g.ended_by_id, g.ended_by_name, g.ended_by_email, g.note, g.attempts,
 	g.last_error, g.alarmed_at, g.receipt`
 
 // grantTargets are where the columns go; finish completes the grant afterwards.
 func grantTargets(g *grants.Grant) (targets []any, finish func() error) {
-	var oid int64
+	var oid, timeout int64
 	var receipt []byte
 	targets = []any{
 		&g.ID, &g.Request, &g.State, &g.Version, &g.Holder.ID, &g.Holder.Name, &g.Holder.Email, &g.Target, &g.Engine,
 		&g.Database, &g.Fingerprint, &g.Profile, &g.ProfileVersion, &g.AccessRole, &g.Login, &oid,
-		&g.ConnectionLimit, (*moment)(&g.Intended), (*moment)(&g.Deadline), (*moment)(&g.NotAfter), (*moment)(&g.IssuedAt),
+		&g.ConnectionLimit, &timeout, (*moment)(&g.Intended), (*moment)(&g.Deadline), (*moment)(&g.NotAfter), (*moment)(&g.IssuedAt),
 		(*moment)(&g.ShownAt), (*moment)(&g.EndingAt), (*moment)(&g.SecuredAt), (*moment)(&g.EndedAt), (*word)(&g.Cause),
 		(*word)(&g.EndedBy.Kind), (*word)(&g.EndedBy.ID), (*word)(&g.EndedBy.Name), (*word)(&g.EndedBy.Email), &g.Note,
 		&g.Attempts, &g.LastError, (*moment)(&g.AlarmedAt), &receipt,
 	}
 	return targets, func() error {
+		g.StatementTimeout = time.Duration(timeout) * time.Millisecond
 		g.OID = uint32(oid) // the schema keeps it within an OID's range
 		if receipt == nil {
 			return nil
@@ -94,11 +95,11 @@ func queueNewGrant(b *pgx.Batch, g grants.Grant) {
 	b.Queue(`
 		INSERT INTO grants (id, request_id, state, version, holder_id, holder_name, holder_email, target, engine, database,
 			fingerprint, profile, profile_version, access_role, login, login_oid, connection_limit, intended_at, deadline,
-			not_after, note, attempts, last_error)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
+			not_after, note, attempts, last_error, statement_timeout_ms)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
 		g.ID, g.Request, string(g.State), g.Version, g.Holder.ID, g.Holder.Name, g.Holder.Email, g.Target, g.Engine,
 		g.Database, g.Fingerprint, g.Profile, g.ProfileVersion, g.AccessRole, g.Login, oid(g), g.ConnectionLimit,
-		g.Intended, g.Deadline, moment(g.NotAfter), g.Note, g.Attempts, g.LastError)
+		g.Intended, g.Deadline, moment(g.NotAfter), g.Note, g.Attempts, g.LastError, g.StatementTimeout.Milliseconds())
 }
 
 // errStale means that a row was not at the version it was read at. Under the row's lock that cannot be.
@@ -133,7 +134,7 @@ func frozen(g grants.Grant) grants.Grant {
 	return grants.Grant{
 		ID: g.ID, Request: g.Request, Holder: g.Holder, Target: g.Target, Engine: g.Engine, Database: g.Database,
 		Fingerprint: g.Fingerprint, Profile: g.Profile, ProfileVersion: g.ProfileVersion, AccessRole: g.AccessRole,
-		Login: g.Login, ConnectionLimit: g.ConnectionLimit, Intended: g.Intended,
+		Login: g.Login, ConnectionLimit: g.ConnectionLimit, StatementTimeout: g.StatementTimeout, Intended: g.Intended,
 	}
 }
 

@@ -149,7 +149,12 @@ func line(e audit.Event) string {
 		b.WriteString(" REFUSED")
 	}
 	for _, part := range [][2]string{
-		{"request", e.Request}, {"grant", e.Grant}, {"target", e.Target}, {"profile", e.Profile}, {"rule", e.Rule}, {"login", e.Detail["login"]},
+		{"request", e.Request},
+		{"grant", e.Grant},
+		{"target", e.Target},
+		{"profile", e.Profile},
+		{"rule", e.Rule},
+		{"login", e.Detail["login"]},
 		{"cause", e.Detail["cause"]},
 	} {
 		if part[1] != "" {

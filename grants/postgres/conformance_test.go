@@ -103,10 +103,12 @@ func (f fixture) Mischief() []grantstest.Mischief {
 			s.(*session).run(t, "ALTER ROLE "+ident(login)+" PASSWORD 'mine'", "ALTER ROLE "+ident(login)+" SET work_mem = '8MB'")
 		}},
 		{Name: "large object", Do: do("SELECT lo_create(0)"), Leftovers: 1},
-		{Name: "large object in another database", Leftovers: 1,
+		{
+			Name: "large object in another database", Leftovers: 1,
 			Do: func(t testing.TB, login string, password secret.String, _ grantstest.Session) {
 				run(t, f.srv.UserURL(login, password.Reveal(), "other"), "SELECT lo_create(0)")
-			}},
+			},
+		},
 		{Name: "objects of all kinds", Leftovers: 6, Do: func(t testing.TB, login string, _ secret.String, s grantstest.Session) {
 			s.(*session).run(t,
 				"CREATE TABLE sc."+ident(login)+" (a serial)",

@@ -154,6 +154,7 @@ CREATE TABLE grants (
     login            text        NOT NULL CONSTRAINT grants_login_is_never_used_again UNIQUE,
     login_oid        bigint,
     connection_limit integer     NOT NULL,
+    statement_timeout_ms bigint  NOT NULL DEFAULT 0,
     intended_at      timestamptz NOT NULL,
     deadline         timestamptz NOT NULL,
     not_after        timestamptz,
@@ -195,6 +196,7 @@ CREATE TABLE grants (
     CONSTRAINT grants_live_have_no_receipt CHECK (state NOT IN ('provisioning', 'active') OR receipt IS NULL),
     CONSTRAINT grants_ended_by_is_whole
         CHECK (num_nulls(ended_by_kind, ended_by_id, ended_by_name, ended_by_email) IN (0, 4)),
+    CONSTRAINT grants_statement_timeout_is_a_time CHECK (statement_timeout_ms >= 0),
     CONSTRAINT grants_attempts_are_counted CHECK (attempts >= 0)
 );
 CREATE UNIQUE INDEX grants_one_live_per_request ON grants (request_id) WHERE state IN ('provisioning', 'active');
