@@ -74,7 +74,7 @@ func (c *command) audit() *cobra.Command {
 	flags.StringVar(&filter.Grant, "grant", "", "only events of this grant")
 	flags.StringVar(&filter.Person, "person", "", "only what this person did: Slack ID or e-mail address")
 	flags.StringVar(&since, "since", "", "only events of the last 30m, 24h, 90d …")
-	flags.IntVar(&filter.Limit, "limit", 0, "at most so many, the newest; 0 prints all")
+	flags.IntVar(&filter.Limit, "limit", 100, "at most so many, the newest")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line")
 
 	var heads []string

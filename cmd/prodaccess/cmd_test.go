@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+
+	"github.com/prodaccess/prodaccess/internal/localpg"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(localpg.Around(m, localpg.Options{Fast: true})) }
+
+// said is what a command printed and how it ended.
+type said struct {
+	code     int
+	out, err string
+}
+
+func (s said) String() string {
+	return fmt.Sprintf("exit code %d\nout:\n%s\nerr:\n%s", s.code, s.out, s.err)
+}
+
+// prodaccess runs a command in this process.
+func prodaccess(t *testing.T, args ...string) said {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), args, strings.NewReader(""), &out, &errs)
+	return said{code, out.String(), errs.String()}
+}
+
+func (s said) wants(t *testing.T, code int, words ...string) {
+	t.Helper()
+	if s.code != code {
+		t.Fatalf("wanted exit code %d, got %s", code, s)
+	}
+	for _, w := range words {
+		if !strings.Contains(s.out+s.err, w) {
+			t.Errorf("%q is not said: %s", w, s)
+		}
+	}
+}
+
+const testPolicy = `version: 1
+groups: { backend: { emails: [ana@example.com] } }
+profiles:
+  - { name: read-only, risk: low, grants: [{ schema: public, tables: "*", privileges: [select] }] }
+rules:
+  - { name: backend reads, who: [group:backend], profiles: [read-only], approve: automatically, max_duration: 1h }
+`
+
+// place is a directory with a configuration, whose store and target are fresh databases.
+type place struct {
+	dir, config, owner, target string
+	srv                        *localpg.Server
+}
+
+func setup(t *testing.T) place {
+	t.Helper()
+	srv := localpg.Shared(t)
+	dir := t.TempDir()
+	storeDB, targetDB := localpg.NewDatabase(t, srv, ""), localpg.NewDatabase(t, srv, "")
+	suffix := strings.ToLower(filepath.Base(storeDB))
+	service, admin := "svc_"+suffix, "adm_"+suffix
+	execSQL(t, srv.URL(storeDB), `CREATE ROLE `+service+` LOGIN PASSWORD 'pw-service-canary'`)
+	execSQL(t, srv.URL(targetDB), `CREATE ROLE `+admin+` LOGIN CREATEROLE PASSWORD 'pw-admin-canary'; GRANT pg_signal_backend TO `+admin+`;
+		CREATE TABLE orders (id int)`)
+	p := place{
+		dir: dir, config: filepath.Join(dir, "config.yaml"), owner: srv.URL(storeDB),
+		target: srv.UserURL(admin, "pw-admin-canary", targetDB), srv: srv,
+	}
+	write(t, filepath.Join(dir, "policy.yaml"), testPolicy)
+	write(t, filepath.Join(dir, "dba-url"), srv.URL(targetDB)+"\n")
+	write(t, p.config, fmt.Sprintf(`slack: { bot_token: xoxb-test, app_token: xapp-test, approvals_channel: C0000000001, audit_channel: C0000000002 }
+store: { url: %q, migrate_url: %q }
+policy: { file: policy.yaml }
+targets:
+  - { name: orders-prod, engine: postgres, environment: production, admin_url: %q, databases: [%s], connect: { host: 127.0.0.1, port: %d, sslmode: disable } }
+`, srv.UserURL(service, "pw-service-canary", storeDB), p.owner, p.target, targetDB, srv.Port()))
+	return p
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func execSQL(t *testing.T, url, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// TestStoreCommands is the life of a store at the command line: migrated, read, verified, tampered with, taken back.
+func TestStoreCommands(t *testing.T) {
+	p := setup(t)
+	c := []string{"--config", p.config}
+	with := func(args ...string) said { return prodaccess(t, append(args, c...)...) }
+
+	with("migrate", "status").wants(t, exitFindings, "missing")
+	with("migrate", "up").wants(t, exitOK)
+	with("migrate", "status").wants(t, exitOK, "1 ")
+	with("migrate", "up").wants(t, exitOK)
+
+	execSQL(t, p.owner, `INSERT INTO audit_events (at, kind, actor_kind, actor_id, actor_name, actor_email, refused, source, request_id, grant_id,
+		target, profile, reason, policy, rule, detail) SELECT now() - interval '1 hour', 'request.filed', 'person', 'U1', 'ana', 'ana@example.com', n = 2, 'slack:socket',
+		'r' || n, '', 'orders-prod', 'read-only', E'line one\nline two', 'p', 'rule one', '{}' FROM generate_series(1, 3) n`)
+	with("audit", "list", "--person", "ana@example.com").wants(t, exitOK, "request.filed", "REFUSED", `"line one\nline two"`)
+	if lines := strings.Count(with("audit", "list").out, "\n"); lines != 3 {
+		t.Errorf("three events in %d lines", lines)
+	}
+	with("audit", "list", "--since", "10m").wants(t, exitOK)
+	with("audit", "list", "--since", "yesterday").wants(t, exitFailed, "--since")
+	listed := with("audit", "list", "--request", "r2", "--json")
+	listed.wants(t, exitOK)
+	var event map[string]any
+	if err := json.Unmarshal([]byte(listed.out), &event); err != nil || event["request"] != "r2" || event["refused"] != true {
+		t.Errorf("as JSON: %v, %s", err, listed)
+	}
+
+	// Nobody sealed these: they are an hour old, and a service that had run would have.
+	with("audit", "verify").wants(t, exitFindings, "FOUND")
+	with("audit", "verify", "--head", "nonsense").wants(t, exitFailed, "SEQ:HASH")
+	report := with("audit", "verify", "--json")
+	if !json.Valid([]byte(report.out)) || report.code != exitFindings {
+		t.Errorf("as JSON: %s", report)
+	}
+	with("grants", "list").wants(t, exitOK, "GRANT")
+
+	with("migrate", "down", "--to", "0").wants(t, exitOK, "Nothing was done")
+	with("migrate", "status").wants(t, exitOK)
+	with("migrate", "down", "--to", "0", "--yes").wants(t, exitOK)
+	with("migrate", "status").wants(t, exitFindings, "missing")
+}
+
+func TestTargetCommands(t *testing.T) {
+	p := setup(t)
+	with := func(args ...string) said { return prodaccess(t, append(args, "--config", p.config)...) }
+	dba := []string{"--as-file", filepath.Join(p.dir, "dba-url")}
+
+	with("targets", "check").wants(t, exitFindings, "mend:")
+	plan := with(append([]string{"targets", "plan"}, dba...)...)
+	plan.wants(t, exitOK, "CREATE ROLE", "pa_read_only", `\connect`)
+	with(append([]string{"targets", "apply"}, dba...)...).wants(t, exitOK, "nothing was applied", "--yes")
+	with(append([]string{"targets", "plan"}, dba...)...).wants(t, exitOK, "CREATE ROLE")
+	with(append([]string{"targets", "apply", "--yes"}, dba...)...).wants(t, exitOK, "statements applied")
+	with(append([]string{"targets", "apply", "--yes"}, dba...)...).wants(t, exitOK, "nothing is missing")
+	with("targets", "check").wants(t, exitOK, "as the policy wants it")
+	with("targets", "check", "--json").wants(t, exitOK, "orders-prod")
+	with("targets", "check", "order-prod").wants(t, exitFailed, `did you mean "orders-prod"`)
+	execSQL(t, readFile(t, filepath.Join(p.dir, "dba-url")), `REVOKE SELECT ON orders FROM pa_read_only`)
+	with("targets", "check").wants(t, exitFindings, "orders")
+}
+
+func readFile(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func TestPolicyCheck(t *testing.T) {
+	dir := t.TempDir()
+	good, bad := filepath.Join(dir, "good.yaml"), filepath.Join(dir, "bad.yaml")
+	write(t, good, testPolicy)
+	write(t, bad, strings.Replace(testPolicy, "approve: automatically", "aprove: automatically", 1))
+	prodaccess(t, "policy", "check", good).wants(t, exitOK, "valid policy", "1 profiles")
+	prodaccess(t, "policy", "check", bad).wants(t, exitFindings, "aprove", "approve", "6:")
+	prodaccess(t, "policy", "check", filepath.Join(dir, "none.yaml")).wants(t, exitFailed, "none.yaml")
+	for _, file := range []string{good, bad} {
+		if out := prodaccess(t, "policy", "check", "--json", file).out; !json.Valid([]byte(out)) {
+			t.Errorf("not JSON: %s", out)
+		}
+	}
+}
+
+func TestWrongConfigurationIsSaidAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.yaml")
+	write(t, config, "slack: { bot_tokn: x }\nstore: { url: \"postgres://u:pw-canary@db.example.com/x\" }\n")
+	for _, args := range [][]string{{"serve"}, {"config", "check"}} {
+		got := prodaccess(t, append(args, "--config", config)...)
+		if got.code == exitOK {
+			t.Errorf("%v accepted it", args)
+		}
+		for _, words := range []string{"bot_tokn", "store.url", "targets", "audit_channel"} {
+			if !strings.Contains(got.out+got.err, words) {
+				t.Errorf("%v does not mention %s: %s", args, words, got)
+			}
+		}
+		if strings.Contains(got.out+got.err, "pw-canary") {
+			t.Errorf("%v prints a password", args)
+		}
+	}
+}
+
+func TestVersionAndUnknownCommands(t *testing.T) {
+	prodaccess(t, "version").wants(t, exitOK, "prodaccess", "schema")
+	prodaccess(t, "srve").wants(t, exitFailed, "serve")
+	prodaccess(t, "audit", "list", "--nonsense").wants(t, exitFailed, "nonsense")
+}
