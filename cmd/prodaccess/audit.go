@@ -73,6 +73,8 @@ func (c *command) audit() *cobra.Command {
 	flags.StringVar(&filter.Request, "request", "", "only events of this request")
 	flags.StringVar(&filter.Grant, "grant", "", "only events of this grant")
 	flags.StringVar(&filter.Person, "person", "", "only what this person did: Slack ID or e-mail address")
+	flags.StringVar((*string)(&filter.Kind), "kind", "", "only events of this kind, for example grant.issued")
+	flags.BoolVar(&filter.Refused, "refused", false, "only attempts that were refused")
 	flags.StringVar(&since, "since", "", "only events of the last 30m, 24h, 90d …")
 	flags.IntVar(&filter.Limit, "limit", 100, "at most so many, the newest")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line")
@@ -120,7 +122,18 @@ and it also proves that the chain was not rewritten from some point on.`,
 	}
 	verify.Flags().StringArrayVar(&heads, "head", nil, "a remembered head, SEQ:HASH; may be given several times")
 	verify.Flags().BoolVar(&verifyJSON, "json", false, "print JSON")
-	parent.AddCommand(list, verify)
+	export := &cobra.Command{
+		Use: "export", Short: "Print the whole log with its seals, one JSON object a line, for an archive or another tool", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			st, err := c.openStore(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			return audit.Export(cmd.Context(), st, c.out)
+		},
+	}
+	parent.AddCommand(list, verify, export)
 	return parent
 }
 

@@ -125,6 +125,12 @@ func TestStoreCommands(t *testing.T) {
 		t.Errorf("three events in %d lines", lines)
 	}
 	with("audit", "list", "--since", "10m").wants(t, exitOK)
+	if got := with("audit", "list", "--refused", "--kind", "request.filed"); strings.Count(got.out, "\n") != 1 {
+		t.Errorf("one attempt was refused: %s", got)
+	}
+	if got := with("audit", "export"); strings.Count(got.out, "\n") != 3 || !strings.Contains(got.out, `"r3"`) {
+		t.Errorf("three events exported: %s", got)
+	}
 	with("audit", "list", "--since", "yesterday").wants(t, exitFailed, "--since")
 	listed := with("audit", "list", "--request", "r2", "--json")
 	listed.wants(t, exitOK)
