@@ -1,0 +1,170 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+)
+
+// rounds is how often ours and the limit take turns.
+const rounds = 4
+
+// BenchmarkLogins issues and revokes logins, and lets the same server make and drop bare roles in between. The bare role
+// is the least that could be done: one message with one transaction to make it and grant it the access role; to end it,
+// one message that locks it, commits, terminates its sessions and drops it.
+func BenchmarkLogins(b *testing.B) {
+	l := openLibrary(b)
+	raw := newRaw(b, l)
+	commit := raw.commit(b)
+	report.add("a bare commit of the same server", ms(commit), "", "", true)
+	for _, at := range []struct{ once, round int }{{1, 30}, {4, 60}, {16, 120}} {
+		b.Run(fmt.Sprintf("at-once=%d", at.once), func(b *testing.B) {
+			for b.Loop() {
+				var issue, revoke contest
+				for i := range rounds {
+					raceOne(b, l, raw, at.once, at.round, i%2 == 0, &issue, &revoke)
+				}
+				issue.publish(b, "issues", fmt.Sprintf("issue, %d at a time", at.once), 0.7)
+				revoke.publish(b, "revocations", fmt.Sprintf("lock, kill, drop, prove, %d at a time", at.once), 0.5)
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// raceOne is one round; who begins changes from round to round.
+func raceOne(b *testing.B, l *library, raw *raw, workers, many int, oursFirst bool, issue, revoke *contest) {
+	b.Helper()
+	requests := l.file(b, many)
+	ids := make([]string, many)
+	names := raw.names(many)
+	turn := func(ours, theirs func() time.Duration, c *contest) {
+		var o, t time.Duration
+		if oursFirst {
+			o, t = ours(), theirs()
+		} else {
+			t, o = theirs(), ours()
+		}
+		c.add(many, o, t)
+	}
+	turn(func() time.Duration {
+		return inParallel(b, workers, many, func(i int) error {
+			credential, err := l.issue(b.Context(), requests[i])
+			ids[i] = credential.Grant
+			return err
+		})
+	}, func() time.Duration {
+		return inParallel(b, workers, many, func(i int) error { return raw.make(b.Context(), names[i]) })
+	}, issue)
+	turn(func() time.Duration {
+		return inParallel(b, workers, many, func(i int) error { return l.revoke(b.Context(), ids[i]) })
+	}, func() time.Duration {
+		return inParallel(b, workers, many, func(i int) error { return raw.drop(b.Context(), names[i]) })
+	}, revoke)
+}
+
+// revoke ends a grant and waits for its receipt.
+func (l *library) revoke(ctx context.Context, id string) error {
+	over := l.store.over(id)
+	if _, err := l.grants.End(ctx, id, grants.Ending{Cause: grants.Released, By: audit.System("bench")}); err != nil {
+		return err
+	}
+	select {
+	case <-over:
+		return nil
+	case <-time.After(30 * time.Second):
+		return fmt.Errorf("grant %s is not over after 30 s", id)
+	}
+}
+
+// contest compares two rates, round by round.
+type contest struct{ ours, limit, ratios []float64 }
+
+func (c *contest) add(many int, ours, limit time.Duration) {
+	o, l := float64(many)/ours.Seconds(), float64(many)/limit.Seconds()
+	c.ours, c.limit, c.ratios = append(c.ours, o), append(c.limit, l), append(c.ratios, o/l)
+}
+
+func (c *contest) publish(b *testing.B, unit, what string, goal float64) {
+	b.Helper()
+	ours, limit, ratio := median(c.ours), median(c.limit), median(c.ratios)
+	b.ReportMetric(ours, unit+"/s")
+	b.ReportMetric(limit, "raw-"+unit+"/s")
+	b.ReportMetric(ratio, unit+"-ratio")
+	report.add(what, fmt.Sprintf("%.0f/s", ours), fmt.Sprintf("%.0f/s, ratio %.2f (%.2f–%.2f)", limit, ratio, slices.Min(c.ratios), slices.Max(c.ratios)),
+		fmt.Sprintf("≥ %.1f", goal), ratio >= goal)
+}
+
+// raw does with bare roles what the driver does with logins.
+type raw struct {
+	pool     *pgxpool.Pool
+	verifier string
+	made     int
+}
+
+func newRaw(b *testing.B, l *library) *raw {
+	b.Helper()
+	config, err := pgxpool.ParseConfig(l.Conf.AdminURL)
+	fatal(b, err)
+	config.MaxConns = 16
+	pool, err := pgxpool.NewWithConfig(b.Context(), config)
+	fatal(b, err)
+	b.Cleanup(pool.Close)
+	// The verifier is computed once: what making one costs is on our side of the comparison alone.
+	fatal(b, l.ExecTarget(b.Context(), `CREATE ROLE bench_verifier PASSWORD 'bench-verifier'; CREATE TABLE bench_commits (n int); GRANT ALL ON bench_commits TO prodaccess_admin`))
+	r := &raw{pool: pool}
+	conn, err := pgx.Connect(b.Context(), l.Target.URL("orders"))
+	fatal(b, err)
+	defer conn.Close(b.Context())
+	fatal(b, conn.QueryRow(b.Context(), `SELECT rolpassword FROM pg_authid WHERE rolname = 'bench_verifier'`).Scan(&r.verifier))
+	return r
+}
+
+func (r *raw) names(many int) []string {
+	out := make([]string, many)
+	for i := range out {
+		r.made++
+		out[i] = fmt.Sprintf("bench_raw_%d", r.made)
+	}
+	return out
+}
+
+func (r *raw) make(ctx context.Context, name string) error {
+	return r.send(ctx, "BEGIN", "CREATE ROLE "+name+" LOGIN PASSWORD '"+r.verifier+"'", "GRANT pa_read_only TO "+name, "COMMIT")
+}
+
+func (r *raw) drop(ctx context.Context, name string) error {
+	return r.send(ctx, "BEGIN", "ALTER ROLE "+name+" NOLOGIN", "COMMIT",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '"+name+"'", "DROP ROLE "+name)
+}
+
+func (r *raw) send(ctx context.Context, statements ...string) error {
+	conn, err := r.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	_, err = conn.Conn().PgConn().Exec(ctx, strings.Join(statements, "; ")).ReadAll()
+	return err
+}
+
+// commit is how long the smallest durable transaction takes, at the median.
+func (r *raw) commit(b *testing.B) time.Duration {
+	b.Helper()
+	var took []time.Duration
+	for range 200 {
+		start := time.Now()
+		fatal(b, r.send(b.Context(), "INSERT INTO bench_commits VALUES (1)"))
+		took = append(took, time.Since(start))
+	}
+	return quantile(0.5, took)
+}
