@@ -26,7 +26,7 @@ func TestExampleFile(t *testing.T) {
 	}
 	for _, result := range results {
 		if !result.OK {
-			t.Errorf("%s: %s\n%s", result.Position, result.Name, strings.Join(result.Differences, "\n"))
+			t.Errorf("%s: %s\n%v", result.Position, result.Name, result.Differences)
 		}
 	}
 }
@@ -49,11 +49,11 @@ tests:
 	if len(results) != 2 || results[0].OK || len(results[0].Differences) != 5 || results[0].Line == 0 {
 		t.Errorf("got %+v", results)
 	}
-	if results[1].OK || !strings.Contains(results[1].Differences[0], "add environment:") {
+	if results[1].OK || !strings.Contains(results[1].Differences[0].String(), "add environment:") {
 		t.Errorf("got %+v", results[1])
 	}
 	results = p.Test(Target{Name: "nowhere", Environment: "staging", Engine: "postgres"})
-	if len(results[1].Differences) != 1 || !strings.HasPrefix(results[1].Differences[0], "outcome:") {
+	if len(results[1].Differences) != 1 || results[1].Differences[0].What != "outcome" {
 		t.Errorf("with a configured target: %+v", results[1].Differences)
 	}
 }

@@ -19,6 +19,8 @@ type RuleExplanation struct {
 	Rule string `json:"rule"`
 	// Says is what the rule does where it matches: "denies", "approves at once", "needs 1 approval from group dba".
 	Says string `json:"says"`
+	// Denies is set on rules that deny.
+	Denies bool `json:"denies,omitempty"`
 	// Matches is yes, no or unknown; Decides is set on the rule that the decision names.
 	Matches string `json:"matches"`
 	Decides bool   `json:"decides,omitempty"`
@@ -43,7 +45,7 @@ func (p *Policy) Explain(request Request, facts Facts) Explanation {
 	c := p.consider(request, facts)
 	for _, r := range p.rules {
 		explained := RuleExplanation{
-			Position: Position{p.file, r.at.line, r.at.column}, Rule: r.name, Says: r.says(),
+			Position: Position{p.file, r.at.line, r.at.column}, Rule: r.name, Says: r.says(), Denies: r.deny,
 			Decides: r.name == out.Decision.Rule, Conditions: c.conditions(r),
 		}
 		matches, missing := yes, []string{}

@@ -33,7 +33,7 @@ func TestDesignExample(t *testing.T) {
 	}
 	for _, result := range p.Test() {
 		if !result.OK {
-			t.Errorf("%s: %s", result.Name, strings.Join(result.Differences, "\n"))
+			t.Errorf("%s: %v", result.Name, result.Differences)
 		}
 	}
 	support, ok := p.Profile("support")

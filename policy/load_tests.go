@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"slices"
 	"time"
 )
 
@@ -38,9 +37,8 @@ func (l *loader) readGiven(from *node, test *selfTest) {
 	if at, ok := f.instant("at"); ok {
 		test.request.At = at
 	}
-	test.shiftEnds = test.request.At.Add(8 * time.Hour)
 	if end, ok := f.instant("shift_ends"); ok {
-		test.shiftEnds = end
+		test.given.ShiftEnds = end
 	}
 	test.request.User.Email = lower(f.text("user"))
 	if _, there := f.nodes["user"]; !there {
@@ -48,26 +46,17 @@ func (l *loader) readGiven(from *node, test *selfTest) {
 	} else if email := test.request.User.Email; email != "" && !looksLikeEmail(email) {
 		l.fault(f.nodes["user"].value.mark, "%q is not an e-mail address", email)
 	}
-	var schedules, groups []string
-	for _, s := range l.p.schedules {
-		schedules = append(schedules, s.Name)
-	}
-	for _, g := range l.p.groups {
-		groups = append(groups, g.name)
-	}
 	for _, entry := range f.texts("on_call", "nothing") {
-		if !slices.Contains(schedules, entry.text) {
-			l.fault(entry.mark, "no schedule is called %q%s", entry.text, didYouMean(entry.text, schedules))
+		if wrong := l.p.wrongSchedule(entry.text); wrong != "" {
+			l.fault(entry.mark, "%s", wrong)
 		}
-		test.onCall = append(test.onCall, entry.text)
+		test.given.OnCall = append(test.given.OnCall, entry.text)
 	}
 	for _, entry := range f.texts("groups", "none") {
-		if g := l.p.groupIndex[entry.text]; g == nil {
-			l.fault(entry.mark, "no group is called %q%s", entry.text, didYouMean(entry.text, groups))
-		} else if g.usergroup == "" {
-			l.fault(entry.mark, "%s is a list of addresses; only membership of a Slack user group is given here", entry.text)
+		if wrong := l.p.wrongGroup(entry.text); wrong != "" {
+			l.fault(entry.mark, "%s", wrong)
 		}
-		test.groups = append(test.groups, entry.text)
+		test.given.Groups = append(test.given.Groups, entry.text)
 	}
 	for _, entry := range f.texts("unknown", "nothing") {
 		selector, wrong := parseWho(entry.text)
@@ -75,9 +64,9 @@ func (l *loader) readGiven(from *node, test *selfTest) {
 			l.fault(entry.mark, "write group:NAME or oncall:SCHEDULE, whose answer is then not known")
 			continue
 		}
-		test.unknown = append(test.unknown, entry.text)
+		test.given.Unknown = append(test.given.Unknown, entry.text)
 	}
-	test.used = l.readUsed(f.take("used"))
+	test.given.Used = l.readUsed(f.take("used"))
 	f.close()
 }
 
@@ -89,18 +78,10 @@ func (l *loader) readUsed(from *node) map[string]int {
 	}
 	out := map[string]int{}
 	for _, key := range f.order {
-		if !slices.ContainsFunc(l.p.rules, func(r *rule) bool { return r.name == key }) {
-			l.fault(f.nodes[key].at, "no rule is called %q%s", key, didYouMean(key, l.ruleNames()))
+		if wrong := l.p.wrongRule(key); wrong != "" {
+			l.fault(f.nodes[key].at, "%s", wrong)
 		}
 		out[key] = f.number(key, 0, 1000)
-	}
-	return out
-}
-
-func (l *loader) ruleNames() []string {
-	var out []string
-	for _, r := range l.p.rules {
-		out = append(out, r.name)
 	}
 	return out
 }
@@ -139,8 +120,8 @@ func (l *loader) readExpect(from *node, test *selfTest) {
 		rule := f.scalar(given, "rule")
 		if rule == "none" {
 			rule = ""
-		} else if rule != "" && !slices.Contains(l.ruleNames(), rule) {
-			l.fault(given.mark, "no rule is called %q%s", rule, didYouMean(rule, l.ruleNames()))
+		} else if wrong := l.p.wrongRule(rule); rule != "" && wrong != "" {
+			l.fault(given.mark, "%s", wrong)
 		}
 		e.rule = &rule
 	}

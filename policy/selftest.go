@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,23 +12,40 @@ type TestResult struct {
 	Name string `json:"name"`
 	Position
 	OK bool `json:"ok"`
-	// Differences are what was expected and what came, one line each; empty when OK.
-	Differences []string `json:"differences,omitempty"`
+	// Differences are what was expected and what came; empty when OK.
+	Differences []Mismatch `json:"differences,omitempty"`
 	// Decision is what was decided, for those who want to see the steps.
 	Decision Decision `json:"decision"`
 }
 
+// Mismatch is one thing a test expected otherwise.
+type Mismatch struct {
+	// What is a key of expect; empty when the test could not be run, and Got then says why.
+	What     string `json:"what,omitempty"`
+	Expected string `json:"expected,omitempty"`
+	Got      string `json:"got"`
+	// Why is the decision's own reason where that helps.
+	Why string `json:"why,omitempty"`
+}
+
+// String is the mismatch on one line.
+func (m Mismatch) String() string {
+	switch {
+	case m.What == "":
+		return m.Got
+	case m.Why != "":
+		return fmt.Sprintf("%s: expected %s, got %s: %s", m.What, m.Expected, m.Got, m.Why)
+	}
+	return fmt.Sprintf("%s: expected %s, got %s", m.What, m.Expected, m.Got)
+}
+
 // selfTest is one entry of the file's tests.
 type selfTest struct {
-	name      string
-	at        mark
-	request   Request
-	groups    []string
-	onCall    []string
-	unknown   []string
-	used      map[string]int
-	shiftEnds time.Time
-	expect    expectation
+	name    string
+	at      mark
+	request Request
+	given   Given
+	expect  expectation
 }
 
 type expectation struct {
@@ -47,12 +65,11 @@ func (p *Policy) Test(targets ...Target) []TestResult {
 	var out []TestResult
 	for _, test := range p.tests {
 		result := TestResult{Name: test.name, Position: Position{p.file, test.at.line, test.at.column}}
-		request, wrong := p.complete(test.request, targets)
-		if wrong != "" {
-			result.Differences = []string{wrong}
+		if decision, err := p.run(test, targets); err != nil {
+			result.Differences = []Mismatch{{Got: err.Error()}}
 		} else {
-			result.Decision = p.Decide(request, p.factsOf(test))
-			result.Differences = test.expect.compare(result.Decision)
+			result.Decision = decision
+			result.Differences = test.expect.compare(decision)
 		}
 		result.OK = len(result.Differences) == 0
 		out = append(out, result)
@@ -60,83 +77,27 @@ func (p *Policy) Test(targets ...Target) []TestResult {
 	return out
 }
 
-func (p *Policy) complete(request Request, targets []Target) (Request, string) {
-	for _, target := range targets {
-		if target.Name == request.Target.Name {
-			if request.Target.Environment == "" {
-				request.Target.Environment = target.Environment
-			}
-			if request.Target.Engine == "" {
-				request.Target.Engine = target.Engine
-			}
-		}
+func (p *Policy) run(test selfTest, targets []Target) (Decision, error) {
+	request, err := p.Complete(test.request, targets)
+	if unsaid, ok := errors.AsType[*NoEnvironment](err); ok {
+		return Decision{}, fmt.Errorf("%w; add environment: %s to the test's request", err, unsaid.Named[0])
 	}
-	if request.Target.Environment == "" {
-		var named []string
-		for _, s := range p.targets.values {
-			if s.environment {
-				named = append(named, s.pattern)
-			}
-		}
-		switch named = sorted(named); {
-		case len(named) == 1:
-			request.Target.Environment = named[0]
-		case len(named) > 1:
-			return request, fmt.Sprintf("the environment of %s is not known; add environment: %s to the test's request", request.Target.Name, named[0])
-		}
+	facts, err := p.Facts(test.given, request.At, "the test says so")
+	if err != nil {
+		return Decision{}, err
 	}
-	if profile, ok := p.Profile(request.Profile); ok && request.Target.Engine == "" {
-		request.Target.Engine = "postgres"
-		if len(profile.Engines) > 0 {
-			request.Target.Engine = profile.Engines[0]
-		}
-	}
-	return request, ""
+	return p.Decide(request, facts), nil
 }
 
-// factsOf makes the world a test describes.
-func (p *Policy) factsOf(test selfTest) Facts {
-	const why = "the test says so"
-	facts := Facts{Usergroups: map[string]Membership{}, Schedules: map[string]Standing{}, History: &History{}}
-	for _, g := range p.groups {
-		if g.usergroup == "" {
-			continue
-		}
-		membership := facts.Usergroups[g.usergroup]
-		membership.Member = membership.Member || slices.Contains(test.groups, g.name)
-		if slices.Contains(test.unknown, "group:"+g.name) {
-			membership.Unknown = why
-		}
-		facts.Usergroups[g.usergroup] = membership
-	}
-	for _, s := range p.schedules {
-		standing := Standing{Schedule: s.Name, Source: "pagerduty " + s.PagerDuty, AsOf: test.request.At}
-		if slices.Contains(test.onCall, s.Name) {
-			standing.On, standing.Level = true, s.Levels[0]
-			standing.Start, standing.End = test.request.At.Add(-time.Hour), test.shiftEnds
-		}
-		if slices.Contains(test.unknown, "oncall:"+s.Name) {
-			standing = Standing{Unknown: why}
-		}
-		facts.Schedules[s.Name] = standing
-	}
-	for rule, count := range test.used {
-		for range count {
-			facts.History.Uses = append(facts.History.Uses, Use{Rule: rule, At: test.request.At})
-		}
-	}
-	return facts
-}
-
-func (e expectation) compare(d Decision) []string {
-	var out []string
+func (e expectation) compare(d Decision) []Mismatch {
+	var out []Mismatch
 	differ := func(what, expected, got string) {
 		if expected != got {
-			out = append(out, fmt.Sprintf("%s: expected %s, got %s", what, expected, got))
+			out = append(out, Mismatch{What: what, Expected: expected, Got: got})
 		}
 	}
 	if e.outcome != "" && e.outcome != d.Outcome {
-		out = append(out, fmt.Sprintf("outcome: expected %s, got %s: %s", e.outcome, d.Outcome, d.Why))
+		out = append(out, Mismatch{What: "outcome", Expected: string(e.outcome), Got: string(d.Outcome), Why: d.Why})
 	}
 	if e.rule != nil {
 		differ("rule", orNone(*e.rule), orNone(d.Rule))

@@ -4,15 +4,29 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/prodaccess/prodaccess/internal/config"
 	"github.com/prodaccess/prodaccess/policy"
 )
 
 func (c *command) policy() *cobra.Command {
-	parent := &cobra.Command{Use: "policy", Short: "Check the policy file"}
+	parent := &cobra.Command{
+		Use:   "policy",
+		Short: "Check, test, explain and compare policies",
+		Long: `These commands read a policy file and change nothing. They work without Slack, a database and secrets.
+
+A FILE of "-" is the standard input, so that an older version can come from elsewhere:
+  git show main:policy.yaml | prodaccess policy diff - policy.yaml`,
+	}
+	parent.AddCommand(c.policyCheck(), c.policyTest(), c.policyExplain(), c.policyDiff())
+	return parent
+}
+
+func (c *command) policyCheck() *cobra.Command {
 	var asJSON bool
 	check := &cobra.Command{
 		Use:   "check [FILE]",
@@ -24,11 +38,7 @@ func (c *command) policy() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			source, err := os.ReadFile(file)
-			if err != nil {
-				return fmt.Errorf("reading the policy: %w", err)
-			}
-			p, warnings, err := policy.Load(source, file)
+			p, warnings, err := c.readPolicy(file)
 			faults, bad := errors.AsType[*policy.LoadError](err)
 			if err != nil && !bad {
 				return err
@@ -40,9 +50,7 @@ func (c *command) policy() *cobra.Command {
 				} else {
 					out["hash"] = p.Hash()
 				}
-				encoder := json.NewEncoder(c.out)
-				encoder.SetIndent("", "  ")
-				if err := encoder.Encode(out); err != nil {
+				if err := c.printJSON(out); err != nil {
 					return err
 				}
 			} else if bad {
@@ -61,8 +69,7 @@ func (c *command) policy() *cobra.Command {
 		},
 	}
 	check.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	parent.AddCommand(check)
-	return parent
+	return check
 }
 
 // policyFile is the file named on the command line, or the configuration's.
@@ -70,9 +77,75 @@ func (c *command) policyFile(args []string) (string, error) {
 	if len(args) == 1 {
 		return args[0], nil
 	}
-	cfg, err := c.load()
+	cfg, err := config.LoadOnly(c.configFile, os.Environ(), "policy")
 	if err != nil {
 		return "", fmt.Errorf("no policy file was named, and %w", err)
 	}
 	return cfg.Policy.File, nil
+}
+
+// readPolicy loads a policy file; "-" is the standard input.
+func (c *command) readPolicy(file string) (*policy.Policy, []policy.Warning, error) {
+	var source []byte
+	var err error
+	if file == "-" {
+		source, err = io.ReadAll(c.in)
+	} else {
+		source, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the policy: %w", err)
+	}
+	return policy.Load(source, file)
+}
+
+func (c *command) printJSON(v any) error {
+	encoder := json.NewEncoder(c.out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+// targetFlags say where the commands that need targets learn about them.
+type targetFlags struct{ from string }
+
+func (t *targetFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.from, "targets-from", "", "configuration file that lists the targets; the one of --config if left out")
+}
+
+// targets are the configured targets as rules see them; none without a configuration.
+func (c *command) policyTargets(t targetFlags) ([]policy.Target, error) {
+	file := t.from
+	if file == "" {
+		file = c.configFile
+	}
+	if file == "" {
+		return nil, nil
+	}
+	configured, err := config.LoadTargets(file, os.Environ())
+	if err != nil {
+		return nil, err
+	}
+	out := make([]policy.Target, 0, len(configured))
+	for _, target := range configured {
+		out = append(out, policy.Target{Name: target.Name, Engine: target.Engine, Environment: target.Environment})
+	}
+	return out, nil
+}
+
+// count is "1 test" or "3 tests".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%s %ss", thousands(n), noun)
+}
+
+// thousands writes a number as people read it: 12,345.
+func thousands(n int) string {
+	text := fmt.Sprint(n)
+	for at := len(text) - 3; at > 0; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
 }

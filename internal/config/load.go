@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -119,4 +120,14 @@ func secretHook(from, to reflect.Type, data any) (any, error) {
 		return secret.New(words), nil
 	}
 	return data, nil
+}
+
+// whatRulesSee are the keys of a target that policies look at.
+var whatRulesSee = regexp.MustCompile(`^targets(\[\d+\](\.(name|engine|environment))?)?$`)
+
+// LoadTargets reads what policies see of the targets: name, engine and environment. Nothing else of the result may be
+// used, and nothing else has to be right: where a policy is checked, secrets and their files usually are not.
+func LoadTargets(path string, environ []string) ([]Target, error) {
+	cfg, err := loadFile(path, environ, func(f Fault) bool { return f.Key == "" || whatRulesSee.MatchString(f.Key) })
+	return cfg.Targets, err
 }

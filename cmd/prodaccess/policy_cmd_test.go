@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The two policies differ in how long reading lasts, and in who may correct data.
+const (
+	oldPolicy = `version: 1
+groups:
+  backend:  { emails: [ana@example.com, bo@example.com] }
+  dba:      { emails: [dora@example.com] }
+  security: { slack_usergroup: S0SEC }
+schedules: { payments: { pagerduty_schedule: PABC123 } }
+profiles:
+  - { name: read-only, risk: low, grants: [{ schema: public, tables: "*", privileges: [select] }] }
+  - { name: data-fix, risk: high, grants: [{ schema: public, tables: "*", privileges: [update] }] }
+rules:
+  - { name: security never writes, deny: true, who: [group:security], profiles: [data-fix] }
+  - { name: on-call reads at once, who: [oncall:payments], targets: [env:production], profiles: [read-only],
+      approve: automatically, max_duration: 2h, budget: { grants: 2, per: shift } }
+  - { name: backend reads, who: [group:backend], profiles: [read-only], approvals: [{ from: [group:dba] }], max_duration: 4h,
+      advice: Ask in the channel }
+  - { name: backend fixes, who: [group:backend], profiles: [data-fix], approvals: [{ from: [group:dba] }] }
+tests:
+  - name: reading asks a dba
+    given: { user: ana@example.com }
+    request: { target: orders-prod, profile: read-only, duration: 1h }
+    expect: { outcome: needs-approval, rule: backend reads }
+`
+	failing = `  - name: on call is enough to write
+    given: { user: ana@example.com, on_call: [payments] }
+    request: { target: orders-prod, profile: data-fix, duration: 1h }
+    expect: { outcome: approved, rule: on-call reads at once, max_duration: 2h }
+`
+	// What is left out has to be right where secrets are at hand, and nowhere else.
+	targetsOnly = `
+slack: { bot_token_file: no-such-file }
+targets:
+  - { name: orders-prod, engine: postgres, environment: production, admin_url_file: no-such-file }
+  - { name: orders-test, engine: postgres, environment: staging }
+`
+)
+
+// policies writes the files and gives their paths.
+func policies(t *testing.T) (before, after, config string) {
+	t.Helper()
+	dir := t.TempDir()
+	before, after, config = filepath.Join(dir, "old.yaml"), filepath.Join(dir, "new.yaml"), filepath.Join(dir, "config.yaml")
+	write(t, before, oldPolicy)
+	write(t, after, strings.NewReplacer("max_duration: 4h", "max_duration: 1h", "name: backend fixes, who: [group:backend]",
+		"name: backend fixes, who: [group:backend, group:dba]").Replace(oldPolicy))
+	write(t, config, targetsOnly)
+	return before, after, config
+}
+
+func decoded(t *testing.T, s said) map[string]any {
+	t.Helper()
+	var out map[string]any
+	if err := json.Unmarshal([]byte(s.out), &out); err != nil {
+		t.Fatalf("%v: %s", err, s)
+	}
+	return out
+}
+
+func TestPolicyTest(t *testing.T) {
+	t.Parallel()
+	before, _, config := policies(t)
+	prodaccess(t, "policy", "test", before).wants(t, exitOK, "ok    reading asks a dba\n\n1 test passed.")
+	write(t, before, oldPolicy+failing)
+	got := prodaccess(t, "policy", "test", before, "--targets-from", config)
+	got.wants(t, exitFindings, "ok    reading asks a dba", "FAIL  on call is enough to write ("+before+":22:5)",
+		"      - outcome: approved\n      + outcome: needs-approval\n        Needs 1 approval from group dba",
+		"      - rule: on-call reads at once\n      + rule: backend fixes\n", "      - max_duration: 2h\n      + max_duration: 4h\n",
+		"1 of 2 tests failed")
+	got = prodaccess(t, "policy", "test", before, "--json")
+	if all := decoded(t, got); got.code != exitFindings || all["failed"] != 1.0 || len(all["tests"].([]any)) != 2 {
+		t.Errorf("got %s", got)
+	}
+	// A target in an environment that the rule is not about.
+	write(t, before, oldPolicy+strings.NewReplacer("data-fix", "read-only", "orders-prod", "orders-test").Replace(failing))
+	prodaccess(t, "policy", "test", before).wants(t, exitOK)
+	prodaccess(t, "policy", "test", before, "--config", config).wants(t, exitFindings, "+ rule: backend reads")
+	prodaccess(t, "policy", "test", before+".not").wants(t, exitFailed, "reading the policy", "no such file")
+	write(t, before, "version: 1\n")
+	prodaccess(t, "policy", "test", before).wants(t, exitOK, "has no tests")
+	write(t, before, "version: 2\n")
+	prodaccess(t, "policy", "test", before).wants(t, exitFailed, "version")
+}
+
+func TestPolicyExplain(t *testing.T) {
+	t.Parallel()
+	file, _, config := policies(t)
+	explain := func(args ...string) said {
+		return prodaccess(t, append([]string{
+			"policy", "explain", file, "--user", "ana@example.com", "--target", "orders-prod", "--profile", "read-only",
+			"--at", "2026-03-02T03:00:00Z",
+		}, args...)...)
+	}
+	explain("--duration", "30m").wants(t, exitOK,
+		"ana@example.com asks for read-only on orders-prod for 30m\n(postgres, production; Monday 2026-03-02 03:00 UTC)\n\n"+
+			"NEEDS APPROVAL\n  Needs 1 approval from group dba (rule \"backend reads\").\n  For 30m; at most 4h may be asked for.\n  Advice: Ask in the channel\n",
+		"  - on-call reads at once  [line 12: approves at once]\n      does not match\n      - who       it is for whoever is on call for payments\n      + targets   orders-prod is among them",
+		"  + backend reads  [line 14: needs 1 approval from group dba]\n      matches, and decides\n      + who       ana@example.com is in group backend\n",
+		"One thing keeps each of these from deciding:\n  on-call reads at once (approves at once): it is for whoever is on call for payments\n")
+	explain("--on-call", "payments", "--shift-ends", "2026-03-02T08:00:00Z").wants(t, exitOK, "APPROVED AT ONCE",
+		"It ends with the shift for payments, 2026-03-02 08:00 UTC at the latest.", "For 1h; at most 2h may be asked for.")
+	explain("--on-call", "payments", "--used", "on-call reads at once=2").wants(t, exitOK, "NEEDS APPROVAL",
+		"its budget is used up: 2 of 2 in this shift")
+	explain("--unknown", "oncall:payments").wants(t, exitOK, "NEEDS APPROVAL", "  Not known: The rule \"on-call reads at once\"",
+		"  ? on-call reads at once", "might match", "? who       it is not known whether ana@example.com is on call for payments")
+	explain("--profile", "data-fix", "--group", "security").wants(t, exitOK, "DENIED\n  The rule \"security never writes\" forbids this")
+	explain("--duration", "9h").wants(t, exitOK, "DENIED", "Ask for 4h or less.")
+	explain("--config", config, "--target", "orders-test", "--on-call", "payments").wants(t, exitOK, "(postgres, staging;",
+		"- targets   the target is not among env:production")
+
+	got := explain("--json", "--on-call", "payments")
+	answer := decoded(t, got)["explanation"].(map[string]any)
+	if decision := answer["decision"].(map[string]any); decision["outcome"] != "approved" || len(answer["rules"].([]any)) != 4 {
+		t.Errorf("got %s", got)
+	}
+
+	for _, wrong := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--user", "ana"}, "is not an e-mail address"},
+		{[]string{"--profile", "read-onyl"}, `did you mean "read-only"?`},
+		{[]string{"--config", config, "--target", "order-prod"}, `no configured target is called "order-prod"; did you mean "orders-prod"?`},
+		{[]string{"--at", "yesterday"}, `--at "yesterday" is not a time such as`},
+		{[]string{"--duration", "30"}, "reading --duration"},
+		{[]string{"--param", "customer"}, "is not NAME=VALUE"},
+		{[]string{"--used", "backend reads"}, "is not RULE=COUNT"},
+		{[]string{"--used", "backend read=1"}, `did you mean "backend reads"?`},
+		{[]string{"--on-call", "payment"}, `did you mean "payments"?`},
+		{[]string{"--group", "dba"}, "dba is a list of addresses"},
+		{[]string{"--unknown", "security"}, "write group:NAME or oncall:SCHEDULE"},
+		{[]string{"--unknown", "oncall:payment"}, `did you mean "payments"?`},
+	} {
+		explain(wrong.args...).wants(t, exitFailed, wrong.says)
+	}
+	write(t, file, strings.Replace(oldPolicy, "profiles: [data-fix] }", "profiles: [data-fix], targets: [env:staging] }", 1))
+	explain().wants(t, exitFailed, "the environment of orders-prod is not known, and rules name production, staging; add --target-env")
+	explain("--target-env", "staging").wants(t, exitOK, "(postgres, staging;")
+}
+
+func TestPolicyDiff(t *testing.T) {
+	t.Parallel()
+	before, after, config := policies(t)
+	got := prodaccess(t, "policy", "diff", before, after, "--config", config)
+	got.wants(t, exitOK,
+		"WIDER     data-fix\n          on   orders-prod (production); orders-test (staging)\n          for  dora@example.com\n"+
+			"          was  denied  (no rule)\n          now  with approval by 1 from group dba, for up to 4h  (rule \"backend fixes\")\n",
+		"NARROWER  read-only\n          on   orders-prod (production); orders-test (staging)\n          for  ana@example.com and bo@example.com\n"+
+			"          was  with approval by 1 from group dba, for up to 4h  (rule \"backend reads\")\n"+
+			"          now  with approval by 1 from group dba, for up to 1h  (rule \"backend reads\")\n",
+		"2 wider, 2 narrower")
+	prodaccess(t, "policy", "diff", before, after, "--fail-on-widening").wants(t, exitFindings, "WIDER", "on   any other target")
+	prodaccess(t, "policy", "diff", before, before, "--fail-on-widening").wants(t, exitOK, "The files are the same.")
+
+	write(t, config+".narrow", strings.Replace(oldPolicy, "max_duration: 4h", "max_duration: 3h", 1))
+	prodaccess(t, "policy", "diff", before, config+".narrow", "--fail-on-widening").wants(t, exitOK, "NARROWER")
+	write(t, config+".comment", oldPolicy+"# a comment\n")
+	prodaccess(t, "policy", "diff", before, config+".comment").wants(t, exitOK, "Nobody gets more or less than before.")
+
+	got = prodaccess(t, "policy", "diff", before, after, "--json", "--fail-on-widening")
+	if all := decoded(t, got); got.code != exitFindings || all["wider"] != true || len(all["differences"].([]any)) == 0 {
+		t.Errorf("got %s", got)
+	}
+	write(t, after, "version: 2\n")
+	prodaccess(t, "policy", "diff", before, after).wants(t, exitFailed, after)
+
+	var out, errs bytes.Buffer
+	code := run(t.Context(), []string{"policy", "diff", "-", before}, strings.NewReader(oldPolicy), &out, &errs)
+	said{code, out.String(), errs.String()}.wants(t, exitOK, "The files are the same.")
+}
