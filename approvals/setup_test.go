@@ -1,0 +1,254 @@
+package approvals_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/jobs"
+	"github.com/prodaccess/prodaccess/internal/localpg"
+	"github.com/prodaccess/prodaccess/internal/secret"
+	"github.com/prodaccess/prodaccess/migrations"
+	"github.com/prodaccess/prodaccess/policy"
+	"github.com/prodaccess/prodaccess/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(localpg.Around(m, localpg.Options{Fast: true})) }
+
+const basePolicy = `version: 1
+groups:
+  backend: { emails: [ana@example.com, bo@example.com] }
+  dba: { emails: [dora@example.com, bo@example.com] }
+  security: { emails: [sam@example.com, dora@example.com] }
+  support: { slack_usergroup: S0SUPPORT }
+schedules:
+  payments: { pagerduty_schedule: PABC123 }
+profiles:
+  - { name: read-only, risk: low, statement_timeout: 5m, grants: [{ schema: public, tables: "*", privileges: [select] }] }
+  - { name: data-fix, risk: high, grants: [{ schema: public, tables: "*", privileges: [update] }] }
+rules:
+  - { name: on call, who: [oncall:payments], profiles: [read-only], approve: automatically, max_duration: 2h, budget: { grants: 2, per: day } }
+  - { name: reads, who: [group:backend, group:support], profiles: [read-only], approvals: [{ from: [group:dba], count: 1 }], max_duration: 2h }
+  - { name: fixes, who: [group:backend], profiles: [data-fix], approvals: [{ from: [group:dba], count: 1 }, { from: [group:security], count: 1 }], max_duration: 1h }
+operators: [user:sam@example.com]
+`
+
+// office is a service on a real store, with people who can be hired and fired, and a target that is not there.
+type office struct {
+	*approvals.Service
+	t      *testing.T
+	store  *flaky
+	owner  string
+	people *people
+	grants *issuer
+	policy atomic.Pointer[policy.Policy]
+	keys   atomic.Int64
+	now    func() time.Time
+}
+
+// people is the directory and the roster of the office.
+type people struct {
+	mu        sync.Mutex
+	gone      map[string]approvals.Code
+	member    map[string]bool
+	unknown   string
+	shift     map[string]time.Time
+	pagerDown bool
+	now       func() time.Time
+}
+
+func (p *people) Person(_ context.Context, id string, _ bool) (approvals.Person, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if code, gone := p.gone[id]; gone {
+		return approvals.Person{}, &approvals.Refusal{Code: code, Words: "You may not use this."}
+	}
+	name, _, _ := strings.Cut(id, "-") // "bo-2" is a second account of bo's
+	return approvals.Person{ID: id, Name: name, Email: name + "@example.com"}, nil
+}
+
+func (p *people) Membership(_ context.Context, group, id string, _ bool) policy.Membership {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return policy.Membership{Member: p.member[group+"/"+id], Unknown: p.unknown}
+}
+
+func (p *people) Standing(_ context.Context, s policy.Schedule, email string) policy.Standing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pagerDown {
+		return policy.Standing{Unknown: "PagerDuty did not answer", Schedule: s.Name}
+	}
+	end, on := p.shift[email]
+	return policy.Standing{On: on, Schedule: s.Name, Source: "pagerduty " + s.PagerDuty, Level: 1, Start: p.now().Add(-time.Hour), End: end, AsOf: p.now()}
+}
+
+// issuer stands for the grant service: package grants has its own tests. It writes what the real one would write.
+type issuer struct {
+	mu      sync.Mutex
+	store   *store.Store
+	down    bool
+	intents []grants.Intent
+	ended   []grants.Ending
+}
+
+func (i *issuer) Intend(_ context.Context, in grants.Intent) (grants.Grant, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.down {
+		return grants.Grant{}, &grants.Failure{Reason: grants.FailUnreachable, Err: context.DeadlineExceeded}
+	}
+	i.intents = append(i.intents, in)
+	id := grants.NewID()
+	deadline := in.At.Add(in.Duration)
+	if !in.NotAfter.IsZero() && in.NotAfter.Before(deadline) {
+		deadline = in.NotAfter
+	}
+	return grants.Grant{
+		ID: id, Request: in.Request, Holder: in.Holder, State: grants.Provisioning, Target: in.Target, Engine: "postgres", Database: "orders",
+		Fingerprint: "1", Profile: in.Profile, ProfileVersion: in.ProfileVersion, AccessRole: grants.AccessRole(in.Profile),
+		Login: grants.LoginName(in.Holder.Name, id), ConnectionLimit: 5, Intended: in.At, Deadline: deadline, NotAfter: in.NotAfter,
+	}, nil
+}
+
+func (i *issuer) change(ctx context.Context, id string, f func(*grants.Grant)) (grants.Grant, error) {
+	return i.store.ChangeGrant(ctx, id, func(g grants.Grant) (grants.Change, error) {
+		f(&g)
+		return grants.Change{Grant: g}, nil
+	})
+}
+
+func (i *issuer) Issue(ctx context.Context, id string) (grants.Credential, error) {
+	_, err := i.change(ctx, id, func(g *grants.Grant) { g.State, g.OID, g.IssuedAt = grants.Active, 4711, g.Intended })
+	return grants.Credential{Grant: id}, err
+}
+
+func (i *issuer) Rotate(context.Context, string, audit.Actor, string) (grants.Credential, error) {
+	return grants.Credential{}, nil
+}
+
+func (i *issuer) Shown(context.Context, string, audit.Actor, string) error { return nil }
+
+func (i *issuer) Extend(ctx context.Context, id string, deadline, notAfter time.Time, _ audit.Actor, _ string) (grants.Grant, error) {
+	return i.change(ctx, id, func(g *grants.Grant) { g.Deadline, g.NotAfter = deadline, notAfter })
+}
+
+func (i *issuer) End(ctx context.Context, id string, e grants.Ending) (grants.Grant, error) {
+	i.mu.Lock()
+	i.ended = append(i.ended, e)
+	i.mu.Unlock()
+	return i.change(ctx, id, func(g *grants.Grant) {
+		g.State, g.Cause, g.EndedBy, g.Note, g.EndingAt = grants.Revoking, e.Cause, e.By, e.Note, time.Now()
+	})
+}
+
+// flaky is the real store, whose audit log can be made to fail.
+type flaky struct {
+	*store.Store
+	noRecord atomic.Bool
+}
+
+func (f *flaky) Record(ctx context.Context, events []audit.Event, follow []jobs.Job) error {
+	if f.noRecord.Load() {
+		return context.DeadlineExceeded
+	}
+	return f.Store.Record(ctx, events, follow)
+}
+
+func setup(t *testing.T) *office {
+	t.Helper()
+	srv := localpg.Shared(t)
+	const login = "approvals_service"
+	template := localpg.Template(t, srv, "approvals_store", func(url string) error {
+		ctx := context.Background()
+		conn, err := pgx.Connect(ctx, url)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		if _, err := conn.Exec(ctx, `CREATE ROLE `+login+` LOGIN PASSWORD 'a-password-for-tests'`); err != nil {
+			return err
+		}
+		return migrations.Up(ctx, secret.New(url), login, func(string) {})
+	})
+	db := localpg.NewDatabase(t, srv, template)
+	st, err := store.Open(t.Context(), store.Config{URL: secret.New(srv.UserURL(login, "a-password-for-tests", db)), Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(st.Close)
+	o := &office{t: t, store: &flaky{Store: st}, owner: srv.URL(db), grants: &issuer{store: st}, now: time.Now}
+	o.people = &people{gone: map[string]approvals.Code{}, member: map[string]bool{}, shift: map[string]time.Time{}, now: time.Now}
+	o.rules(basePolicy)
+	o.Service, err = approvals.New(approvals.Config{
+		Store: o.store, Grants: o.grants, Directory: o.people, Roster: o.people, Policy: o.policy.Load,
+		Targets: []grants.Target{{Name: "orders-prod", Engine: "postgres", Environment: "production", Databases: []string{"orders"}}},
+		Now:     o.now, LapseAfter: time.Hour, TakeWithin: 30 * time.Minute, FactsWithin: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// rules puts another policy in force.
+func (o *office) rules(source string) {
+	o.t.Helper()
+	p, _, err := policy.Load([]byte(source), "policy.yaml")
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if err := o.store.KeepPolicy(o.t.Context(), p.Hash(), p.Source(), o.now()); err != nil {
+		o.t.Fatal(err)
+	}
+	o.policy.Store(p)
+}
+
+// wish is what somebody asks for, with everything in order.
+func (o *office) wish(who, profile string) approvals.Filing {
+	return approvals.Filing{
+		By: who, Target: "orders-prod", Profile: profile, Duration: 30 * time.Minute, Reason: "checkout is failing",
+		Key: "delivery-" + time.Duration(o.keys.Add(1)).String(), Source: "slack:socket",
+	}
+}
+
+// asks files a wish that must be accepted.
+func (o *office) asks(who, profile string) approvals.Case {
+	o.t.Helper()
+	c, err := o.File(o.t.Context(), o.wish(who, profile))
+	if err != nil {
+		o.t.Fatalf("%s asks for %s: %v", who, profile, err)
+	}
+	return c
+}
+
+func press(who string, c approvals.Case) approvals.Press {
+	return approvals.Press{By: who, Request: c.Request.ID, Source: "slack:socket"}
+}
+
+// records counts audit events about a request, refused or not.
+func (o *office) records(kind audit.Kind, request string, refused bool) int {
+	o.t.Helper()
+	conn, err := pgx.Connect(o.t.Context(), o.owner)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(o.t.Context()))
+	var n int
+	err = conn.QueryRow(o.t.Context(), `SELECT count(*) FROM audit_events WHERE kind = $1 AND request_id = $2 AND refused = $3`,
+		string(kind), request, refused).Scan(&n)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return n
+}
