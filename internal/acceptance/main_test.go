@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,6 +30,12 @@ func (b built) Run() int {
 	cmd := exec.Command("go", "build", "-race", "-o", binary, "github.com/prodaccess/prodaccess/cmd/prodaccess")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the binary: %v\n%s", err, out)
+		return 1
+	}
+	// The tests mostly wait, for deadlines and for processes, so more of them run at once than there are processors. A
+	// flag on the command line still wins.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return b.m.Run()

@@ -138,7 +138,7 @@ func (w *world) connect(url string) *pgx.Conn {
 	return conn
 }
 
-// eventually polls until a condition holds.
+// eventually polls until a condition holds; the error says how things are while it does not.
 func (w *world) eventually(what string, holds func() (bool, error)) {
 	w.t.Helper()
 	w.within(patience, what, holds)
@@ -149,7 +149,7 @@ func (w *world) within(limit time.Duration, what string, holds func() (bool, err
 	deadline := time.Now().Add(limit)
 	for {
 		ok, err := holds()
-		if ok && err == nil {
+		if ok {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -183,8 +183,13 @@ func ask(t *testing.T, url, sql string, args ...any) string {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(t.Context()))
+	return askOn(t, conn, sql, args...)
+}
+
+func askOn(t *testing.T, conn *pgx.Conn, sql string, args ...any) string {
+	t.Helper()
 	var value any
-	err = conn.QueryRow(t.Context(), sql, args...).Scan(&value)
+	err := conn.QueryRow(t.Context(), sql, args...).Scan(&value)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		t.Fatalf("%s: %v", sql, err)
 	}

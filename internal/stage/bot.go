@@ -136,6 +136,9 @@ func (b *Bot) Stop(ctx context.Context) error {
 	}
 }
 
+// Reload is SIGHUP: the process reads its policy again.
+func (b *Bot) Reload() error { return b.cmd.Process.Signal(syscall.SIGHUP) }
+
 // Exited waits for the process to end by itself and returns its exit code.
 func (b *Bot) Exited(ctx context.Context) (int, error) {
 	select {
