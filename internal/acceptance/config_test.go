@@ -203,4 +203,29 @@ func TestServeStartsWithoutSlackPagerDutyAndTarget(t *testing.T) {
 	w.connect(second(w.gets("bo", "1h", "everything came back")))
 }
 
+// A token that Slack refuses is for a person to mend: the log says which, and deadlines are kept meanwhile.
+func TestServeSaysThatSlackRefusesItsToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, stage.Options{})
+	b := w.serve()
+	id, _ := w.gets("bo", "6s", "the token is revoked meanwhile")
+	b.Kill()
+	w.Environ("PRODACCESS_SLACK_BOT_TOKEN=xoxb-wrong", "PRODACCESS_SLACK_APP_TOKEN=xapp-wrong")
+	b, err := w.Launch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, words := range []string{"prodaccess is ready", `"part":"slack"`, `"part":"slack socket"`, "invalid_auth"} {
+		if err := b.WaitsForLog(ctx, words); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.becomes(id, "revoked")
+	if strings.Contains(b.Log(), "xoxb-wrong") || strings.Contains(b.Log(), "xapp-wrong") {
+		t.Error("a token is in the log")
+	}
+}
+
 func second[A, B any](_ A, b B) B { return b }

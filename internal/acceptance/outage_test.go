@@ -207,7 +207,8 @@ func TestAStoreThatIsDownAtStartIsWaitedFor(t *testing.T) {
 // what became due meanwhile included.
 func TestWithoutTheStoreNothingIsGrantedAndNothingIsForgotten(t *testing.T) {
 	t.Parallel()
-	w := open(t, stage.Options{}, nil)
+	w := newWorld(t, stage.Options{})
+	b := w.serve()
 	due, url := w.gets("bo", "6s", "due while the store is down")
 	session := w.connect(url)
 	waiting := w.asks("bo", "read-only", "1h", "waits for an answer")
@@ -226,6 +227,10 @@ func TestWithoutTheStoreNothingIsGrantedAndNothingIsForgotten(t *testing.T) {
 	w.says(cy, "on our side")
 	w.is("logins on the target", w.logins(), before)
 	w.eventually("the deadline has passed", func() (bool, error) { return time.Now().After(deadline), nil })
+	w.eventually("the probe says that the store is missing", func() (bool, error) {
+		status, faults := ready(t.Context(), b.URL())
+		return status == http.StatusServiceUnavailable && faults["store"] != "", fmt.Errorf("%d %v", status, faults)
+	})
 
 	back := w.restart(w.Store)
 	w.becomes(due, "revoked")
@@ -350,4 +355,77 @@ func TestStoppingWhileALoginIsMade(t *testing.T) {
 		w.connect(w.takes("bo", "cut off half way"))
 		w.eventually("one login is there, the one that was shown", func() (bool, error) { return w.logins() == "1", nil })
 	})
+}
+
+// Who pressed must be known for sure: a Slack that does not say who somebody is makes nobody an approver.
+func TestNobodyIsAnApproverWhileSlackDoesNotSayWhoTheyAre(t *testing.T) {
+	t.Parallel()
+	w := open(t, stage.Options{}, nil)
+	id := w.asks("bo", "read-only", "1h", "who is dora")
+	w.sees("dora", "who is dora")
+	w.Slack.Fail("users.info", sandbox.Fault{Error: "internal_error"})
+	w.says(w.clicksOn("dora", "Approve", "who is dora"), "Slack did not say who you are")
+	w.refused("request.approved", "dora", "not-known")
+	w.is("the request", w.request(id), "pending")
+	w.Slack.Heal()
+	w.clicksOn("dora", "Approve", "who is dora")
+	w.is("the request", w.request(id), "approved")
+}
+
+// A window that does not open shows nothing: the login is taken back and the press can be made again.
+func TestAWindowThatDoesNotOpenLeavesNoLogin(t *testing.T) {
+	t.Parallel()
+	w := open(t, stage.Options{}, nil)
+	id := w.asks("bo", "read-only", "1h", "no window")
+	w.clicksOn("dora", "Approve", "no window")
+	w.cardSays("bo", "no window", "[Get credentials]")
+	w.Slack.Fail("views.open", sandbox.Fault{Error: "internal_error"})
+	w.says(w.clicksOn("bo", "Get credentials", "no window"), "nothing was shown and the login is taken back")
+	w.becomes(id, "revoked")
+	w.is("logins on the target", w.logins(), "0")
+	w.Slack.Heal()
+	w.eventually("the request may be taken again", func() (bool, error) { return w.request(id) == "approved", nil })
+	w.cardSays("bo", "no window", "The last try to make a login failed", "[Get credentials]")
+	w.connect(w.takes("bo", "no window"))
+	w.is("logins on the target", w.logins(), "1")
+}
+
+// "Not found" counts as revoked only on the cluster the login was made on: another one that answers under the name of a
+// target, as after a wrong edit or a failover to the wrong place, must not make a grant look over.
+func TestAnotherClusterUnderTheNameOfATargetProvesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, stage.Options{Sweep: "@every 2s"})
+	w.Conf.Overdue = "2s"
+	if err := w.WriteConfig(); err != nil {
+		t.Fatal(err)
+	}
+	b := w.serve()
+	id, url := w.gets("bo", "8s", "the cluster is swapped")
+	right := w.Conf.AdminURL
+	for _, sql := range []string{"CREATE ROLE prodaccess_admin LOGIN CREATEROLE PASSWORD 'other'", "CREATE DATABASE orders"} {
+		if err := w.as(w.Store.URL("postgres"), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	serveWith := func(admin string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := b.Stop(ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.Conf.AdminURL = admin
+		if err := w.WriteConfig(); err != nil {
+			t.Fatal(err)
+		}
+		b = w.serve()
+	}
+	serveWith(w.Store.UserURL("prodaccess_admin", "other", "orders"))
+	w.cardSays("sam", "OVERDUE", "another cluster answers")
+	w.is("the grant while another cluster answers", w.grant(id), "revoking")
+
+	serveWith(right)
+	w.becomes(id, "revoked")
+	w.sees("sam", "No longer overdue")
+	w.refusedLogin("after the right cluster is back", url)
 }

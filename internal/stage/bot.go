@@ -45,6 +45,9 @@ func (l *logBuffer) read() (string, <-chan struct{}) {
 	return l.text.String(), l.changed
 }
 
+// Environ adds to the environment of the bots started from now on.
+func (s *Stage) Environ(pairs ...string) { s.opts.Environ = append(s.opts.Environ, pairs...) }
+
 // Launch starts a replica and does not wait for it.
 func (s *Stage) Launch() (*Bot, error) {
 	b := &Bot{log: &logBuffer{changed: make(chan struct{})}, exited: make(chan struct{})}
