@@ -2,55 +2,105 @@ package bot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/prodaccess/prodaccess/audit"
 	"github.com/slack-go/slack"
 )
 
-// digestMessage is the daily digest.
+// digestMessage is the daily digest. What did not happen is left out, but for what somebody would look for: that nothing is
+// overdue, and the head of the audit chain.
 func digestMessage(d audit.Digest) message {
-	answered := "nobody was asked"
-	if d.MedianAnswer > 0 {
-		answered = "answered in " + lasting(d.MedianAnswer) + " at the median"
+	overdue := "nothing overdue"
+	if n := len(d.Overdue); n > 0 {
+		overdue = fmt.Sprintf("%d OVERDUE", n)
 	}
-	m := message{text: fmt.Sprintf("prodaccess digest: %d asked, %d issued, %d overdue.", d.Asked, d.Issued, len(d.Overdue))}
-	m.blocks = []slack.Block{
-		header("📒 prodaccess digest"),
-		footer(at(d.From) + " to " + at(d.To)),
-		row(
-			count("Asked", d.Asked, fmt.Sprintf("%d at once, %d by people, %s", d.ApprovedAtOnce, d.ApprovedByPeople, answered)),
-			count("Refused", d.DeniedByPolicy+d.DeniedByPeople, fmt.Sprintf("%d by the policy, %d by people, %s", d.DeniedByPolicy, d.DeniedByPeople,
-				plural(d.Refused, "refused attempt", "refused attempts"))),
-			count("Issued", d.Issued, fmt.Sprintf("%d could not be issued", d.FailedToIssue)),
-			count("Ended", d.Ended, fmt.Sprintf("%d before their time", d.EndedEarly)),
-			count("Not taken up", d.Cancelled+d.Lapsed, fmt.Sprintf("%d cancelled, %d lapsed", d.Cancelled, d.Lapsed)),
-			count("Now", d.Live, fmt.Sprintf("live; %d waiting for an answer", d.Waiting)),
-		),
-	}
-	if len(d.Approvers) > 0 {
-		m.blocks = append(m.blocks, section("*Who answered*\n"+counts(d.Approvers)))
-	}
-	if len(d.Targets) > 0 {
-		m.blocks = append(m.blocks, section("*Issued on*\n"+counts(d.Targets)))
-	}
-	m.blocks = append(m.blocks, open("🚨 Overdue", "Nothing is overdue.", d.Overdue), open("🧹 Clean-up pending", "", d.Leftovers))
-	if d.Orphans > 0 {
-		m.blocks = append(m.blocks, section("🔎 "+plural(d.Orphans, "login", "logins")+" that no live grant explains."))
-	}
-	m.blocks = append(m.blocks, footer(fmt.Sprintf("Audit chain: %s, head `%s`", plural(int(d.Head.Seq), "seal", "seals"), firstOf(mrkdwn(d.Head.Hash, 64), "none"))))
-	kept := m.blocks[:0]
-	for _, b := range m.blocks {
+	m := message{text: fmt.Sprintf("prodaccess digest: %d asked, %d issued, %s.", d.Asked, d.Issued, overdue)}
+	m.blocks = []slack.Block{header("📒 prodaccess digest"), footer(at(d.From) + " to " + at(d.To)), figures(d)}
+	for _, b := range []slack.Block{
+		open("🚨 Overdue", "Nothing is overdue.", d.Overdue), open("🧹 Clean-up pending", "", d.Leftovers),
+		named("🔎", orphans(d.Orphans)), named("*Who answered*", counts(d.Approvers)), named("*Issued on*", counts(d.Targets)),
+	} {
 		if b != nil {
-			kept = append(kept, b)
+			m.blocks = append(m.blocks, b)
 		}
 	}
-	m.blocks = kept
+	m.blocks = append(m.blocks, footer(fmt.Sprintf("Audit chain: %s, head `%s`", plural(int(d.Head.Seq), "seal", "seals"), firstOf(mrkdwn(d.Head.Hash, 64), "none"))))
 	return m
 }
 
+// figures are the numbers that are not zero, with what they are made of.
+func figures(d audit.Digest) slack.Block {
+	var fields []*slack.TextBlockObject
+	add := func(label string, n int, parts ...string) {
+		parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+		if n > 0 || len(parts) > 0 {
+			fields = append(fields, count(label, n, strings.Join(parts, ", ")))
+		}
+	}
+	add("Asked", d.Asked, of(d.ApprovedAtOnce, "approved at once"), of(d.ApprovedByPeople, "by people"), answered(d.MedianAnswer))
+	add("Refused", d.DeniedByPolicy+d.DeniedByPeople, of(d.DeniedByPolicy, "by the policy"), of(d.DeniedByPeople, "by people"), attempts(d.Refused))
+	add("Issued", d.Issued, of(d.FailedToIssue, "could not be issued"))
+	add("Ended", d.Ended, of(d.EndedEarly, "before their time"))
+	add("Not taken up", d.Cancelled+d.Lapsed, of(d.Cancelled, "cancelled"), of(d.Lapsed, "lapsed"))
+	switch {
+	case d.Live > 0 && d.Waiting > 0:
+		add("Now", d.Live, fmt.Sprintf("live; %d waiting for an answer", d.Waiting))
+	case d.Live > 0:
+		add("Now", d.Live, "live")
+	case d.Waiting > 0:
+		add("Now", d.Waiting, "waiting for an answer; none live")
+	}
+	if len(fields) == 0 {
+		return section("Nothing was asked and nothing is live.")
+	}
+	return row(fields...)
+}
+
+// of is a part of a figure; empty when there is none.
+func of(n int, what string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+func attempts(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return plural(n, "refused attempt", "refused attempts")
+}
+
+func answered(median time.Duration) string {
+	switch {
+	case median <= 0:
+		return ""
+	case median < time.Second:
+		return "answered within a second at the median"
+	}
+	return "answered in " + lasting(median) + " at the median"
+}
+
+func orphans(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return plural(n, "login", "logins") + " that no live grant explains."
+}
+
+// named is a section with a title; nil when there is nothing under it.
+func named(title, words string) slack.Block {
+	if words == "" {
+		return nil
+	}
+	return section(title + " " + words)
+}
+
 func count(label string, n int, more string) *slack.TextBlockObject {
-	return markup(fmt.Sprintf("*%s* %d\n%s", label, n, more))
+	return markup(strings.TrimSpace(fmt.Sprintf("*%s* %d\n%s", label, n, more)))
 }
 
 func counts(list []audit.Count) string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/outbox"
 )
 
 // The keys of messages in the outbox.
@@ -94,15 +95,10 @@ func (b *Bot) PostReceipt(ctx context.Context, grantID string) error {
 
 // threadOf finds a request's card. A card that is gone leaves the channel itself.
 func (b *Bot) threadOf(ctx context.Context, request string) (channel, thread string, err error) {
-	key := cardKey(request)
-	m, claim, err := b.claim(ctx, key)
-	if err != nil {
-		return "", "", err
-	}
-	if err := b.release(ctx, key, claim); err != nil {
-		return "", "", delay(err)
-	}
+	m, err := b.outbox.Message(ctx, cardKey(request))
 	switch {
+	case err != nil && !errors.Is(err, outbox.ErrNoMessage):
+		return "", "", delay(fmt.Errorf("reading where the card of request %s is: %w", request, err))
 	case m.Gone:
 		return b.approvalsChannel, "", nil
 	case m.TS == "":

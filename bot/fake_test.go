@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -283,15 +284,34 @@ func (f *fakeService) Case(_ context.Context, id string) (approvals.Case, error)
 }
 
 func (f *fakeService) Cases(_ context.Context, q approvals.Query) ([]approvals.Case, error) {
+	return f.some(q.Limit, func(c *approvals.Case) bool {
+		return c.Request.Requester.ID == q.Requester && (!q.LiveGrants || (c.Grant != nil && c.Grant.State != grants.Revoked)) &&
+			(len(q.States) == 0 || slices.Contains(q.States, c.Request.State))
+	}), f.err("Cases")
+}
+
+func (f *fakeService) Answerable(_ context.Context, by string) ([]approvals.Case, error) {
+	if err := f.err("Answerable"); err != nil {
+		return nil, err
+	}
+	return f.some(0, func(c *approvals.Case) bool { return c.Request.State == approvals.Pending && c.Request.Requester.ID != by }), nil
+}
+
+// some are the cases that match, newest first.
+func (f *fakeService) some(limit int, match func(*approvals.Case) bool) []approvals.Case {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []approvals.Case
 	for _, c := range f.cases {
-		if c.Request.Requester.ID == q.Requester && (!q.LiveGrants || (c.Grant != nil && c.Grant.State != grants.Revoked)) {
+		if match(c) {
 			out = append(out, copyCase(c))
 		}
 	}
-	return out, f.fail["Cases"]
+	slices.SortFunc(out, func(a, b approvals.Case) int { return b.Request.FiledAt.Compare(a.Request.FiledAt) })
+	if limit > 0 {
+		out = out[:min(limit, len(out))]
+	}
+	return out
 }
 
 func (f *fakeService) Targets() []grants.Target {
@@ -364,6 +384,15 @@ func (o *fakeOutbox) ClaimMessage(_ context.Context, key string, now time.Time, 
 	o.next++
 	o.claims[key] = strconv.Itoa(o.next)
 	return *m, o.claims[key], nil
+}
+
+func (o *fakeOutbox) Message(_ context.Context, key string) (outbox.Message, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if m, ok := o.rows[key]; ok {
+		return *m, nil
+	}
+	return outbox.Message{}, outbox.ErrNoMessage
 }
 
 func (o *fakeOutbox) end(key, claim string, do func(*outbox.Message)) error {

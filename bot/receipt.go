@@ -24,49 +24,98 @@ func receiptLine(r grants.Receipt) string {
 // receiptMessage is the whole receipt, for the thread of its card.
 func receiptMessage(g grants.Grant) message {
 	r := *g.Receipt
-	m := message{text: "Receipt: " + mrkdwn(g.Login, 80) + " on " + mrkdwn(g.Target, 80) + ". " + receiptLine(r)}
-	m.blocks = append(m.blocks, section("*Receipt* for "+code(g.Login)+" on "+mrkdwn(g.Target, 200)+"\n"+receiptLine(r)))
-	var lines []string
-	for _, step := range []struct {
-		words string
-		when  time.Time
-	}{{"due", r.Deadline}, {"locked", r.LockedAt}, {"no session left", r.SecuredAt}, {"dropped", r.DroppedAt}, {"verified", r.VerifiedAt}} {
-		if !step.when.IsZero() {
-			lines = append(lines, step.words+" "+atSecond(step.when))
-		}
+	line := receiptLine(r)
+	if late := lateness(g); late != "" {
+		line = late + " " + line
 	}
-	if len(r.Nodes) > 0 {
-		lines = append(lines, "sessions looked for on "+mrkdwn(strings.Join(r.Nodes, ", "), 500))
-	}
-	m.blocks = append(m.blocks, section(bullets(lines, 20)))
-	var checks []string
-	for _, c := range r.Checks {
-		mark := "✓ "
-		if !c.OK {
-			mark = "✗ "
-		}
-		checks = append(checks, mark+mrkdwn(c.What, 200))
-	}
-	if len(checks) > 0 {
-		m.blocks = append(m.blocks, section("*Looked at in the catalogs*\n"+bullets(checks, 10)))
+	m := message{text: "Receipt: " + mrkdwn(g.Login, 80) + " on " + mrkdwn(g.Target, 80) + ". " + line}
+	m.blocks = append(m.blocks, section("*Receipt* for "+code(g.Login)+" on "+mrkdwn(g.Target, 200)+"\n"+line))
+	if checks := checked(r.Checks); len(checks) > 0 {
+		m.blocks = append(m.blocks, section("*Looked at in the catalogs*\n"+listed(checks, "", 10)))
 	}
 	var left []string
 	for _, l := range r.Leftovers {
-		left = append(left, mrkdwn(l.What+" in "+l.Database+", now owned by "+l.Owner, 200))
+		left = append(left, mrkdwn(l.What, 160)+" in "+mrkdwn(l.Database, 63)+", now owned by "+mrkdwn(firstOf(l.Owner, "nobody we know"), 63))
 	}
 	if len(left) > 0 {
-		m.blocks = append(m.blocks, section("*Left behind*\n"+bullets(left, 10)))
+		m.blocks = append(m.blocks, section("*Left behind*\n"+bullets(left, 8)))
 	}
-	m.blocks = append(m.blocks, footer("Grant "+mrkdwn(g.ID, 60)+" · cluster "+mrkdwn(g.Fingerprint, 80)))
+	m.blocks = append(m.blocks, footer("Grant "+mrkdwn(g.ID, 60)+" · due "+atSecond(g.End())+" · cluster "+mrkdwn(g.Fingerprint, 80)))
 	return m
 }
 
+// lateness says how soon after its end a login was locked; empty when there was nothing to lock.
+func lateness(g grants.Grant) string {
+	if g.Receipt.LockedAt.IsZero() || g.Receipt.NeverExisted {
+		return ""
+	}
+	end := "its deadline"
+	if g.End().Before(g.Deadline) {
+		switch g.Cause {
+		case grants.Released:
+			end = "Release"
+		case grants.Withdrawn:
+			end = "Revoke"
+		default:
+			end = "it was given up"
+		}
+	}
+	late := g.Receipt.LockedAt.Sub(g.End())
+	if late < time.Millisecond {
+		return "Locked at the moment of " + end + "."
+	}
+	return "Locked " + briefly(late) + " after " + end + "."
+}
+
+// briefly shows a short time as people say it: "9 ms", "1.2 s", "2m3s".
+func briefly(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return lasting(d)
+}
+
+// checked lists what was looked at, each thing once, what did not hold first.
+func checked(list []grants.Check) []string {
+	times := map[grants.Check]int{}
+	var held, failed []grants.Check
+	for _, c := range list {
+		if times[c]++; times[c] > 1 {
+			continue
+		}
+		if c.OK {
+			held = append(held, c)
+		} else {
+			failed = append(failed, c)
+		}
+	}
+	var out []string
+	for _, c := range append(failed, held...) {
+		mark := "⚠️ did not hold: "
+		if c.OK {
+			mark = "✓ "
+		}
+		words := mark + mrkdwn(c.What, 250)
+		if n := times[c]; n > 1 {
+			words += fmt.Sprintf(" (looked %d times)", n)
+		}
+		out = append(out, words)
+	}
+	return out
+}
+
 // bullets lists up to most lines.
-func bullets(lines []string, most int) string {
+func bullets(lines []string, most int) string { return listed(lines, "• ", most) }
+
+// listed puts a mark before up to most lines.
+func listed(lines []string, mark string, most int) string {
 	shown := lines[:min(most, len(lines))]
-	out := "• " + strings.Join(shown, "\n• ")
+	out := mark + strings.Join(shown, "\n"+mark)
 	if n := len(lines) - len(shown); n > 0 {
-		out += fmt.Sprintf("\n• and %d more", n)
+		out += fmt.Sprintf("\n%sand %d more", mark, n)
 	}
 	return out
 }

@@ -38,6 +38,8 @@ type Service interface {
 	Extend(ctx context.Context, press approvals.Press, by time.Duration) (approvals.Case, error)
 	Case(ctx context.Context, id string) (approvals.Case, error)
 	Cases(ctx context.Context, query approvals.Query) ([]approvals.Case, error)
+	// Answerable are the pending requests that wait for this person among others. Looking is not an attempt.
+	Answerable(ctx context.Context, slackID string) ([]approvals.Case, error)
 	Targets() []grants.Target
 	// Profiles are those that apply to the target's engine.
 	Profiles(target string) []policy.Profile
@@ -52,6 +54,8 @@ type Grants interface {
 type Outbox interface {
 	// ClaimMessage takes the message's lease, or fails with outbox.ErrBusy. A message that is gone comes without a claim.
 	ClaimMessage(ctx context.Context, key string, now time.Time, lease time.Duration) (m outbox.Message, claim string, err error)
+	// Message reads what is known of a message and takes nothing, or fails with outbox.ErrNoMessage.
+	Message(ctx context.Context, key string) (outbox.Message, error)
 	// RecordPosted ends the claim: the message at channel and ts shows the state of that version.
 	RecordPosted(ctx context.Context, key, claim, channel, ts string, version int64) error
 	// RecordGone ends the claim and every later drawing.

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -188,7 +189,8 @@ func code(name string) string { return "`" + mrkdwn(name, 80) + "`" }
 // said is what the policy answered, with the rule and the proof it rests on.
 func said(d policy.Decision) string {
 	out := mrkdwn(d.Why, 800)
-	if d.Rule != "" {
+	// The policy's own sentences name the rule, quoted as Go quotes.
+	if d.Rule != "" && !strings.Contains(d.Why, strconv.Quote(d.Rule)) {
 		out += "\nRule: " + mrkdwn(d.Rule, 200)
 	}
 	if s := d.Shift; s != nil {

@@ -117,6 +117,7 @@ func overHTTP(t *testing.T, opts sandbox.Options) *world {
 // scopes are all the rights the bot may need; slack-manifest.yaml asks for the same.
 var scopes = []string{
 	"commands", "chat:write", "im:write", "users:read", "users:read.email", "usergroups:read", "channels:history", "groups:history", "im:history",
+	"metadata.message:read",
 }
 
 // eachTransport runs a test over both.

@@ -44,17 +44,14 @@ func (s *Store) ClaimMessage(ctx context.Context, key string, now time.Time, lea
 	return m, "", nil
 }
 
-// ErrNoMessage means that nobody ever claimed a message with that key.
-var ErrNoMessage = errors.New("store: no such message")
-
-// Message reads what is known about a message, claimed or not.
+// Message reads what is known about a message, claimed or not. outbox.ErrNoMessage when nobody ever claimed one with that key.
 func (s *Store) Message(ctx context.Context, key string) (outbox.Message, error) {
 	m := outbox.Message{Key: key}
 	err := s.pool.QueryRow(ctx, `
 		SELECT m.channel, m.ts, m.version, m.first_tried_at, m.gone_why IS NOT NULL FROM slack_messages AS m WHERE m.key = $1`, key,
 	).Scan(&m.Channel, &m.TS, &m.Version, (*moment)(&m.FirstTriedAt), &m.Gone)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return outbox.Message{}, ErrNoMessage
+		return outbox.Message{}, outbox.ErrNoMessage
 	}
 	if err != nil {
 		return outbox.Message{}, fmt.Errorf("reading message %s: %w", key, err)

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/prodaccess/prodaccess/internal/outbox"
-	"github.com/prodaccess/prodaccess/store"
 )
 
 func TestMessageIsPostedAndRedrawn(t *testing.T) {
@@ -56,7 +55,7 @@ func TestMessageIsPostedAndRedrawn(t *testing.T) {
 	if token := claim(noon.Add(time.Hour), outbox.Message{Channel: "C1", TS: "17.5", Version: 3, Gone: true}); token != "" {
 		t.Error("a claim on what is gone")
 	}
-	if _, err := b.Message(t.Context(), "never"); !errors.Is(err, store.ErrNoMessage) {
+	if _, err := b.Message(t.Context(), "never"); !errors.Is(err, outbox.ErrNoMessage) {
 		t.Errorf("a message that never was: %v", err)
 	}
 }

@@ -76,7 +76,7 @@ func TestManifestHasWhatTheBotNeeds(t *testing.T) {
 	var m manifest
 	parse(t, "slack-manifest.yaml", &m)
 	want := []string{
-		"channels:history", "chat:write", "commands", "groups:history", "im:history", "im:write",
+		"channels:history", "chat:write", "commands", "groups:history", "im:history", "im:write", "metadata.message:read",
 		"usergroups:read", "users:read", "users:read.email",
 	}
 	slices.Sort(m.OAuthConfig.Scopes.Bot)

@@ -27,5 +27,8 @@ type Message struct {
 	FirstTriedAt time.Time
 }
 
+// ErrNoMessage means that nobody ever claimed a message with that key.
+var ErrNoMessage = errors.New("outbox: no such message")
+
 // ErrBusy means that another worker holds the message's claim: try again shortly.
 var ErrBusy = errors.New("outbox: message is being drawn by another worker")
