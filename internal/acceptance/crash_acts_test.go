@@ -13,11 +13,16 @@ import (
 // open are closed first.
 func (m *mortal) files(duration, reason string) string {
 	m.t.Helper()
+	m.clearsScreen()
+	m.ok(m.Person("ana").Command("/prodaccess orders-prod read-only " + duration + " " + reason))
+	return m.store(`SELECT id FROM requests WHERE reason = $1`, reason)
+}
+
+// clearsScreen closes whatever windows ana has open.
+func (m *mortal) clearsScreen() {
 	if _, open := m.Person("ana").View(); open {
 		m.Person("ana").ClosesAll()
 	}
-	m.ok(m.Person("ana").Command("/prodaccess orders-prod read-only " + duration + " " + reason))
-	return m.store(`SELECT id FROM requests WHERE reason = $1`, reason)
 }
 
 // finds waits until a message about a request has a button.
@@ -47,9 +52,7 @@ func (m *mortal) onScreen(request string) string {
 // already, a new password is asked for.
 func (m *mortal) getsAgain(reason string) string {
 	m.t.Helper()
-	if _, open := m.Person("ana").View(); open {
-		m.Person("ana").ClosesAll()
-	}
+	m.clearsScreen()
 	m.finds("ana", "Get credentials", reason)
 	m.ok(m.Person("ana").Clicks("Get credentials", sandbox.InMessage(), sandbox.With(reason)))
 	ctx, cancel := context.WithTimeout(m.ctx, patience)

@@ -1,7 +1,11 @@
 package acceptance
 
 import (
+	"context"
+	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/prodaccess/prodaccess/internal/stage"
 	"github.com/prodaccess/prodaccess/sandbox"
@@ -103,8 +107,62 @@ func TestKilledAtTheDeadline(t *testing.T) {
 	}
 }
 
-// TestKilledWhileDeciding: kill -9 at every step of filing, of approving and of making a new password, and a restart.
-// What was acknowledged is there, and there once.
+// TestKilledWhileMakingANewPassword: kill -9 at every step of showing a credential again, and a restart. The login stays
+// what it was, and the newest password is the only one.
+func TestKilledWhileMakingANewPassword(t *testing.T) {
+	t.Parallel()
+	m := newMortal(t, stage.Options{HTTP: true})
+	const reason = "killed while making a new password"
+	var all holdings
+	id := all.add(m, "1h", reason).request
+	session, seen := all[0].session, []string{all[0].url}
+	again := func(string) deed {
+		m.eventually("the window offers a new password", func() (bool, error) {
+			// A press in the first seconds after issuing counts as a double click.
+			if view, _ := m.Person("ana").View(); strings.Contains(view.Text, "[New password]") {
+				return true, nil
+			}
+			m.clearsScreen()
+			r := m.Person("ana").Clicks("Get credentials", sandbox.InMessage(), sandbox.With(reason))
+			ctx, cancel := context.WithTimeout(m.ctx, time.Second)
+			defer cancel()
+			_, err := m.Person("ana").WaitsForView(ctx, "[New password]")
+			return false, errors.Join(r.Err(), err)
+		})
+		shown := m.store(`SELECT count(*) FROM audit_events WHERE request_id = $1 AND kind = 'grant.shown'`, id)
+		return deed{
+			request: id, reason: reason,
+			begin: func() sandbox.Reply { return m.Person("ana").Submits(nil) },
+			done: func() bool {
+				return m.store(`SELECT count(*) FROM audit_events WHERE request_id = $1 AND kind = 'grant.shown'`, id) != shown
+			},
+		}
+	}
+	for _, place := range []string{"target", "store"} {
+		m.throughout(place, again, func(fate) {
+			if url := m.onScreen(id); url != "" {
+				seen = append(seen, url)
+			}
+		})
+	}
+	last := m.getsAgain(reason)
+	if !m.opens(last) {
+		t.Error("the newest credential does not open a session")
+	}
+	for _, url := range seen {
+		if url != last && m.opens(url) {
+			t.Error("a password still works that was replaced by a newer one")
+		}
+	}
+	if _, err := session.Exec(t.Context(), `SELECT 1`); err != nil {
+		t.Errorf("the session that was open all the time: %v", err)
+	}
+	m.agrees()
+	m.onceOnly()
+}
+
+// TestKilledWhileDeciding: kill -9 at every step of filing and of approving, and a restart. What was acknowledged is
+// there, and there once.
 func TestKilledWhileDeciding(t *testing.T) {
 	t.Parallel()
 	m := newMortal(t, stage.Options{})
