@@ -68,12 +68,16 @@ func (s *Store) ChangeCase(ctx context.Context, id string, change func(approvals
 	var out approvals.Case
 	var refused error // what change said no with; its events are committed nevertheless
 	var recorded bool
-	err := s.write(ctx, func(tx pgx.Tx) error {
+	var found []approvals.Case
+	err := s.writeWith(ctx, func(b *pgx.Batch) {
+		found = nil
+		queueCase(b, id, true, &found)
+	}, func(tx pgx.Tx) error {
 		refused, recorded = nil, false
-		before, err := lockCase(ctx, tx, id)
-		if err != nil {
-			return err
+		if len(found) == 0 {
+			return approvals.ErrNotFound
 		}
+		before := found[0]
 		out = before
 		c, err := change(copyCase(before))
 		switch {
@@ -160,10 +164,13 @@ func (s *Store) finishCase(ctx context.Context, tx pgx.Tx, b *pgx.Batch, c appro
 	}
 	var first int64
 	queueEvents(b, change.Events, &first)
-	if err := send(ctx, tx, b); err != nil {
-		return c, err
+	if needsEvent(change.Jobs) {
+		if err := send(ctx, tx, b); err != nil {
+			return c, err
+		}
+		b = nil
 	}
-	return c, s.insertJobs(ctx, tx, about(versioned(change.Jobs, c.Request.Version), first))
+	return c, s.insertJobs(ctx, tx, b, about(versioned(change.Jobs, c.Request.Version), first))
 }
 
 // settleRequest makes a request what a later read will give, and returns its decision and parameters as JSON.

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -42,11 +41,7 @@ func scanRequest(row pgx.CollectableRow) (approvals.Request, error) {
 // Case implements approvals.Store.
 func (s *Store) Case(ctx context.Context, id string) (approvals.Case, error) {
 	var found []approvals.Case
-	err := s.read(ctx, func(tx pgx.Tx) (err error) {
-		found, err = loadCases(ctx, tx, `WHERE r.id = $1`, id)
-		return err
-	})
-	if err != nil {
+	if err := s.readAtOnce(ctx, func(b *pgx.Batch) { queueCase(b, id, false, &found) }); err != nil {
 		return approvals.Case{}, fmt.Errorf("reading request %s: %w", id, err)
 	}
 	if len(found) == 0 {
@@ -149,26 +144,22 @@ func queueGrantsOf(b *pgx.Batch, ids []string, place map[string]*approvals.Case)
 	})
 }
 
-// lockCase locks a request and reads its case. No grant of it can change meanwhile, because that takes the same lock.
-func lockCase(ctx context.Context, tx pgx.Tx, id string) (approvals.Case, error) {
-	rows, err := tx.Query(ctx, `SELECT `+requestColumns+` FROM requests AS r WHERE r.id = $1 FOR UPDATE`, id)
-	if err != nil {
-		return approvals.Case{}, err
+// queueCase reads one case, if there is one, and locks its request if asked to. No grant of a locked request can change,
+// because that takes the same lock; each of these statements sees what was committed when the one before it ended.
+func queueCase(b *pgx.Batch, id string, lock bool, found *[]approvals.Case) {
+	query := `SELECT ` + requestColumns + ` FROM requests AS r WHERE r.id = $1`
+	if lock {
+		query += ` FOR UPDATE`
 	}
-	request, err := pgx.CollectExactlyOneRow(rows, scanRequest)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return approvals.Case{}, approvals.ErrNotFound
-	}
-	if err != nil {
-		return approvals.Case{}, err
-	}
-	c := approvals.Case{Request: request}
-	b := &pgx.Batch{}
-	place := map[string]*approvals.Case{id: &c}
+	place := map[string]*approvals.Case{}
+	b.Queue(query, id).Query(func(rows pgx.Rows) error {
+		requests, err := pgx.CollectRows(rows, scanRequest)
+		for _, r := range requests {
+			*found = append(*found, approvals.Case{Request: r})
+			place[r.ID] = &(*found)[0]
+		}
+		return err
+	})
 	queueApprovalsOf(b, []string{id}, place)
 	queueGrantsOf(b, []string{id}, place)
-	if err := send(ctx, tx, b); err != nil {
-		return approvals.Case{}, err
-	}
-	return c, nil
 }

@@ -22,7 +22,7 @@ func (s *Store) ClaimDigest(ctx context.Context, due time.Time) (created bool, e
 			return err
 		}
 		created = true
-		return s.insertJobs(ctx, tx, []jobs.Job{{Kind: jobs.Digest, Subject: due.Format(time.RFC3339)}})
+		return s.insertJobs(ctx, tx, nil, []jobs.Job{{Kind: jobs.Digest, Subject: due.Format(time.RFC3339)}})
 	})
 	if err != nil {
 		return false, fmt.Errorf("claiming the digest of %s: %w", due.Format(time.RFC3339), err)

@@ -31,7 +31,7 @@ func (s *Store) Record(ctx context.Context, events []audit.Event, follow []jobs.
 		if err := send(ctx, tx, b); err != nil {
 			return err
 		}
-		return s.insertJobs(ctx, tx, about(follow, first))
+		return s.insertJobs(ctx, tx, nil, about(follow, first))
 	})
 	if err != nil {
 		return fmt.Errorf("recording audit events: %w", err)
@@ -51,6 +51,11 @@ func about(list []jobs.Job, event int64) []jobs.Job {
 		}
 	}
 	return out
+}
+
+// needsEvent says whether a job's subject is an event that is yet to be inserted.
+func needsEvent(list []jobs.Job) bool {
+	return slices.ContainsFunc(list, func(j jobs.Job) bool { return j.Kind == jobs.Finding && j.Subject == "" })
 }
 
 // queueEvents adds the insertion of events to a batch. The id of the first goes to first.
@@ -216,7 +221,7 @@ func (c *conditions) clause() string {
 
 // send runs a batch and its callbacks in one round trip; the first error counts.
 func send(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
-	if b.Len() == 0 {
+	if b == nil || b.Len() == 0 {
 		return nil
 	}
 	return tx.SendBatch(ctx, b).Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,8 +14,8 @@ import (
 	"github.com/prodaccess/prodaccess/internal/jobs"
 )
 
-// ChangeGrant implements grants.Store.
-func (s *Store) ChangeGrant(ctx context.Context, id string, change func(grants.Grant) (grants.Change, error)) (grants.Grant, error) {
+// changeAlone changes one grant in a transaction of its own, and waits for whoever holds its row.
+func (s *Store) changeAlone(ctx context.Context, id string, change func(grants.Grant) (grants.Change, error)) (grants.Grant, error) {
 	var out grants.Grant
 	var refused error // what change said no with; its events are committed nevertheless
 	var recorded bool
@@ -41,7 +42,7 @@ func (s *Store) ChangeGrant(ctx context.Context, id string, change func(grants.G
 			return insertEvents(ctx, tx, c.Events)
 		}
 		recorded = len(c.Events) > 0
-		written, err := s.writeGrants(ctx, tx, []grants.Grant{before}, []grants.Change{c})
+		written, err := s.writeGrants(ctx, tx, []grants.Grant{before}, []grants.Change{c}, nil)
 		if err == nil {
 			out = written[0]
 		}
@@ -63,7 +64,7 @@ func (s *Store) ChangeGrant(ctx context.Context, id string, change func(grants.G
 // TakeDue implements grants.Store. A grant whose change cannot be written does not keep the others from ending: they are
 // then written one by one, and the failure is logged, or returned when nothing else could be done.
 func (s *Store) TakeDue(ctx context.Context, now time.Time, limit int, change func(grants.Grant) grants.Change) ([]grants.Grant, error) {
-	out, err := s.takeDue(ctx, now, limit, change, s.writeGrants)
+	out, err := s.takeDue(ctx, now, limit, change, s.writeDue)
 	if err != nil && ctx.Err() == nil {
 		if again, second := s.takeDue(ctx, now, limit, change, s.writeEach); second == nil && len(again) > 0 {
 			out, err = again, nil
@@ -111,7 +112,7 @@ func (s *Store) writeEach(ctx context.Context, tx pgx.Tx, before []grants.Grant,
 	var out []grants.Grant
 	for i := range changes {
 		err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-			written, err := s.writeGrants(ctx, tx, before[i:i+1], changes[i:i+1])
+			written, err := s.writeDue(ctx, tx, before[i:i+1], changes[i:i+1])
 			if err == nil {
 				out = append(out, written...)
 			}
@@ -127,8 +128,14 @@ func (s *Store) writeEach(ctx context.Context, tx pgx.Tx, before []grants.Grant,
 	return out, nil
 }
 
-// writeGrants writes the changes of grants whose rows are locked, with their events and jobs, in two round trips.
-func (s *Store) writeGrants(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change) ([]grants.Grant, error) {
+// writeDue writes the changes of grants whose rows are locked, and locks their requests.
+func (s *Store) writeDue(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change) ([]grants.Grant, error) {
+	return s.writeGrants(ctx, tx, before, changes, nil)
+}
+
+// writeGrants writes the changes of grants whose rows are locked, with their events and jobs. versions are those that
+// their requests get, where these are locked too: then everything goes in one message. Otherwise it is nil.
+func (s *Store) writeGrants(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change, versions map[string]int64) ([]grants.Grant, error) {
 	b := &pgx.Batch{}
 	after := make([]grants.Grant, len(before))
 	requests := make([]string, len(before))
@@ -146,17 +153,25 @@ func (s *Store) writeGrants(ctx context.Context, tx pgx.Tx, before []grants.Gran
 		queueGrant(b, g, receipt)
 		after[i], requests[i] = g, g.Request
 	}
-	versions := make(map[string]int64, len(before))
-	queueBump(b, requests, versions)
+	known := versions != nil
+	if known {
+		b.Queue(`UPDATE requests SET version = version + 1 WHERE id = ANY ($1)`, requests)
+	} else {
+		versions = make(map[string]int64, len(before))
+		queueBump(b, requests, versions)
+	}
 	queueAllEvents(b, changes, first)
-	if err := send(ctx, tx, b); err != nil {
-		return nil, err
+	if !known || slices.ContainsFunc(changes, func(c grants.Change) bool { return needsEvent(c.Jobs) }) {
+		if err := send(ctx, tx, b); err != nil {
+			return nil, err
+		}
+		b = nil
 	}
 	var follow []jobs.Job
 	for i, c := range changes {
 		follow = append(follow, about(versioned(c.Jobs, versions[requests[i]]), first[i])...)
 	}
-	return after, s.insertJobs(ctx, tx, follow)
+	return after, s.insertJobs(ctx, tx, b, follow)
 }
 
 // queueBump adds one to the version of requests whose grants change, in the order of their ids, so that two who change

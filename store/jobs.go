@@ -77,27 +77,32 @@ func queue(kind jobs.Kind) (name string, priority int) {
 	}
 }
 
-// insertJobs enqueues jobs, each distinct one once.
-func (s *Store) insertJobs(ctx context.Context, tx pgx.Tx, list []jobs.Job) error {
+// insertJobs enqueues jobs, each distinct one once, and sends what is queued along, if anything is.
+func (s *Store) insertJobs(ctx context.Context, tx pgx.Tx, queued *pgx.Batch, list []jobs.Job) error {
 	var params []river.InsertManyParams
-	var seen []jobs.Job
+	seen := make(map[jobs.Job]bool, len(list))
 	for _, j := range list {
 		if j.Kind == "" || j.Subject == "" {
 			return fmt.Errorf("enqueuing jobs: a job of kind %q about %q is incomplete", j.Kind, j.Subject)
 		}
-		if slices.Contains(seen, j) {
+		if seen[j] {
 			continue
 		}
-		seen = append(seen, j)
+		seen[j] = true
 		params = append(params, river.InsertManyParams{
 			Args:       JobArgs{Work: j.Kind, Subject: j.Subject, Version: j.Version},
 			InsertOpts: &river.InsertOpts{ScheduledAt: j.At},
 		})
 	}
 	if len(params) == 0 {
-		return nil
+		return send(ctx, tx, queued)
 	}
-	if _, err := s.jobs.InsertManyTx(ctx, tx, params); err != nil {
+	together := &carrier{Tx: tx, queued: queued}
+	_, err := s.jobs.InsertManyTx(ctx, together, params)
+	if together.failed != nil {
+		return together.failed
+	}
+	if err != nil {
 		return fmt.Errorf("enqueuing jobs: %w", err)
 	}
 	return nil

@@ -45,6 +45,8 @@ type Store struct {
 	log  zerolog.Logger
 	// recorded has a value after a commit with events, for the sealer.
 	recorded chan struct{}
+	// gathering are changes of grants that will share a transaction.
+	gathering gathering
 }
 
 // Open connects to the store and pings it. It does not look at the schema; CheckSchema does.
@@ -134,8 +136,13 @@ const mostTries = 5
 
 // write runs do in one transaction, again after a serialization failure or a deadlock.
 func (s *Store) write(ctx context.Context, do func(tx pgx.Tx) error) error {
+	return s.again(ctx, func() error { return pgx.BeginFunc(ctx, s.pool, do) })
+}
+
+// again runs a transaction until it meets no serialization failure and no deadlock.
+func (s *Store) again(ctx context.Context, transaction func() error) error {
 	for try := 1; ; try++ {
-		err := pgx.BeginFunc(ctx, s.pool, do)
+		err := transaction()
 		if err == nil || try == mostTries || !passing(err) {
 			return err
 		}
