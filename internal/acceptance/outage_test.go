@@ -26,9 +26,9 @@ func TestAGrantEndsThoughItsTargetIsDownAtTheDeadline(t *testing.T) {
 	w.connect(url)
 	w.Target.Kill()
 
-	m := w.sees("sam", "OVERDUE")
-	if !hasAll(m.Text, []string{"Overdue: access has not been taken back", "orders-prod"}) {
-		t.Errorf("the alarm does not say what is overdue where:\n%s", m.Text)
+	m := w.sees("sam", "Overdue: access has not been taken back")
+	if m.Channel != w.Conf.Security || !hasAll(m.Text, []string{"orders-prod", "pa_bo_"}) {
+		t.Errorf("the alarm in %s does not say what is overdue where:\n%s", m.ChannelName, m.Text)
 	}
 	w.cardSays("dora", "down across the deadline", "OVERDUE", "prodaccess keeps trying")
 	w.is("the grant while its target is down", w.grant(id), "revoking")

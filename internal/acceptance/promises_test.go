@@ -257,8 +257,8 @@ func (w *world) forged(b *stage.Bot, who, action, request string) {
 	w.t.Helper()
 	payload := fmt.Sprintf(`{"type":"block_actions","api_app_id":"A0SANDBOX","user":{"id":%q,"team_id":"T0SANDBOX"},"team":{"id":"T0SANDBOX"},
 		"trigger_id":"1.2.3","channel":{"id":%q,"name":"approvals"},"container":{"type":"message","channel_id":%q},
-		"actions":[{"type":"button","action_id":%q,"block_id":"b","value":%q,"action_ts":"1.2"}]}`,
-		w.Person(who).ID(), w.Conf.Approvals, w.Conf.Approvals, action, request)
+		"actions":[{"type":"button","action_id":%q,"block_id":"b","value":%q,"action_ts":"%d.0"}]}`,
+		w.Person(who).ID(), w.Conf.Approvals, w.Conf.Approvals, action, request, time.Now().UnixNano()) // two equal presses would be one
 	w.posts(b, payload, http.StatusOK, func(body []byte) http.Header { return w.Slack.Sign(body, time.Now()) })
 }
 
@@ -577,7 +577,7 @@ func TestTheDigestCountsWhatHappened(t *testing.T) {
 		}
 	}
 	for what, n := range map[string]int{
-		"Asked": 6, "at once": 1, "Refused": 2, "by the policy": 1, "refused attempt": 1,
+		"Asked": 6, "approved at once": 1, "Refused": 2, "by the policy": 1, "refused attempt": 1,
 		"Issued": 2, "could not be issued": 0, "Ended": 1, "before their time": 1, "Not taken up": 1, "cancelled": 1, "lapsed": 0,
 	} {
 		w.is("the digests' sum of "+what, sums[what], n)
@@ -589,7 +589,7 @@ func TestTheDigestCountsWhatHappened(t *testing.T) {
 
 var (
 	figures = regexp.MustCompile(`\*(Asked|Refused|Issued|Ended|Not taken up)\* (\d+)`)
-	details = regexp.MustCompile(`(\d+) (at once|by the policy|refused attempt|could not be issued|before their time|cancelled|lapsed)`)
+	details = regexp.MustCompile(`(\d+) (approved at once|by the policy|refused attempt|could not be issued|before their time|cancelled|lapsed)`)
 )
 
 func atoi(text string) int {
