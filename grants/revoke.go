@@ -74,11 +74,11 @@ func (s *Service) Recover(ctx context.Context, id string) error {
 var errPursued = errors.New("the revocation is under way in this replica")
 
 // pursue carries a revocation out in the background, trying again after each failure until it is done or the service
-// closes. A grant is pursued once at a time, and Parallel tries run at once on one target.
+// closes. A grant is pursued once at a time, and Parallel steps run at once on one target.
 func (s *Service) pursue(g Grant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slots, known := s.slots[g.Target]
+	lane, known := s.lanes[g.Target]
 	if _, already := s.pursuits[g.ID]; already || !known || s.closing() {
 		return
 	}
@@ -89,7 +89,7 @@ func (s *Service) pursue(g Grant) {
 			delete(s.pursuits, g.ID)
 			s.mu.Unlock()
 		}()
-		s.persist(g, slots)
+		s.persist(g, lane)
 	})
 }
 
@@ -103,19 +103,22 @@ func (s *Service) closing() bool {
 	}
 }
 
-// persist tries until the revocation is done. Waiting between tries holds no slot.
-func (s *Service) persist(g Grant, slots chan struct{}) {
+// persist goes on, step by step, until the revocation is done. Waiting between tries holds no slot.
+func (s *Service) persist(g Grant, lane *lane) {
 	var said string
 	for {
-		select {
-		case slots <- struct{}{}:
-		case <-s.draining:
+		security := g.State == Revoking
+		if !lane.enter(security, s.draining) {
 			return
 		}
-		err := s.revoke(s.stopping, g)
-		<-slots
-		if err == nil || s.stopping.Err() != nil {
+		next, err := s.step(s.stopping, g)
+		lane.leave(security)
+		if s.stopping.Err() != nil || (err == nil && next.State != Cleanup) {
 			return
+		}
+		if err == nil {
+			g = next
+			continue
 		}
 		if text := err.Error(); text != said {
 			said = text
@@ -150,18 +153,28 @@ func (s *Service) Revoke(ctx context.Context, id string) error {
 	return s.revoke(ctx, g)
 }
 
+// revoke takes every step that is left.
 func (s *Service) revoke(ctx context.Context, g Grant) error {
-	if g.State == Revoking {
-		next, err := s.secure(ctx, g)
+	for g.State == Revoking || g.State == Cleanup {
+		next, err := s.step(ctx, g)
 		if err != nil {
 			return err
 		}
 		g = next
 	}
-	if g.State == Cleanup {
-		return s.clean(ctx, g)
-	}
 	return nil
+}
+
+// step takes the step that the grant's state calls for, and returns the grant after it.
+func (s *Service) step(ctx context.Context, g Grant) (Grant, error) {
+	switch g.State {
+	case Revoking:
+		return s.secure(ctx, g)
+	case Cleanup:
+		return s.clean(ctx, g)
+	default:
+		return g, nil
+	}
 }
 
 // secure carries out the security step and records it.
@@ -206,10 +219,10 @@ func (s *Service) tooEarly(g Grant, done Secured) time.Duration {
 }
 
 // clean carries out the hygiene step and writes the receipt.
-func (s *Service) clean(ctx context.Context, g Grant) error {
+func (s *Service) clean(ctx context.Context, g Grant) (Grant, error) {
 	driver, err := s.driver(g.Target)
 	if err != nil {
-		return s.failed(ctx, g, "cleaning up", err)
+		return g, s.failed(ctx, g, "cleaning up", err)
 	}
 	stepCtx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
@@ -217,19 +230,19 @@ func (s *Service) clean(ctx context.Context, g Grant) error {
 		// The clean-up was put off. A session that was just being opened when the login was locked must not live on
 		// behind that, so the security step is made sure of again.
 		if _, err := driver.Secure(stepCtx, s.login(g)); err != nil {
-			return s.failed(ctx, g, "locking the login out again", err)
+			return g, s.failed(ctx, g, "locking the login out again", err)
 		}
 	}
 	done, err := driver.Clean(stepCtx, s.login(g))
 	if err != nil {
-		return errors.Join(s.keepLeftovers(ctx, g, done.Leftovers), s.failed(ctx, g, "cleaning up", err))
+		return g, errors.Join(s.keepLeftovers(ctx, g, done.Leftovers), s.failed(ctx, g, "cleaning up", err))
 	}
 	for _, check := range done.Checks {
 		if !check.OK {
-			return s.failed(ctx, g, "cleaning up", &Failure{Reason: FailBusy, Err: fmt.Errorf("the check %q does not hold", check.What)})
+			return g, s.failed(ctx, g, "cleaning up", &Failure{Reason: FailBusy, Err: fmt.Errorf("the check %q does not hold", check.What)})
 		}
 	}
-	_, err = s.cfg.Store.ChangeGrant(ctx, g.ID, func(g Grant) (Change, error) {
+	return s.cfg.Store.ChangeGrant(ctx, g.ID, func(g Grant) (Change, error) {
 		if g.State == Revoked {
 			return Change{Grant: g}, ErrNoChange
 		}
@@ -247,7 +260,6 @@ func (s *Service) clean(ctx context.Context, g Grant) error {
 		}
 		return Change{Grant: next, Events: []audit.Event{event}, Jobs: follow}, nil
 	})
-	return err
 }
 
 // keepLeftovers remembers what a failed clean-up moved: the next try does not find it any more.

@@ -44,10 +44,10 @@ type Service struct {
 	// woken tells the reaper that a deadline may have come closer.
 	woken chan struct{}
 
-	// pursuits are revocations under way in this replica, by grant id; slots bounds them per target.
+	// pursuits are revocations under way in this replica, by grant id; lanes orders them per target.
 	mu       sync.Mutex
 	pursuits map[string]struct{}
-	slots    map[string]chan struct{}
+	lanes    map[string]*lane
 	// orphans remembers when this replica last reported an orphaned login, by target and name.
 	orphans  map[string]time.Time
 	running  sync.WaitGroup
@@ -83,11 +83,11 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, targets: map[string]Target{}, woken: make(chan struct{}, 1),
-		pursuits: map[string]struct{}{}, slots: map[string]chan struct{}{}, orphans: map[string]time.Time{}, draining: make(chan struct{}),
+		pursuits: map[string]struct{}{}, lanes: map[string]*lane{}, orphans: map[string]time.Time{}, draining: make(chan struct{}),
 	}
 	for _, t := range cfg.Targets {
 		s.targets[t.Name] = t
-		s.slots[t.Name] = make(chan struct{}, max(cfg.Parallel, 1))
+		s.lanes[t.Name] = newLane(max(cfg.Parallel, 1))
 		if cfg.Drivers[t.Name] == nil {
 			missing = append(missing, "Drivers["+t.Name+"]")
 		}
