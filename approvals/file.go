@@ -33,9 +33,12 @@ func (s *Service) File(ctx context.Context, f Filing) (Case, error) {
 	if refusal := s.understand(f); refusal != nil {
 		return Case{}, s.record(ctx, s.filingEvent(f, actor(person)), refusal)
 	}
-	decision := s.decide(ctx, person, f)
+	p := s.cfg.Policy() // one throughout: a reload in between must not keep one policy under the other's hash
+	question := s.question(ctx, p, person, f)
+	decision := p.Decide(question.Request, question.Facts)
 	change := s.filed(person, f, decision)
-	if err := s.cfg.Store.KeepPolicy(ctx, decision.Policy, s.cfg.Policy().Source(), s.cfg.Now()); err != nil {
+	change.Question = &question
+	if err := s.cfg.Store.KeepPolicy(ctx, p.Hash(), p.Source(), s.cfg.Now()); err != nil {
 		return Case{}, fmt.Errorf("keeping the policy that decided: %w", err)
 	}
 	c, _, err := s.cfg.Store.CreateRequest(ctx, change)
@@ -108,13 +111,19 @@ func (s *Service) understand(f Filing) *Refusal {
 
 func (s *Service) decide(ctx context.Context, person Person, f Filing) policy.Decision {
 	p := s.cfg.Policy()
+	question := s.question(ctx, p, person, f)
+	return p.Decide(question.Request, question.Facts)
+}
+
+// question is a wish as a policy sees it, with the facts that this policy may need.
+func (s *Service) question(ctx context.Context, p *policy.Policy, person Person, f Filing) policy.Question {
 	target := s.targets[f.Target]
 	request := policy.Request{
 		User:    policy.Person{ID: person.ID, Email: person.Email},
 		Target:  policy.Target{Name: target.Name, Engine: target.Engine, Environment: target.Environment},
 		Profile: f.Profile, Duration: f.Duration, Ticket: f.Ticket, Reason: f.Reason, Params: f.Params, At: s.cfg.Now(),
 	}
-	return p.Decide(request, s.facts(ctx, person, p.Lookups(request), false))
+	return policy.Question{Request: request, Facts: s.facts(ctx, person, p.Lookups(request), false)}
 }
 
 // filed is the change that keeps a new request, the answer to it, and what follows.

@@ -8,6 +8,7 @@ import (
 	"github.com/prodaccess/prodaccess/audit"
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/jobs"
+	"github.com/prodaccess/prodaccess/policy"
 )
 
 // ErrNotFound means that no request has that id.
@@ -20,6 +21,8 @@ var ErrNoChange = errors.New("approvals: no change")
 // Change is what one transaction writes.
 type Change struct {
 	Request Request
+	// Question is what the policy was asked about a new request; it is kept for replays, and no Case carries it.
+	Question *policy.Question
 	// Approvals are new ones, appended.
 	Approvals []Approval
 	// Grant is the intent of a new grant, inserted in state provisioning; nil for none.

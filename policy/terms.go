@@ -179,11 +179,7 @@ func (a terms) String() string {
 	}
 	out := "at once"
 	if len(a.approvals) > 0 {
-		var parts []string
-		for _, n := range a.approvals {
-			parts = append(parts, fmt.Sprintf("%d from %s", n.count, n.text))
-		}
-		out = "with approval by " + join(parts, "and")
+		out = "with approval by " + needsText(a.approvals)
 	}
 	out += ", for up to " + FormatDuration(a.most)
 	if a.shift {
@@ -203,4 +199,13 @@ func (a terms) String() string {
 		out += fmt.Sprintf(", %d times a %s", a.budget, a.per)
 	}
 	return out
+}
+
+// needsText is "1 from group dba and 2 from group security".
+func needsText(needs []need) string {
+	var parts []string
+	for _, n := range needs {
+		parts = append(parts, fmt.Sprintf("%d from %s", n.count, n.text))
+	}
+	return join(parts, "and")
 }

@@ -24,19 +24,23 @@ func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (c a
 		if err != nil {
 			return err
 		}
+		replay, err := replayOf(change)
+		if err != nil {
+			return err
+		}
 		inserted, err := tx.Exec(ctx, `
 			INSERT INTO requests (id, key, state, version, requester_id, requester_name, requester_email, requester_zone,
 				target, engine, profile, duration, ticket, reason, params, source, outcome, policy, decision, filed_at,
-				lapses_at, approved_at, ended_at, ended_by_id, ended_by_name, ended_by_email, ended_by_zone, answer)
+				lapses_at, approved_at, ended_at, ended_by_id, ended_by_name, ended_by_email, ended_by_zone, answer, replay)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-				$23, $24, $25, $26, $27, $28)
+				$23, $24, $25, $26, $27, $28, $29)
 			ON CONFLICT (key) DO NOTHING`,
 			append([]any{
 				r.ID, r.Key, string(r.State), r.Version, r.Requester.ID, r.Requester.Name, r.Requester.Email,
 				r.Requester.Zone, r.Target, r.Engine, r.Profile, r.Duration, r.Ticket, r.Reason, params, r.Source,
 				string(r.Decision.Outcome), word(r.Decision.Policy), decision, r.FiledAt, moment(r.LapsesAt),
 				moment(r.ApprovedAt), moment(r.EndedAt),
-			}, append(requestEndedBy(r), r.Answer)...)...)
+			}, append(requestEndedBy(r), r.Answer, replay)...)...)
 		if err != nil {
 			return err
 		}

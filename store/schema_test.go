@@ -153,6 +153,7 @@ func TestGrowingTablesHaveIndexes(t *testing.T) {
 		"grants of a case": `SELECT id FROM grants WHERE request_id = 'x' ORDER BY place DESC LIMIT 1`,
 		"approvals":        `SELECT by_id FROM approvals WHERE request_id = ANY ('{x}')`,
 		"newest cases":     `SELECT id FROM requests ORDER BY filed_at DESC, id DESC LIMIT 10`,
+		"past cases":       `SELECT id FROM requests WHERE (filed_at, id) > (now(), 'x') ORDER BY filed_at, id LIMIT 10`,
 		"cases of one":     `SELECT id FROM requests WHERE requester_id = 'x' ORDER BY filed_at DESC, id DESC LIMIT 10`,
 		"events of one":    `SELECT id FROM audit_events WHERE request_id = 'x' ORDER BY id DESC LIMIT 10`,
 		"events by kind":   `SELECT id FROM audit_events WHERE kind = 'x' ORDER BY id DESC LIMIT 10`,

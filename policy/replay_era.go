@@ -1,0 +1,167 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// era is a policy of then beside the one that is asked now: what its facts and decisions mean to the new one.
+type era struct {
+	// then is nil when it is not known any more.
+	then, now *Policy
+	// schedules are, for every schedule of now, those of then that are the same at their source.
+	schedules [][]sameSchedule
+	// people remembers whom the approvals of a decision mean.
+	people sync.Map // of []string by whose
+}
+
+type sameSchedule struct {
+	name string
+	// complete is set when then asked for every level that counts now.
+	complete bool
+}
+
+// whose is a requirement as one of the two policies writes it.
+type whose struct {
+	p    *Policy
+	from string
+}
+
+func (p *Policy) since(then *Policy) *era {
+	e := &era{then: then, now: p, schedules: make([][]sameSchedule, len(p.schedules))}
+	if then == nil {
+		return e
+	}
+	for i, s := range p.schedules {
+		for _, old := range then.schedules {
+			if old.PagerDuty == s.PagerDuty {
+				missing := slices.ContainsFunc(s.Levels, func(level int) bool { return !slices.Contains(old.Levels, level) })
+				e.schedules[i] = append(e.schedules[i], sameSchedule{old.Name, !missing})
+			}
+		}
+	}
+	return e
+}
+
+// recall translates recorded facts, which go by the names of then, into the names of now. A schedule is the same when it
+// is the same at its source. What was not asked then is unknown now.
+func (e *era) recall(facts Facts) Facts {
+	out := Facts{Usergroups: facts.Usergroups, Schedules: make(map[string]Standing, len(e.now.schedules))}
+	for _, g := range e.now.groups {
+		if _, asked := facts.Usergroups[g.usergroup]; g.usergroup != "" && !asked {
+			out.Usergroups = e.withUnknown(facts.Usergroups)
+			break
+		}
+	}
+	for i, s := range e.now.schedules {
+		out.Schedules[s.Name] = e.standing(i, s, facts)
+	}
+	return out
+}
+
+// withUnknown adds the user groups that nobody asked for.
+func (e *era) withUnknown(asked map[string]Membership) map[string]Membership {
+	out := make(map[string]Membership, len(e.now.groups))
+	for _, g := range e.now.groups {
+		membership, known := asked[g.usergroup]
+		if !known {
+			membership.Unknown = notThen
+		}
+		out[g.usergroup] = membership
+	}
+	return out
+}
+
+func (e *era) standing(i int, s Schedule, facts Facts) Standing {
+	if e.then == nil {
+		// All there is to go by is what the standing itself says of its source.
+		if standing, asked := facts.Schedules[s.Name]; asked && standing.On && standing.Source == s.source() {
+			return standing
+		}
+		return Standing{Unknown: notThen}
+	}
+	for _, old := range e.schedules[i] {
+		standing, asked := facts.Schedules[old.name]
+		if !asked {
+			continue
+		}
+		if standing.Unknown != "" || old.complete || standing.On && slices.Contains(s.Levels, standing.Level) {
+			return standing
+		}
+		// On another level than was asked for then, the person may have been.
+	}
+	return Standing{Unknown: notThen}
+}
+
+// compare says what is different between a recorded decision and a new one; nil when nothing is that somebody would notice.
+func (e *era) compare(past Past, decision Decision) *Changed {
+	at := past.Question.Request.At
+	var unsure []string
+	for _, unknown := range decision.Unknowns {
+		if strings.Contains(unknown, notThen) {
+			unsure = append(unsure, unknown)
+		}
+	}
+	old, new := e.terms(past.Decision, at, e.then), e.terms(decision, at, e.now)
+	wider, narrower := !new.within(old), !old.within(new)
+	if unsure == nil && !wider && !narrower {
+		return nil
+	}
+	request := past.Question.Request
+	changed := &Changed{
+		ID: past.ID, At: at, User: request.User.Email, Target: request.Target.Name, Profile: request.Profile,
+		Old: old.said(), OldRule: past.Decision.Rule, New: new.said(), NewRule: decision.Rule, Why: decision.Why, Unsure: unsure,
+	}
+	if unsure != nil {
+		return changed
+	}
+	changed.Wider, changed.Narrower = wider, narrower
+	if changed.Old == changed.New {
+		changed.New += ", by other people than before"
+	}
+	return changed
+}
+
+// terms are what a decision gave, as far as they can be compared with another's. Where the policy of then is lost,
+// approvals are compared by how the files write them.
+func (e *era) terms(d Decision, at time.Time, p *Policy) terms {
+	out := terms{denied: d.Outcome == Denied, most: d.Duration, shift: d.Shift != nil, rule: d.Rule}
+	if d.Shift != nil {
+		out.most = min(out.most, d.Shift.End.Sub(at))
+	}
+	for _, requirement := range d.Approvals {
+		out.approvals = append(out.approvals, need{phraseOf(requirement), requirement.Count, e.peopleOf(requirement, p)})
+	}
+	return out
+}
+
+func (e *era) peopleOf(requirement Requirement, p *Policy) []string {
+	key := whose{p, strings.Join(requirement.From, " ")}
+	if found, ok := e.people.Load(key); ok {
+		return found.([]string)
+	}
+	from := sorted(requirement.From)
+	if e.then != nil {
+		from = p.peopleOf(requirement.From)
+	}
+	e.people.Store(key, from)
+	return from
+}
+
+// said is the terms of one decision in words: "with approval by 1 from group dba, for 1h".
+func (a terms) said() string {
+	if a.denied {
+		return "denied"
+	}
+	out := "at once"
+	if len(a.approvals) > 0 {
+		out = "with approval by " + needsText(a.approvals)
+	}
+	out += ", for " + FormatDuration(a.most)
+	if a.shift {
+		out += " of the shift"
+	}
+	return out
+}
