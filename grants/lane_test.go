@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +18,12 @@ func TestCleanUpGivesWay(t *testing.T) {
 					t.Fatal("the security step did not enter")
 				}
 				began := time.Now()
-				go func() {
+				var holder sync.WaitGroup
+				defer holder.Wait()
+				holder.Go(func() {
 					time.Sleep(held)
 					l.leave(true)
-				}()
+				})
 				if !l.enter(false, stop) {
 					t.Fatal("the clean-up did not enter")
 				}
@@ -28,7 +31,6 @@ func TestCleanUpGivesWay(t *testing.T) {
 				if waited, want := time.Since(began), min(held, hygienePatience); waited != want {
 					t.Errorf("the clean-up waited %s instead of %s", waited, want)
 				}
-				synctest.Wait()
 			})
 		})
 	}
