@@ -16,13 +16,13 @@ import (
 func (c *command) policy() *cobra.Command {
 	parent := &cobra.Command{
 		Use:   "policy",
-		Short: "Check, test, explain and compare policies",
-		Long: `These commands read a policy file and change nothing. They work without Slack, a database and secrets.
+		Short: "Check, test, explain, compare and replay policies",
+		Long: `These commands read a policy file and change nothing. All but replay work without Slack, a database and secrets.
 
 A FILE of "-" is the standard input, so that an older version can come from elsewhere:
   git show main:policy.yaml | prodaccess policy diff - policy.yaml`,
 	}
-	parent.AddCommand(c.policyCheck(), c.policyTest(), c.policyExplain(), c.policyDiff())
+	parent.AddCommand(c.policyCheck(), c.policyTest(), c.policyExplain(), c.policyDiff(), c.policyReplay())
 	return parent
 }
 
