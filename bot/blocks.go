@@ -64,10 +64,13 @@ func confirm(title, text, yes, no string) *slack.ConfirmationBlockObject {
 	return slack.NewConfirmationBlockObject(literal(title), literal(plain(text, 300)), literal(yes), literal(no))
 }
 
-func buttons(list ...*slack.ButtonBlockElement) slack.Block {
+func buttons(list ...*slack.ButtonBlockElement) slack.Block { return buttonsOf("actions", list...) }
+
+// buttonsOf is for surfaces with more than one row of buttons; the id must be unique there.
+func buttonsOf(id string, list ...*slack.ButtonBlockElement) slack.Block {
 	elements := make([]slack.BlockElement, len(list))
 	for i, b := range list {
 		elements[i] = b
 	}
-	return slack.NewActionBlock("actions", elements...)
+	return slack.NewActionBlock(id, elements...)
 }

@@ -46,6 +46,7 @@ type Bot struct {
 	pace *pacer
 
 	changes changes
+	homes   homes
 
 	// life ends with Close; work started after an acknowledgement outlives the delivery that caused it, but not the bot.
 	life context.Context

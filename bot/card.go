@@ -38,8 +38,7 @@ func card(c approvals.Case, now time.Time) message {
 	id := c.Request.ID
 	switch {
 	case c.Request.State == approvals.Pending:
-		acts = append(acts, button("Approve", actApprove, id).WithStyle(slack.StylePrimary),
-			button("Deny", actDeny, id).WithStyle(slack.StyleDanger))
+		acts = deciderButtons(c)
 	case c.Request.State == approvals.Activated && c.Grant != nil && c.Grant.Live():
 		acts = append(acts, button("Revoke", actRevoke, id).WithStyle(slack.StyleDanger))
 	}

@@ -25,7 +25,7 @@ func (b *Bot) runCommand(ctx context.Context, cmd slack.SlashCommand, source str
 	}
 	switch c.verb {
 	case verbForm:
-		return b.openForm(cmd, source)
+		return b.openForm(cmd)
 	case verbHelp:
 		return tell(b.help(), "", "helped")
 	case verbList:
@@ -69,7 +69,7 @@ func (b *Bot) file(ctx context.Context, c command, cmd slack.SlashCommand, sourc
 	if err != nil {
 		return b.failed(err, "")
 	}
-	return tell(outcomeWords(filed), filed.Request.ID, string(filed.Request.State))
+	return acted(tell(outcomeWords(filed), filed.Request.ID, string(filed.Request.State)))
 }
 
 // outcomeWords tell a requester what became of the wish they just filed.
@@ -90,13 +90,9 @@ func outcomeWords(c approvals.Case) string {
 }
 
 // openForm opens the form at once: its trigger lives three seconds.
-func (b *Bot) openForm(cmd slack.SlashCommand, source string) answer {
+func (b *Bot) openForm(cmd slack.SlashCommand) answer {
 	return answer{outcome: "form", after: func(ctx context.Context) {
-		var w wish
-		if targets := b.service.Targets(); len(targets) == 1 {
-			w.target = targets[0].Name
-		}
-		if _, err := b.slack.api.OpenViewContext(ctx, cmd.TriggerID, b.form(w, chooseFirst)); err != nil {
+		if _, err := b.slack.api.OpenViewContext(ctx, cmd.TriggerID, b.blankForm()); err != nil {
 			b.log.Warn().Str("who", cmd.UserID).Err(safe(err)).Msg("the form was not opened")
 			b.whisperTo(ctx, cmd, "The form did not open. Try again, or write `"+b.command+" TARGET PROFILE DURATION REASON`.")
 		}
@@ -194,13 +190,13 @@ func (b *Bot) onOwnGrant(ctx context.Context, c command, by, source string) answ
 		if _, err := b.service.Release(ctx, press); err != nil {
 			return b.failed(err, c.request)
 		}
-		return tell("Your access is being taken back now; the card says when it is over.", c.request, "releasing")
+		return acted(tell("Your access is being taken back now; the card says when it is over.", c.request, "releasing"))
 	}
 	extended, err := b.service.Extend(ctx, press, c.duration)
 	if err != nil {
 		return b.failed(err, c.request)
 	}
-	return tell(extendedWords(extended), c.request, "extended")
+	return acted(tell(extendedWords(extended), c.request, "extended"))
 }
 
 func extendedWords(c approvals.Case) string {

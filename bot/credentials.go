@@ -32,7 +32,7 @@ func (b *Bot) getCredentials(ctx context.Context, cb slack.InteractionCallback, 
 		return b.refused(cb, press.Request, errNoGrant)
 	}
 	grant := c.Grant.ID
-	return answer{request: press.Request, outcome: "activated", after: func(ctx context.Context) { b.hand(ctx, cb, press.Request, grant) }}
+	return answer{request: press.Request, outcome: "activated", acted: true, after: func(ctx context.Context) { b.hand(ctx, cb, press.Request, grant) }}
 }
 
 // hand makes the login and shows it in a window.

@@ -10,6 +10,9 @@
 //     leaves the process alive.
 //   - Messages are level-triggered: [Bot.Draw] and its siblings draw what is stored now, however late or often they run.
 //     A message is posted once ([Outbox]); a message that was deleted, or a person who left, never blocks anything.
+//   - The Home tab is drawn from what is stored when somebody opens it, and redrawn for an hour when they act or their requests
+//     change. Nothing waits for it and nothing comes again for it: a Home that fell behind is put right when it is opened.
+//     Its buttons are those of the messages. Who may neither ask nor answer sees words there.
 //   - A credential is shown in a modal and nowhere else: no message, response_url, private_metadata, log line or error of
 //     this package ever holds one.
 //   - Text written by people does nothing: no mention, no formatting, no direction marks.

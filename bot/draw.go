@@ -15,16 +15,24 @@ import (
 func cardKey(request string) string   { return "card:" + request }
 func noticeKey(request string) string { return "notice:" + request }
 
-// Draw makes every Slack copy of a request show what is stored. It may run at any time, any number of times. The error is an
-// *Undelivered.
+// Draw makes every Slack copy of a request show what is stored, and its requester's Home if they opened it lately. It may run
+// at any time, any number of times. The error is an *Undelivered, and says nothing of the Home.
 func (b *Bot) Draw(ctx context.Context, requestID string) error {
+	requester, err := b.drawCopies(ctx, requestID)
+	b.freshenHome(requester)
+	return err
+}
+
+// drawCopies draws the messages about a request and says whose it is.
+func (b *Bot) drawCopies(ctx context.Context, requestID string) (requester string, err error) {
 	// A request changes a handful of times in its life; a bound keeps a bug from spinning.
 	const rounds = 5
 	for range rounds {
 		c, err := b.service.Case(ctx, requestID)
 		if err != nil {
-			return unread(fmt.Errorf("reading request %s: %w", requestID, err))
+			return requester, unread(fmt.Errorf("reading request %s: %w", requestID, err))
 		}
+		requester = c.Request.Requester.ID
 		// Both are tried: a person who left must not keep the channel's card from being true, nor the other way round.
 		var failed error
 		if hasCard(c) {
@@ -37,17 +45,17 @@ func (b *Bot) Draw(ctx context.Context, requestID string) error {
 			channel: func(ctx context.Context) (string, error) { return b.slack.direct(ctx, c.Request.Requester.ID) },
 		})
 		if err := sooner(failed, own); err != nil {
-			return err
+			return requester, err
 		}
 		after, err := b.service.Case(ctx, requestID)
 		if err != nil {
-			return unread(fmt.Errorf("reading request %s: %w", requestID, err))
+			return requester, unread(fmt.Errorf("reading request %s: %w", requestID, err))
 		}
 		if after.Request.Version == c.Request.Version {
-			return nil
+			return requester, nil
 		}
 	}
-	return &Undelivered{After: pauseBusy, Err: fmt.Errorf("request %s changes faster than it is drawn", requestID)}
+	return requester, &Undelivered{After: pauseBusy, Err: fmt.Errorf("request %s changes faster than it is drawn", requestID)}
 }
 
 // DrawAlarm makes the overdue alarm of a grant show what is stored: raised, or over. A grant that was never alarmed about

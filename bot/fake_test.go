@@ -294,7 +294,9 @@ func (f *fakeService) Answerable(_ context.Context, by string) ([]approvals.Case
 	if err := f.err("Answerable"); err != nil {
 		return nil, err
 	}
-	return f.some(0, func(c *approvals.Case) bool { return c.Request.State == approvals.Pending && c.Request.Requester.ID != by }), nil
+	return f.some(0, func(c *approvals.Case) bool {
+		return c.Request.State == approvals.Pending && c.Request.Requester.ID != by
+	}), nil
 }
 
 // some are the cases that match, newest first.

@@ -18,6 +18,8 @@ type answer struct {
 	payload any
 	// after runs once the acknowledgement is on its way; nil for nothing.
 	after func(ctx context.Context)
+	// acted says that the actor's Home may show something else now.
+	acted bool
 	// request and outcome are for the log.
 	request, outcome string
 }
@@ -38,14 +40,20 @@ func tell(text, request, outcome string) answer {
 	return answer{payload: whisper{ResponseType: "ephemeral", Text: text}, request: request, outcome: outcome}
 }
 
+// acted marks the answer to a command that changed something.
+func acted(a answer) answer {
+	a.acted = true
+	return a
+}
+
 // onCommand answers a slash command.
 func (b *Bot) onCommand(ctx context.Context, cmd slack.SlashCommand, source string) answer {
-	return b.guard(ctx, "command", cmd.UserID, verbOf(cmd.Text), func(ctx context.Context) answer {
+	return b.afterActing(cmd.UserID, b.guard(ctx, "command", cmd.UserID, verbOf(cmd.Text), func(ctx context.Context) answer {
 		return b.runCommand(ctx, cmd, source)
 	}, func() answer {
 		text, outcome := b.words(errors.New("handling a command panicked"))
 		return tell(text, "", outcome)
-	})
+	}))
 }
 
 // onInteraction answers a press, a change in a form or a submission.
@@ -56,7 +64,7 @@ func (b *Bot) onInteraction(ctx context.Context, cb slack.InteractionCallback, s
 	} else if cb.View.CallbackID != "" {
 		what += " " + cb.View.CallbackID
 	}
-	return b.guard(ctx, "press", cb.User.ID, what, func(ctx context.Context) answer {
+	return b.afterActing(cb.User.ID, b.guard(ctx, "press", cb.User.ID, what, func(ctx context.Context) answer {
 		switch cb.Type {
 		case slack.InteractionTypeBlockActions:
 			return b.onActions(ctx, cb, source)
@@ -70,7 +78,7 @@ func (b *Bot) onInteraction(ctx context.Context, cb slack.InteractionCallback, s
 			return answer{payload: slack.NewUpdateViewSubmissionResponse(ptr(saying("prodaccess", text))), outcome: outcome}
 		}
 		return answer{outcome: outcome, after: func(ctx context.Context) { b.tellPresser(ctx, cb, text) }}
-	})
+	}))
 }
 
 // guard runs a handler within Slack's time, survives its panic, and writes its one line to the log.
@@ -112,10 +120,35 @@ func (b *Bot) tellPresser(ctx context.Context, cb slack.InteractionCallback, tex
 	}
 	channel := firstOf(cb.Channel.ID, cb.Container.ChannelID)
 	if channel == "" {
+		b.tellInView(ctx, cb, text)
 		return
 	}
-	if _, err := b.slack.api.PostEphemeralContext(ctx, channel, cb.User.ID, slack.MsgOptionText(text, false)); err != nil {
+	b.tellIn(ctx, channel, cb.User.ID, text)
+}
+
+// tellInView answers a press in a view, which belongs to no channel: a press on the Home tab in a window or, when its trigger is
+// spent, on the tab itself, and any other in the direct messages.
+func (b *Bot) tellInView(ctx context.Context, cb slack.InteractionCallback, text string) {
+	if cb.View.Type == slack.VTHomeTab {
+		if _, err := b.slack.api.OpenViewContext(ctx, cb.TriggerID, saying("prodaccess", text)); err == nil {
+			return
+		}
+		b.homes.open(cb.User.ID, b.now())
+		b.homes.tell(cb.User.ID, text, b.now())
+		b.showHome(ctx, cb.User.ID)
+		return
+	}
+	channel, err := b.slack.direct(ctx, cb.User.ID)
+	if err != nil {
 		b.log.Warn().Str("who", cb.User.ID).Err(safe(err)).Msg("a private answer did not arrive")
+		return
+	}
+	b.tellIn(ctx, channel, cb.User.ID, text)
+}
+
+func (b *Bot) tellIn(ctx context.Context, channel, user, text string) {
+	if _, err := b.slack.api.PostEphemeralContext(ctx, channel, user, slack.MsgOptionText(text, false)); err != nil {
+		b.log.Warn().Str("who", user).Err(safe(err)).Msg("a private answer did not arrive")
 	}
 }
 

@@ -141,16 +141,24 @@ func (b *Bot) httpInteraction(r *http.Request, body []byte) (reply, error) {
 	return replyTo(b.onInteraction(r.Context(), cb, sourceHTTP))
 }
 
-func (b *Bot) httpEvent(_ *http.Request, body []byte) (reply, error) {
+func (b *Bot) httpEvent(r *http.Request, body []byte) (reply, error) {
 	var event struct {
 		Type      string `json:"type"`
 		Challenge string `json:"challenge"`
+		Event     struct {
+			Type string `json:"type"`
+			User string `json:"user"`
+			Tab  string `json:"tab"`
+		} `json:"event"`
 	}
 	if err := json.Unmarshal(body, &event); err != nil {
 		return reply{}, errors.New("the body is not an event")
 	}
 	if event.Type == "url_verification" {
 		return reply{status: http.StatusOK, kind: "text/plain; charset=utf-8", body: []byte(event.Challenge)}, nil
+	}
+	if event.Type == "event_callback" && event.Event.Type == "app_home_opened" {
+		return replyTo(b.onHomeOpened(r.Context(), event.Event.User, event.Event.Tab))
 	}
 	return reply{status: http.StatusOK}, nil
 }

@@ -17,6 +17,9 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 	}
 	action := cb.ActionCallback.BlockActions[0]
 	press := approvals.Press{By: cb.User.ID, Request: action.Value, Source: source}
+	if action.ActionID == actAsk {
+		press.Request = ""
+	}
 	switch action.ActionID {
 	case actApprove:
 		return b.pressed(ctx, cb, press, "approved", b.service.Approve)
@@ -26,6 +29,8 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 		return b.pressed(ctx, cb, press, "cancelled", b.service.Cancel)
 	case actGet:
 		return b.getCredentials(ctx, cb, press)
+	case actAsk:
+		return b.opening(cb, press, func(context.Context) (slack.ModalViewRequest, error) { return b.blankForm(), nil })
 	case actDeny:
 		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) {
 			if err := b.service.MayDecide(ctx, press); err != nil {
@@ -61,12 +66,12 @@ func (b *Bot) pressed(ctx context.Context, cb slack.InteractionCallback, press a
 	if _, err := act(ctx, press); err != nil {
 		return b.refused(cb, press.Request, err)
 	}
-	return answer{request: press.Request, outcome: done}
+	return answer{request: press.Request, outcome: done, acted: true}
 }
 
 func (b *Bot) refused(cb slack.InteractionCallback, request string, err error) answer {
 	text, outcome := b.words(err)
-	return answer{request: request, outcome: outcome, after: func(ctx context.Context) { b.tellPresser(ctx, cb, text) }}
+	return answer{request: request, outcome: outcome, acted: true, after: func(ctx context.Context) { b.tellPresser(ctx, cb, text) }}
 }
 
 // opening answers a press with a window. Nothing is committed, so Slack is answered first: the trigger lives three seconds.

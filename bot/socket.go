@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/slack-go/slack"
+	"github.com/slack-go/slack/slackevents"
 	"github.com/slack-go/slack/socketmode"
 	"golang.org/x/sync/errgroup"
 )
@@ -135,6 +136,10 @@ func (b *Bot) onEvent(client *socketmode.Client, event socketmode.Event) {
 		a = b.onCommand(b.life, data, sourceSocket)
 	case slack.InteractionCallback:
 		a = b.onInteraction(b.life, data, sourceSocket)
+	case slackevents.EventsAPIEvent:
+		if home, ok := data.InnerEvent.Data.(*slackevents.AppHomeOpenedEvent); ok {
+			a = b.onHomeOpened(b.life, home.User, home.Tab)
+		}
 	}
 	ctx, cancel := context.WithTimeout(b.life, answerWithin)
 	defer cancel()

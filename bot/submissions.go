@@ -52,7 +52,7 @@ func (b *Bot) submitRequest(ctx context.Context, cb slack.InteractionCallback, s
 		}
 		return answer{payload: slack.NewErrorsViewSubmissionResponse(map[string]string{at: text}), outcome: outcome}
 	}
-	a := answer{request: filed.Request.ID, outcome: string(filed.Request.State)}
+	a := answer{request: filed.Request.ID, outcome: string(filed.Request.State), acted: true}
 	if filed.Request.State == approvals.Denied {
 		a.payload = slack.NewUpdateViewSubmissionResponse(ptr(saying("Denied", outcomeWords(filed))))
 		return a
@@ -81,7 +81,7 @@ func (b *Bot) withReason(cb slack.InteractionCallback, press approvals.Press, do
 	if err := act(reason); err != nil {
 		return b.refusedAt(press.Request, blockReason, err)
 	}
-	return answer{payload: slack.NewClearViewSubmissionResponse(), request: press.Request, outcome: done}
+	return answer{payload: slack.NewClearViewSubmissionResponse(), request: press.Request, outcome: done, acted: true}
 }
 
 func (b *Bot) submitExtend(ctx context.Context, cb slack.InteractionCallback, press approvals.Press) answer {
@@ -96,7 +96,7 @@ func (b *Bot) submitExtend(ctx context.Context, cb slack.InteractionCallback, pr
 	}
 	return answer{
 		payload: slack.NewUpdateViewSubmissionResponse(ptr(saying("Extended", extendedWords(extended)))),
-		request: press.Request, outcome: "extended",
+		request: press.Request, outcome: "extended", acted: true,
 	}
 }
 

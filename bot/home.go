@@ -1,0 +1,190 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/slack-go/slack"
+)
+
+const (
+	viewHome = "home"
+	// actAsk opens the form from the Home tab.
+	actAsk = "ask"
+
+	// A Home tab takes a hundred blocks: three sections of eight entries in up to three blocks each stay under it.
+	mostAtHome  = 8
+	mostHistory = 10
+)
+
+// home is what somebody's Home tab shows.
+type home struct {
+	// note is what the last press could not say elsewhere, in mrkdwn.
+	note                       string
+	live, take, answer, recent []approvals.Case
+}
+
+// homeOf reads what a person's Home shows. Somebody who may neither ask nor answer gets the *approvals.Refusal that says so.
+func (b *Bot) homeOf(ctx context.Context, user string) (h home, err error) {
+	if h.answer, err = b.service.Answerable(ctx, user); err != nil {
+		return h, fmt.Errorf("reading what waits for %s: %w", user, err)
+	}
+	mine, err := b.service.Cases(ctx, approvals.Query{Requester: user, LiveGrants: true, Limit: 50})
+	if err != nil {
+		return h, fmt.Errorf("reading the access of %s: %w", user, err)
+	}
+	for _, c := range mine {
+		// What is locked out is no access any more, and a login that failed is said where its request waits.
+		if c.Request.State == approvals.Activated && c.Grant != nil && c.Grant.SecuredAt.IsZero() {
+			h.live = append(h.live, c)
+		}
+	}
+	h.take, err = b.service.Cases(ctx, approvals.Query{Requester: user, States: []approvals.State{approvals.Approved}, Limit: 50})
+	if err != nil {
+		return h, fmt.Errorf("reading what %s may take: %w", user, err)
+	}
+	if h.recent, err = b.service.Cases(ctx, approvals.Query{Requester: user, Limit: mostHistory}); err != nil {
+		return h, fmt.Errorf("reading the requests of %s: %w", user, err)
+	}
+	return h, nil
+}
+
+// homeView draws a Home tab.
+func homeView(h home, command string, now time.Time) slack.HomeTabViewRequest {
+	blocks := []slack.Block{header("prodaccess")}
+	if h.note != "" {
+		blocks = append(blocks, section("⚠️ "+h.note))
+	}
+	blocks = append(blocks, buttonsOf("home", button("Ask for access", actAsk, "home").WithStyle(slack.StylePrimary)))
+
+	blocks = append(blocks, header("My access now"))
+	if len(h.live) == 0 {
+		blocks = append(blocks, section("You have no access now."))
+	}
+	blocks = append(blocks, entries(h.live, func(c approvals.Case) []slack.Block {
+		return withButtons("live", c, requesterButtons(c), section(liveWords(c, now)))
+	})...)
+	if len(h.take) > 0 {
+		blocks = append(blocks, header("Waiting for me to take"))
+	}
+	blocks = append(blocks, entries(h.take, func(c approvals.Case) []slack.Block {
+		s := stands(c, now)
+		return withButtons("take", c, requesterButtons(c), section(s.icon+" "+whatFor(c)+"\n"+s.now))
+	})...)
+	if len(h.answer) > 0 {
+		blocks = append(blocks, header("What waits for my answer"))
+	}
+	blocks = append(blocks, entries(h.answer, func(c approvals.Case) []slack.Block {
+		out := []slack.Block{section(askedWords(c))}
+		if reason := plain(c.Request.Reason, longestSection); reason != "" {
+			out = append(out, plainSection(reason))
+		}
+		return withButtons("answer", c, deciderButtons(c), out...)
+	})...)
+	if len(h.recent) > 0 {
+		blocks = append(blocks, header("My requests"), section(history(h.recent, now)))
+	}
+	blocks = append(blocks, footer("As of "+atSecond(now)+"; open this tab again to see what is so then. `"+mrkdwn(command, 40)+" help` shows how to ask in one line."))
+	return homeTab(blocks...)
+}
+
+// homeSaying is a Home tab of words alone, for those who may do nothing here.
+func homeSaying(text string) slack.HomeTabViewRequest {
+	return homeTab(header("prodaccess"), section(text))
+}
+
+func homeTab(blocks ...slack.Block) slack.HomeTabViewRequest {
+	return slack.HomeTabViewRequest{Type: slack.VTHomeTab, CallbackID: viewHome, Blocks: slack.Blocks{BlockSet: blocks}}
+}
+
+// entries draws up to mostAtHome cases and says how many it left out.
+func entries(cases []approvals.Case, draw func(approvals.Case) []slack.Block) []slack.Block {
+	var out []slack.Block
+	for _, c := range cases[:min(mostAtHome, len(cases))] {
+		out = append(out, draw(c)...)
+	}
+	if n := len(cases) - mostAtHome; n > 0 {
+		out = append(out, footer(fmt.Sprintf("and %d more", n)))
+	}
+	return out
+}
+
+func withButtons(part string, c approvals.Case, acts []*slack.ButtonBlockElement, blocks ...slack.Block) []slack.Block {
+	if len(acts) == 0 {
+		return blocks
+	}
+	return append(blocks, buttonsOf(part+":"+plain(c.Request.ID, 100), acts...))
+}
+
+// whatFor says what a request is about in one line.
+func whatFor(c approvals.Case) string { return what(c) + " for " + lasting(length(c.Request)) + ticket(c) }
+
+func what(c approvals.Case) string {
+	return "*" + mrkdwn(c.Request.Profile, 100) + "* on *" + mrkdwn(c.Request.Target, 100) + "*"
+}
+
+func ticket(c approvals.Case) string {
+	if c.Request.Ticket == "" {
+		return ""
+	}
+	return ", " + mrkdwn(c.Request.Ticket, approvals.LongestTicket)
+}
+
+// liveWords say how long access still lasts. The Home is not redrawn by time, so the instant is said too.
+func liveWords(c approvals.Case, now time.Time) string {
+	s := stands(c, now)
+	left := c.Grant.Deadline.Sub(now)
+	if len(requesterButtons(c)) == 0 || left <= 0 || isOverdue(*c.Grant, now) {
+		return s.icon + " " + what(c) + ticket(c) + "\n*" + mrkdwn(s.head, 80) + "*. " + s.now
+	}
+	password := "*Get credentials* makes a new password."
+	if c.Grant.ShownAt.IsZero() {
+		password = "You have not seen the credential yet."
+	}
+	return fmt.Sprintf("%s %s: *%s left*%s\n%s %s", s.icon, what(c), lasting(left), ticket(c), s.now, password)
+}
+
+// askedWords say what an approver has to know beside the reason.
+func askedWords(c approvals.Case) string {
+	r := c.Request
+	who := "*" + person(r.Requester) + "*"
+	if r.Requester.Email != "" {
+		who += " (" + mrkdwn(r.Requester.Email, 100) + ")"
+	}
+	out := who + " asks for " + whatFor(c)
+	if len(r.Params) > 0 {
+		out += ", only for " + mrkdwn(paramWords(r.Params), 500)
+	}
+	return out + "\nNeeds " + mrkdwn(requirements(c.Waiting()), 300) + ". Lapses " + at(r.LapsesAt) + " without an answer." + unknowns(r.Decision)
+}
+
+// history lists requests with where they stand, one line each.
+func history(cases []approvals.Case, now time.Time) string {
+	var lines []string
+	for _, c := range cases[:min(mostHistory, len(cases))] {
+		r, s := c.Request, stands(c, now)
+		lines = append(lines, fmt.Sprintf("%s %s %s on %s: *%s* (`%s`)",
+			s.icon, at(r.FiledAt), mrkdwn(r.Profile, 45), mrkdwn(r.Target, 45), mrkdwn(s.head, 60), mrkdwn(r.ID, 20)))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// deciderButtons are what an approver may press while a request is pending.
+func deciderButtons(c approvals.Case) []*slack.ButtonBlockElement {
+	return []*slack.ButtonBlockElement{
+		button("Approve", actApprove, c.Request.ID).WithStyle(slack.StylePrimary),
+		button("Deny", actDeny, c.Request.ID).WithStyle(slack.StyleDanger),
+	}
+}
+
+// blankForm is the form before anything was chosen; where there is only one database, that is chosen.
+func (b *Bot) blankForm() slack.ModalViewRequest {
+	var w wish
+	if targets := b.service.Targets(); len(targets) == 1 {
+		w.target = targets[0].Name
+	}
+	return b.form(w, chooseFirst)
+}
