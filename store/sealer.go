@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	// sealGather lets events that are committed together be sealed together.
-	sealGather = 10 * time.Millisecond
+	// sealGather lets events that are committed at about the same time be sealed together, which costs a fraction.
+	sealGather = 50 * time.Millisecond
 	// sealPoll finds events of a replica that died, or that lost the race for the lock, without being told.
 	sealPoll = 5 * time.Second
 )
 
-// Sealer seals audit events soon after they are committed: within milliseconds on a replica that is alone, within the
+// Sealer seals audit events soon after they are committed: within a tenth of a second on a replica that is alone, within the
 // poll's few seconds when two replicas commit at the same moment. Every replica runs one; a lock lets one at a time work.
 type Sealer struct {
 	store *Store
