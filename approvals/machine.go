@@ -93,6 +93,11 @@ func vote(c Case, by Person, fills []int, now time.Time) error {
 }
 
 func approve(c Case, a Approve, now time.Time) (Case, error) {
+	if c.Request.State != Pending && c.Request.State != Denied && slices.ContainsFunc(c.Approvals, func(given Approval) bool {
+		return given.Verdict == Yes && given.By.Same(a.By)
+	}) {
+		return c, ErrNoChange // the same press delivered again, after it was carried out
+	}
 	if err := vote(c, a.By, a.Fills, now); err != nil {
 		return c, err
 	}

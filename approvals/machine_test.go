@@ -121,6 +121,14 @@ func TestDecidedRequestsAreNotDecidedAgain(t *testing.T) {
 	wantRefusal(t, approved, Activate{By: person("ana")}, began.Add(time.Minute), AlreadyOver)
 }
 
+func TestTheSamePressDeliveredAgainIsNoNewAttempt(t *testing.T) {
+	approved := must(t, pending(one("dba")), Approve{By: person("bo"), Fills: []int{0}, TakeWithin: time.Hour}, began)
+	if next, err := Next(approved, Approve{By: person("bo"), Fills: []int{0}}, began); !errors.Is(err, ErrNoChange) || len(next.Approvals) != 1 {
+		t.Errorf("delivered again: %v", err)
+	}
+	wantRefusal(t, approved, Approve{By: person("cy"), Fills: []int{0}}, began, AlreadyOver)
+}
+
 func TestOnlyTheRequesterTakesAndCancels(t *testing.T) {
 	approved := must(t, pending(one("dba")), Approve{By: person("bo"), Fills: []int{0}, TakeWithin: time.Hour}, began)
 	wantRefusal(t, approved, Activate{By: person("bo")}, began, NotHolder)

@@ -99,6 +99,12 @@ func (f *faulty) fail(method string, late bool, fault func() error) {
 	}
 }
 
+func (f *faulty) called(method string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[method]
+}
+
 func (f *faulty) heal() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 
 // TestTheStory is the main job, over both transports: asked, approved, used, ended at the deadline, proven.
 func TestTheStory(t *testing.T) {
+	t.Parallel()
 	for name, http := range map[string]bool{"socket": false, "http": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

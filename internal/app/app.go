@@ -186,14 +186,14 @@ func (a *App) Addr() string { return a.listener.Addr().String() }
 func (a *App) openStore(ctx context.Context) error {
 	for {
 		st, err := store.Open(ctx, store.Config{URL: a.cfg.Store.URL, Now: a.now, Log: a.log})
+		if store.Permanent(err) {
+			return err
+		}
 		a.health.set("store", err)
 		if err == nil {
 			a.store = st
 			a.lifecycle.onStop("store", func(context.Context) error { st.Close(); return nil })
 			break
-		}
-		if store.Permanent(err) {
-			return err
 		}
 		select {
 		case <-ctx.Done():
