@@ -22,8 +22,9 @@ func (c *command) serve() *cobra.Command {
 		Short: "Run the bot, the reaper and the jobs",
 		Long: `serve runs one replica. Run as many as you want on one store.
 
-SIGTERM and SIGINT let what is in hand finish, for as long as shutdown_timeout says. SIGHUP reads the policy file again;
-a policy that does not load leaves the old one in force.`,
+SIGTERM and SIGINT let what is in hand finish, for as long as shutdown_timeout says. A changed policy file is taken up by
+itself within seconds, and at once on SIGHUP; one that does not load leaves the old one in force, is recorded, and is
+said in the security channel.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()

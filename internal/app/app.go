@@ -170,6 +170,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 		return nil, err
 	}
 	a.watch(slack, people)
+	a.watchPolicy()
 	log.Info().Dur("took", time.Since(began)).Int("targets", len(targets)).Str("listen", a.listener.Addr().String()).
 		Str("mode", cfg.Slack.Mode).Msg("prodaccess is ready")
 	return a, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/prodaccess/prodaccess/audit"
 )
@@ -29,6 +30,14 @@ func (f findings) Finding(ctx context.Context, eventID string) (string, error) {
 	case audit.GrantMissing:
 		return fmt.Sprintf("The login %s is not on %s any more, though its grant %s was live. Nobody of ours took it away: ask whoever "+
 			"administers that database. The grant is being ended.", login, event.Target, event.Grant), nil
+	case audit.PolicyRejected:
+		more := ""
+		if n, _ := strconv.Atoi(event.Detail["faults"]); n > 1 {
+			more = fmt.Sprintf(" That is the first of %d faults.", n)
+		}
+		return fmt.Sprintf("The policy file was changed and does not load, so the policy before it stays in force. %s.%s "+
+			"`prodaccess policy check` shows everything that is wrong; a mended file is taken up by itself.",
+			strings.TrimSuffix(event.Reason, "."), more), nil
 	default:
 		return fmt.Sprintf("%s on %s: %s", event.Kind, event.Target, event.Reason), nil
 	}
