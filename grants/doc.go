@@ -37,5 +37,7 @@
 //     no login can appear after [IssueWithin], so that the revocation cannot look too early.
 //   - Died after issuing, before showing: the same, or an active grant whose holder presses again and gets a new
 //     password for the same login.
+//   - The store is away at a deadline: every replica knows the next deadlines by heart and locks the login out all the
+//     same; the revocation is written down and finished when the store is back.
 //   - Died during revocation: the state says how far it came; every step is safe to repeat.
 package grants

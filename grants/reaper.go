@@ -15,6 +15,9 @@ const (
 	reapBatch = 100
 	// reapAtLeast is the longest sleep: another replica may have died with the only knowledge of a nearer deadline.
 	reapAtLeast = time.Second
+	// answerTimeout is how long the store may take for the first answer of a pass, and passTimeout for all of them.
+	answerTimeout = 2 * time.Second
+	passTimeout   = 15 * time.Second
 	// overdueEvery is how often overdue grants are looked for.
 	overdueEvery = 5 * time.Second
 )
@@ -26,6 +29,7 @@ type Reaper struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 
+	sentinel    sentinel
 	lastOverdue time.Time
 	resumed     bool
 }
@@ -41,7 +45,9 @@ type Reaped struct {
 }
 
 // NewReaper makes a reaper that is not running.
-func NewReaper(service *Service) *Reaper { return &Reaper{service: service} }
+func NewReaper(service *Service) *Reaper {
+	return &Reaper{service: service, sentinel: sentinel{service: service}}
+}
 
 // Start begins the loop. It makes its first pass at once, which catches up on deadlines missed while nobody ran.
 func (r *Reaper) Start() {
@@ -95,11 +101,24 @@ func (r *Reaper) loop(ctx context.Context) {
 }
 
 // RunOnce ends every grant that is due, starts their revocations, and raises the alarm for those that should be over
-// and are not.
+// and are not. While the store does not answer it locks out what it knows to be due.
 func (r *Reaper) RunOnce(ctx context.Context) (Reaped, error) {
+	out, err := r.pass(ctx)
+	if err != nil && ctx.Err() == nil {
+		r.sentinel.guard(r.service.cfg.Now())
+	}
+	return out, err
+}
+
+func (r *Reaper) pass(ctx context.Context) (Reaped, error) {
+	// A store that hangs must not keep the pass, and with it the deadlines, waiting.
+	ctx, cancel := context.WithTimeout(ctx, passTimeout)
+	defer cancel()
 	s := r.service
 	var out Reaped
-	next, err := s.cfg.Store.NextDeadline(ctx)
+	first, stop := context.WithTimeout(ctx, answerTimeout)
+	next, err := s.cfg.Store.NextDeadline(first)
+	stop()
 	if err != nil {
 		return out, fmt.Errorf("reading the next deadline: %w", err)
 	}
@@ -127,6 +146,9 @@ func (r *Reaper) RunOnce(ctx context.Context) (Reaped, error) {
 		}
 	}
 	out.Next = next
+	if err := r.sentinel.learn(ctx, s.cfg.Now()); err != nil {
+		return out, fmt.Errorf("reading the next deadlines: %w", err)
+	}
 	if !r.resumed {
 		if out.Resumed, err = s.Resume(ctx); err != nil {
 			return out, fmt.Errorf("taking up unfinished revocations: %w", err)

@@ -53,6 +53,63 @@ func TestDeadlinesMissedWhileNobodyRanAreCaughtUp(t *testing.T) {
 	b.awaits(stuck.ID, grants.Revoked)
 }
 
+func TestADeadlineIsKeptWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	due, c := b.issue(time.Minute)
+	later, d := b.issue(time.Hour)
+	session, err := b.connect(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := b.connect(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reaper := grants.NewReaper(b.Service)
+	if _, err := reaper.RunOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.absent.away.Store(true)
+	if _, err := reaper.RunOnce(t.Context()); err == nil {
+		t.Fatal("a pass without a store succeeded")
+	}
+	if _, err := session.Exec(t.Context(), `SELECT 1`); err != nil {
+		t.Fatalf("locked out before the deadline: %v", err)
+	}
+	b.driver.fail("secure", false, unreachable) // and the target stumbles, too
+	b.clock.advance(time.Minute)
+	for b.driver.called("secure") == 0 {
+		_, _ = reaper.RunOnce(t.Context())
+	}
+	b.driver.heal()
+	for {
+		_, _ = reaper.RunOnce(t.Context())
+		if _, err := session.Exec(t.Context(), `SELECT pg_sleep(0.02)`); err != nil {
+			break
+		}
+		if b.driver.called("secure") > 50 {
+			t.Fatal("the session outlived its deadline")
+		}
+	}
+	if _, err := b.connect(c); err == nil {
+		t.Error("the login still works")
+	}
+	if _, err := other.Exec(t.Context(), `SELECT 1`); err != nil {
+		t.Errorf("a grant that is not due was touched: %v", err)
+	}
+	b.absent.away.Store(false)
+	if _, err := reaper.RunOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if g := b.awaits(due.ID, grants.Revoked); g.Cause != grants.Expired || b.events(audit.GrantEnding, g.ID) != 1 {
+		t.Errorf("written down as %s", g.Cause)
+	}
+	if b.read(later.ID).State != grants.Active {
+		t.Error("a grant that is not due was ended")
+	}
+}
+
 func TestTheAlarmIsRaisedOnceForWhatIsOverdue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +35,7 @@ type bundle struct {
 	*grants.Service
 	t      *testing.T
 	store  *store.Store
+	absent *absent
 	driver *faulty
 	srv    *localpg.Server
 	// owner is the store's superuser URL, target the target's.
@@ -57,6 +60,28 @@ func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ahead += d
+}
+
+// absent is the real store, which can be made not to answer.
+type absent struct {
+	grants.Store
+	away atomic.Bool
+}
+
+var errAway = errors.New("the test took the store away")
+
+func (a *absent) NextDeadline(ctx context.Context) (time.Time, error) {
+	if a.away.Load() {
+		return time.Time{}, errAway
+	}
+	return a.Store.NextDeadline(ctx)
+}
+
+func (a *absent) ChangeGrant(ctx context.Context, id string, change func(grants.Grant) (grants.Change, error)) (grants.Grant, error) {
+	if a.away.Load() {
+		return grants.Grant{}, errAway
+	}
+	return a.Store.ChangeGrant(ctx, id, change)
 }
 
 // faulty is the real driver with faults put before or after its methods.
@@ -167,7 +192,7 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(st.Close)
-	b.store = st
+	b.store, b.absent = st, &absent{Store: st}
 	source := []byte("version: 1\n")
 	if err := st.KeepPolicy(ctx, hash(source), source, b.clock.now()); err != nil {
 		t.Fatal(err)
@@ -187,7 +212,7 @@ func setup(t *testing.T) *bundle {
 	t.Cleanup(driver.Close)
 	b.driver = &faulty{Driver: driver, before: map[string]func() error{}, after: map[string]func() error{}, calls: map[string]int{}}
 	b.Service, err = grants.New(grants.Config{
-		Store: st, Targets: []grants.Target{target}, Drivers: map[string]grants.Driver{"orders-prod": b.driver},
+		Store: b.absent, Targets: []grants.Target{target}, Drivers: map[string]grants.Driver{"orders-prod": b.driver},
 		Installation: b.installation, Now: b.clock.now, Log: zerolog.Nop(), ConnectionLimit: 5,
 		Grace: 30 * time.Second, OverdueAfter: 45 * time.Second, Parallel: 4,
 	})

@@ -36,6 +36,8 @@ type Store interface {
 	TakeDue(ctx context.Context, now time.Time, limit int, change func(Grant) Change) ([]Grant, error)
 	// NextDeadline is the earliest deadline of a live grant, zero when there is none.
 	NextDeadline(ctx context.Context) (time.Time, error)
+	// Upcoming lists live grants with a deadline before the given instant, the earliest first, at most limit of them.
+	Upcoming(ctx context.Context, before time.Time, limit int) ([]Grant, error)
 	// Unfinished lists a target's grants in any state but Revoked.
 	Unfinished(ctx context.Context, target string) ([]Grant, error)
 	// Overdue lists grants that are Provisioning, Active or Revoking (not secured), whose End is before the given instant,

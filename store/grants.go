@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -167,6 +168,15 @@ func (s *Store) Overdue(ctx context.Context, before time.Time) ([]grants.Grant, 
 		ORDER BY LEAST(g.deadline, g.ending_at)`, before)
 	if err != nil {
 		return nil, fmt.Errorf("reading overdue grants: %w", err)
+	}
+	return found, nil
+}
+
+// Upcoming implements grants.Store.
+func (s *Store) Upcoming(ctx context.Context, before time.Time, limit int) ([]grants.Grant, error) {
+	found, err := s.grants(ctx, `WHERE g.state IN ('provisioning', 'active') AND g.deadline < $1 ORDER BY g.deadline LIMIT `+strconv.Itoa(limit), before)
+	if err != nil {
+		return nil, fmt.Errorf("reading the next deadlines: %w", err)
 	}
 	return found, nil
 }
