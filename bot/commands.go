@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/grants"
@@ -83,7 +84,11 @@ func outcomeWords(c approvals.Case) string {
 		return "⏳ Asked for " + what + ". It needs " + mrkdwn(requirements(c.Waiting()), 500) + ". You get a direct message when somebody answers." +
 			unknowns(r.Decision)
 	case approvals.Approved:
-		return "✅ Approved: " + what + ". " + mrkdwn(r.Decision.Why, 1000) + " Press *Get credentials* in your direct message with prodaccess; the " +
+		approved := "✅ Approved: " + what + ". "
+		if strings.HasPrefix(r.Decision.Why, "Approved") {
+			approved = "✅ *" + what + "*. " // the policy says the rest
+		}
+		return approved + mrkdwn(r.Decision.Why, 1000) + " Press *Get credentials* in your direct message with prodaccess; the " +
 			lasting(length(r)) + " start then."
 	}
 	return "This request was filed before: " + what + ". " + stands(c, r.FiledAt).head + "."
@@ -105,17 +110,32 @@ func (b *Bot) whisperTo(ctx context.Context, cmd slack.SlashCommand, text string
 	}
 }
 
+// help is what somebody in a hurry looks for first: a line to copy, made of what there is here.
 func (b *Bot) help() string {
 	c := b.command
 	return strings.Join([]string{
-		"*prodaccess* gives you a database login that ends by itself.",
-		"`" + c + "` opens a form.",
-		"`" + c + " TARGET PROFILE DURATION [name=value…] [TICKET] REASON…` asks in one line, for example `" + c + " orders-prod read-only 30m INC-123 checkout is failing`.",
-		"`" + c + " list` shows your access and what there is to ask for.",
-		"`" + c + " explain TARGET PROFILE [DURATION]` says what would happen, and why.",
-		"`" + c + " extend [ID] DURATION` asks for more time; `" + c + " release [ID]` gives access back.",
-		"Durations are like `30m`, `1h30m` or `45s`. A ticket looks like `ABC-123`.",
+		"*prodaccess* gives you a database login that ends by itself. To ask, write one line:",
+		"`" + c + " " + b.example() + "`",
+		"that is `" + c + " TARGET PROFILE DURATION [name=value…] [TICKET] REASON…`. Durations are like `30m`, `1h30m` or `45s`, tickets like `INC-123`. " +
+			"`" + c + "` alone opens a form.",
+		"• `" + c + " list`: your access, and what there is to ask for",
+		"• `" + c + " explain TARGET PROFILE [DURATION]`: what would happen, and why; nothing is asked",
+		"• `" + c + " extend [ID] DURATION`: more time",
+		"• `" + c + " release [ID]`: give access back",
+		"The *Home* tab of prodaccess has all of it as buttons, and what waits for your answer.",
 	}, "\n")
+}
+
+// example is a line that would be understood here.
+func (b *Bot) example() string {
+	target, profile := "TARGET", "PROFILE"
+	for _, t := range b.service.Targets() {
+		if profiles := b.service.Profiles(t.Name); len(profiles) > 0 {
+			target, profile = mrkdwn(t.Name, 80), mrkdwn(profiles[0].Name, 80)
+			break
+		}
+	}
+	return target + " " + profile + " 30m INC-123 checkout is failing"
 }
 
 // list shows a person's own requests that are still going, and what there is to ask for.
@@ -130,15 +150,10 @@ func (b *Bot) list(ctx context.Context, by string) answer {
 			continue
 		}
 		if len(lines) == 10 {
-			lines = append(lines, "• and more")
+			lines = append(lines, "and more")
 			break
 		}
-		s := stands(c, b.now())
-		mine := fmt.Sprintf("• `%s` %s on %s: %s", mrkdwn(c.Request.ID, 60), mrkdwn(c.Request.Profile, 80), mrkdwn(c.Request.Target, 80), s.head)
-		if c.Grant != nil && c.Grant.State == grants.Active {
-			mine += ", ends " + atSecond(c.Grant.Deadline)
-		}
-		lines = append(lines, mine)
+		lines = append(lines, listLine(c, b.now()))
 	}
 	if len(lines) == 0 {
 		lines = []string{"You have no access and no open request."}
@@ -155,7 +170,23 @@ func (b *Bot) list(ctx context.Context, by string) answer {
 		}
 		lines = append(lines, "• *"+mrkdwn(t.Name, 80)+"* ("+mrkdwn(t.Environment, 40)+"): "+mrkdwn(firstOf(some(names), "nothing"), 300))
 	}
+	lines = append(lines, "To ask: `"+b.command+" "+b.example()+"`")
 	return tell(strings.Join(lines, "\n"), "", "listed")
+}
+
+// listLine is where a request stands and what its requester does next.
+func listLine(c approvals.Case, now time.Time) string {
+	s := stands(c, now)
+	out := fmt.Sprintf("%s %s: *%s*", s.icon, what(c), mrkdwn(s.head, 80))
+	switch {
+	case c.Request.State == approvals.Pending:
+		out += ", needs " + mrkdwn(requirements(c.Waiting()), 200)
+	case c.Request.State == approvals.Approved:
+		out += "; press *Get credentials* in your direct message or on the Home tab before " + at(c.Request.LapsesAt)
+	case c.Grant != nil && c.Grant.State == grants.Active && now.Before(c.Grant.Deadline):
+		out += ", " + lasting(c.Grant.Deadline.Sub(now)) + " left, ends " + atSecond(c.Grant.Deadline)
+	}
+	return out + " (`" + mrkdwn(c.Request.ID, 60) + "`)"
 }
 
 // onOwnGrant carries out release and extend, finding the request when the person has only one that it can be.

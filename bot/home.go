@@ -120,7 +120,9 @@ func withButtons(part string, c approvals.Case, acts []*slack.ButtonBlockElement
 }
 
 // whatFor says what a request is about in one line.
-func whatFor(c approvals.Case) string { return what(c) + " for " + lasting(length(c.Request)) + ticket(c) }
+func whatFor(c approvals.Case) string {
+	return what(c) + " for " + lasting(length(c.Request)) + ticket(c)
+}
 
 func what(c approvals.Case) string {
 	return "*" + mrkdwn(c.Request.Profile, 100) + "* on *" + mrkdwn(c.Request.Target, 100) + "*"

@@ -35,8 +35,15 @@ func outlook(d policy.Decision) string {
 	switch d.Outcome {
 	case policy.Approved:
 		out = "✅ *Approved at once.* " + mrkdwn(d.Why, 1000)
+		if rest, found := strings.CutPrefix(d.Why, "Approved at once "); found {
+			out = "✅ *Approved at once* " + mrkdwn(rest, 1000)
+		}
 	case policy.NeedsApproval:
 		out = "⏳ *Needs " + mrkdwn(requirements(d.Approvals), 300) + ".* " + mrkdwn(d.Why, 800)
+		if d.Rule != "" && strings.HasPrefix(d.Why, "Needs ") {
+			// The policy's own sentence says the same in other words.
+			out = "⏳ *Needs " + mrkdwn(requirements(d.Approvals), 300) + "* (rule “" + mrkdwn(d.Rule, 200) + "”)."
+		}
 	default:
 		out = "⛔ *Not allowed.* " + mrkdwn(d.Why, 1000)
 	}
@@ -64,7 +71,7 @@ func explanation(d policy.Decision) string {
 			lines = append(lines, fmt.Sprintf("and %d more rules", len(d.Steps)-most))
 			break
 		}
-		mark := "no "
+		mark := "no"
 		switch {
 		case step.Matched:
 			mark = "*yes*"

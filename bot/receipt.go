@@ -14,7 +14,11 @@ func receiptLine(r grants.Receipt) string {
 	if r.NeverExisted {
 		return "Verified " + atSecond(r.VerifiedAt) + ": the login never came to be."
 	}
-	out := fmt.Sprintf("Verified %s: the login is gone, %s closed", atSecond(r.VerifiedAt), plural(r.Killed, "session was", "sessions were"))
+	closed := "no session had to be closed"
+	if r.Killed > 0 {
+		closed = plural(r.Killed, "session was closed", "sessions were closed")
+	}
+	out := "Verified " + atSecond(r.VerifiedAt) + ": the login is gone, " + closed
 	if n := len(r.Leftovers); n > 0 {
 		out += ", " + plural(n, "object lives on", "objects live on")
 	}

@@ -340,7 +340,8 @@ func TestSubcommands(t *testing.T) {
 			}
 		}
 	}
-	says("help", "TARGET PROFILE DURATION")
+	says("help", "TARGET PROFILE DURATION", "`/prodaccess orders-prod read-only 30m INC-123 checkout is failing`", "Home")
+	says("orders-prod", "There is read-only and data-fix.", "/prodaccess orders-prod read-only 30m REASON")
 	says("list", "You have no access", "orders-prod", "read-only and data-fix")
 	says("explain orders-prod read-only 30m", "Needs one of @dba")
 	says("release", "You have no access now.")
@@ -350,7 +351,7 @@ func TestSubcommands(t *testing.T) {
 	says("orders-prod read-only 30min why", "/prodaccess orders-prod read-only 30m why")
 	says("hlep", "help")
 	w.take()
-	says("list", "r1", "Access is active")
+	says("list", "r1", "Access is active", "30m left")
 	says("extend 10m", "Extended: it ends")
 	says("release", "being taken back now")
 }

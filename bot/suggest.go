@@ -112,6 +112,10 @@ func (b *Bot) check(c command) *mistake {
 	if slices.Contains(profiles, c.profile) {
 		return nil
 	}
+	if c.profile == "" && len(profiles) > 0 {
+		c.profile, c.length, c.reason = profiles[0], firstOf(c.length, "30m"), firstOf(c.reason, "REASON")
+		return &mistake{words: fmt.Sprintf("Say which access on %s. There is %s.", c.target, some(profiles)), line: c.String()}
+	}
 	m := &mistake{words: fmt.Sprintf("There is no access called %q on %s.", short(c.profile), c.target)}
 	if near, ok := policy.Nearest(c.profile, profiles); ok {
 		m.words += fmt.Sprintf(" Did you mean %s?", near)

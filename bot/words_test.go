@@ -94,3 +94,29 @@ func TestDigestLeavesOutNothingness(t *testing.T) {
 		}
 	}
 }
+
+// TestOutlookSaysItOnce reads what the policy's own sentences become before anything is filed.
+func TestOutlookSaysItOnce(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		decision policy.Decision
+		want     string
+	}{
+		{
+			policy.Decision{
+				Outcome: policy.NeedsApproval, Rule: "a second pair of eyes", Why: `Needs 1 approval from group dba (rule "a second pair of eyes").`,
+				Approvals: []policy.Requirement{{From: []string{"group:dba"}, Count: 1}},
+			},
+			"⏳ *Needs one of @dba* (rule “a second pair of eyes”).",
+		},
+		{
+			policy.Decision{Outcome: policy.Approved, Rule: "on call", Why: `Approved at once by the rule "on call": ana is on call.`},
+			`✅ *Approved at once* by the rule "on call": ana is on call.`,
+		},
+		{policy.Decision{Outcome: policy.Denied, Why: "Contractors never write."}, "⛔ *Not allowed.* Contractors never write."},
+	} {
+		if got := outlook(test.decision); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+}
