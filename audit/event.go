@@ -29,11 +29,8 @@ const (
 	GrantOverdue    Kind = "grant.overdue"  // past its deadline and not secured
 	GrantMissing    Kind = "grant.missing"  // live in the store, absent on the target
 	LoginOrphaned   Kind = "login.orphaned" // a stamped login no live grant explains
-	TargetChanged   Kind = "target.changed" // the target's fingerprint is not the one frozen in a grant
 	PolicyLoaded    Kind = "policy.loaded"
 	PolicyRejected  Kind = "policy.rejected"
-	DigestPosted    Kind = "digest.posted"
-	OperatorCommand Kind = "operator.command"
 )
 
 // Actor is who did it.

@@ -119,7 +119,7 @@ func (b *Bot) tooPatient(event socketmode.Event) bool {
 		if !ok {
 			return false
 		}
-		b.log.Warn().Err(safe(problem.ErrorObj)).Dur("again_in", problem.Backoff).Msg("connecting to slack failed")
+		b.log.Warn().Err(safe(problem.ErrorObj)).Int64("again_in_ms", problem.Backoff.Milliseconds()).Msg("connecting to slack failed")
 		_, limited := errors.AsType[*slack.RateLimitedError](problem.ErrorObj)
 		return problem.Backoff > reconnectAfter && !limited
 	}

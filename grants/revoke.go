@@ -70,8 +70,8 @@ func (s *Service) Recover(ctx context.Context, id string) error {
 	return err
 }
 
-// errPursued means that this replica is at it already.
-var errPursued = errors.New("the revocation is under way in this replica")
+// ErrPursued is what Revoke returns while this replica is at it already: not a failure, and not done.
+var ErrPursued = errors.New("the revocation is under way in this replica")
 
 // pursue carries a revocation out in the background, trying again after each failure until it is done or the service
 // closes. A grant is pursued once at a time, and Parallel steps run at once on one target.
@@ -144,7 +144,7 @@ func (s *Service) Revoke(ctx context.Context, id string) error {
 	_, pursued := s.pursuits[id]
 	s.mu.Unlock()
 	if pursued {
-		return errPursued
+		return ErrPursued
 	}
 	g, err := s.cfg.Store.Grant(ctx, id)
 	if err != nil {

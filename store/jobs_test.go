@@ -154,7 +154,7 @@ func TestFindingIsAboutItsEvent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	orphaned := event(audit.LoginOrphaned, "")
-	if err := b.Record(t.Context(), []audit.Event{event(audit.TargetChanged, ""), orphaned}, []jobs.Job{{Kind: jobs.Finding}}); err != nil {
+	if err := b.Record(t.Context(), []audit.Event{event(audit.PolicyLoaded, ""), orphaned}, []jobs.Job{{Kind: jobs.Finding}}); err != nil {
 		t.Fatal(err)
 	}
 	first := b.count(`SELECT min(id) FROM audit_events`)
@@ -162,7 +162,7 @@ func TestFindingIsAboutItsEvent(t *testing.T) {
 		t.Errorf("the finding is about event %d, the first is %d", n, first)
 	}
 	got, err := b.Event(t.Context(), int64(first))
-	if err != nil || got.Kind != audit.TargetChanged {
+	if err != nil || got.Kind != audit.PolicyLoaded {
 		t.Errorf("event %+v, %v", got, err)
 	}
 }

@@ -86,8 +86,8 @@ exactly the rights it needs: it can add to the audit log and read it, and cannot
 	return parent
 }
 
-// logins are the owner's URL and the name of the service's login. Without a migrate_url the owner is the service's own
-// login; serve will then refuse to start, because such a service could rewrite its audit log.
+// logins are the owner's URL and the name of the service's login. Both are needed: a service that owned its tables could
+// rewrite its audit log.
 func (c *command) logins() (owner secret.String, service string, err error) {
 	cfg, err := config.LoadOnly(c.configFile, os.Environ(), "store")
 	if err != nil {

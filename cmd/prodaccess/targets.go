@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -61,6 +62,12 @@ All three may be run at any time. Steps that need more rights than prodaccess's 
 				if err != nil {
 					return err
 				}
+				// A problem stands in the way of one profile, not of the others: it is said whatever becomes of those.
+				for _, problem := range prep.Problems {
+					if yes { // a plan that is only printed has them
+						say(c.out, "%s: PROBLEM: %s", target, problem)
+					}
+				}
 				switch {
 				case !yes:
 					c.printPlan(prep)
@@ -72,10 +79,6 @@ All three may be run at any time. Steps that need more rights than prodaccess's 
 						return err
 					}
 					say(c.out, "%s: %d statements applied.", target, len(prep.Steps))
-				}
-				// A problem stands in the way of one profile, not of the others: say it, and end with its exit code.
-				for _, problem := range prep.Problems {
-					say(c.out, "%s: PROBLEM: %s", target, problem)
 				}
 				if len(prep.Problems) > 0 {
 					return findings{len(prep.Problems)}
@@ -104,7 +107,10 @@ All three may be run at any time. Steps that need more rights than prodaccess's 
 					say(c.out, "%s: as the policy wants it.", target)
 				}
 				for _, f := range found {
-					say(c.out, "%s: %s%s\n    mend: %s", target, in(f.Database), f.What, f.Mend)
+					say(c.out, "%s: %s%s", target, in(f.Database), f.What)
+					if f.Mend != "" {
+						say(c.out, "    mend: %s", f.Mend)
+					}
 				}
 				return nil
 			})
@@ -150,8 +156,11 @@ func (c *command) eachTarget(ctx context.Context, names []string, as func() (sec
 			for _, t := range cfg.Targets {
 				known = append(known, t.Name)
 			}
-			near, _ := policy.Nearest(name, known)
-			return fmt.Errorf("no target is called %q; did you mean %q? The configuration has %v", name, near, known)
+			hint := ""
+			if near, ok := policy.Nearest(name, known); ok {
+				hint = fmt.Sprintf(" did you mean %q?", near)
+			}
+			return fmt.Errorf("no target is called %q;%s the configuration has %s", name, hint, strings.Join(known, ", "))
 		}
 	}
 	var errs []error

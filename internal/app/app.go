@@ -171,7 +171,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	}
 	a.watch(slack, people)
 	a.watchPolicy()
-	log.Info().Dur("took", time.Since(began)).Int("targets", len(targets)).Str("listen", a.listener.Addr().String()).
+	log.Info().Int64("took_ms", time.Since(began).Milliseconds()).Int("targets", len(targets)).Str("listen", a.listener.Addr().String()).
 		Str("mode", cfg.Slack.Mode).Msg("prodaccess is ready")
 	return a, nil
 }
@@ -202,7 +202,13 @@ func (a *App) openStore(ctx context.Context) error {
 		case <-time.After(knockEvery):
 		}
 	}
-	return errors.Join(a.store.CheckSchema(ctx), a.store.CheckPrivileges(ctx))
+	schema := a.store.CheckSchema(ctx)
+	if errors.Is(schema, store.ErrSchemaNew) {
+		// Migrations are safe under the previous binary, which must be able to restart during an upgrade.
+		a.log.Warn().Err(schema).Msg("an upgrade is under way")
+		schema = nil
+	}
+	return errors.Join(schema, a.store.CheckPrivileges(ctx))
 }
 
 // keepPolicy stores the policy under its hash and records that it is in force.

@@ -33,7 +33,7 @@ func (l *lifecycle) stop(ctx context.Context) error {
 		began := time.Now()
 		err := s.stop(ctx)
 		if took := time.Since(began); took > time.Second || err != nil {
-			l.log.Info().Err(err).Str("step", s.name).Dur("took", took).Msg("stopping")
+			l.log.Info().Err(err).Str("step", s.name).Int64("took_ms", took.Milliseconds()).Msg("stopping")
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("stopping %s: %w", s.name, err))

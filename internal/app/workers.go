@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/prodaccess/prodaccess/bot"
+	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/jobs"
 	"github.com/prodaccess/prodaccess/store"
 )
@@ -35,12 +36,16 @@ func (w *worker) Work(ctx context.Context, job *river.Job[store.JobArgs]) error 
 		return nil
 	}
 	pause, again := w.app.pause(ctx, work, err)
+	if !again && (work.Kind == jobs.Sweep || work.Kind == jobs.DigestDue) {
+		w.app.log.Warn().Err(err).Str("job", string(work.Kind)).Msg("periodic job failed; the next one comes by the clock")
+		return nil
+	}
 	if !again {
 		w.app.log.Error().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Msg("job given up; trying again would not help")
 		return nil
 	}
-	if ctx.Err() == nil && job.Attempt == 1 {
-		w.app.log.Warn().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Dur("pause", pause).Msg("job failed; it is tried again")
+	if ctx.Err() == nil && job.Attempt == 1 && !errors.Is(err, grants.ErrPursued) {
+		w.app.log.Warn().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Int64("pause_ms", pause.Milliseconds()).Msg("job failed; it is tried again")
 	}
 	return river.JobSnooze(pause)
 }
