@@ -140,7 +140,7 @@ func (s *shared) steps(admin string, profiles []grants.Profile) (steps []grants.
 		steps = append(steps, bootstrap[1])
 	}
 	for _, database := range s.barred {
-		add("the administrator must be able to clean up in every database", "GRANT CONNECT ON DATABASE "+ident(database)+" TO "+ident(admin))
+		add("the administrator must be able to clean up in every database, "+database+" too", "GRANT CONNECT ON DATABASE "+ident(database)+" TO "+ident(admin))
 	}
 	name := grants.QuarantineRole
 	q := s.role(&steps, name, "it owns what visitors left behind, and may do nothing")
