@@ -16,11 +16,11 @@ import (
 
 // asked is a question on the command line.
 type asked struct {
-	file, user, target, environment, engine, profile string
-	duration, ticket, reason, at, shiftEnds          string
-	params, used                                     []string
-	given                                            policy.Given
-	targets                                          targetFlags
+	user, target, environment, engine, profile string
+	duration, ticket, reason, at, shiftEnds    string
+	params, used                               []string
+	given                                      policy.Given
+	targets                                    targetFlags
 }
 
 func (c *command) policyExplain() *cobra.Command {
