@@ -94,18 +94,23 @@ func at(when time.Time) change       { return func(a *ask) { a.At = when } }
 func with(name, value string) change {
 	return func(a *ask) { a.Params = map[string]string{name: value} }
 }
+
 func member(id string) change { return func(a *ask) { a.Usergroups[id] = Membership{Member: true} } }
+
 func noSlack(id string) change {
 	return func(a *ask) { a.Usergroups[id] = Membership{Unknown: "Slack did not answer"} }
 }
+
 func noPagerDuty(name string) change {
 	return func(a *ask) { a.Schedules[name] = Standing{Unknown: "PagerDuty did not answer within 2 s"} }
 }
+
 func onCall(name string, level int) change {
 	return func(a *ask) {
 		a.Schedules[name] = Standing{On: true, Level: level, Start: morning.Add(-time.Hour), End: morning.Add(5 * time.Hour), Source: "pagerduty P1", AsOf: morning}
 	}
 }
+
 func used(rule string, ages ...time.Duration) change {
 	return func(a *ask) {
 		for _, age := range ages {
