@@ -25,6 +25,9 @@ func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
 	if _, err := Next(c, Activate{By: person}, at); err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
 	}
+	if err := s.stillAllowed(ctx, c, person); err != nil {
+		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
+	}
 	intent, err := s.intend(ctx, c, at)
 	if err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
@@ -50,6 +53,22 @@ func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
 		return after, fmt.Errorf("activating request %s: %w", press.Request, err)
 	}
 	return after, err
+}
+
+// stillAllowed refuses access that the policy denies now, though an earlier policy led to its approval. Where the policy is
+// the one that decided, its answer stands.
+func (s *Service) stillAllowed(ctx context.Context, c Case, person Person) error {
+	r := c.Request
+	if s.cfg.Policy().Hash() == r.Decision.Policy {
+		return nil
+	}
+	now := s.decide(ctx, person, Filing{
+		Target: r.Target, Profile: r.Profile, Duration: r.Duration, Ticket: r.Ticket, Reason: r.Reason, Params: r.Params,
+	})
+	if now.Outcome == policy.Denied {
+		return refuse(AlreadyOver, "The policy has changed since this was approved. %s", now.Why)
+	}
+	return nil
 }
 
 // intend prepares the grant: what it is for, and what it must not outlive.

@@ -224,6 +224,29 @@ func TestTheSamePressAtTheSameInstant(t *testing.T) {
 	}
 }
 
+func TestWhatThePolicyDeniesNowIsNotTaken(t *testing.T) {
+	t.Parallel()
+	o := setup(t)
+	first, second := o.asks("bo", "read-only"), o.asks("bo", "read-only")
+	for _, c := range []approvals.Case{first, second} {
+		if _, err := o.Approve(t.Context(), press("dora", c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.rules(basePolicy + "# another file that says the same\n")
+	if _, err := o.Activate(t.Context(), press("bo", first)); err != nil {
+		t.Errorf("a policy that says the same: %v", err)
+	}
+	o.rules(strings.Replace(basePolicy, "rules:\n", "rules:\n  - { name: freeze, deny: true }\n", 1))
+	_, err := o.Activate(t.Context(), press("bo", second))
+	if refusal := refusedWith(t, err, approvals.AlreadyOver); !strings.Contains(refusal.Words, "freeze") {
+		t.Errorf("which rule denies it is not said: %s", refusal.Words)
+	}
+	if o.records(audit.GrantIntended, second.Request.ID, true) != 1 {
+		t.Error("the refused attempt is not recorded")
+	}
+}
+
 func TestActivatingManyTimesMakesOneGrant(t *testing.T) {
 	t.Parallel()
 	o := setup(t)
