@@ -1,7 +1,6 @@
 package grants_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -310,13 +309,12 @@ func TestManyEndsAreOne(t *testing.T) {
 	b := setup(t)
 	g, _ := b.issue(time.Second)
 	b.clock.advance(time.Second)
-	reaper := grants.NewReaper(b.Service)
 	var wg sync.WaitGroup
 	var ended sync.Map
 	for i := range 16 {
 		wg.Go(func() {
 			if i%2 == 0 {
-				if _, err := reaper.RunOnce(t.Context()); err != nil && !errors.Is(err, context.Canceled) {
+				if _, err := grants.NewReaper(b.Service).RunOnce(t.Context()); err != nil {
 					t.Error(err)
 				}
 				return
