@@ -30,7 +30,8 @@ test: ## everything the project can check about itself, with the race detector
 	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory lint
 	@echo "==> go test -race ./... (each package starts a Postgres of its own; some minutes)"
-	@$(GO) test -race -p $(TEST_PACKAGES_AT_ONCE) -timeout $(TEST_TIMEOUT) ./...
+	@# Not from the cache: the acceptance tests build the binary themselves, which the cache does not see.
+	@$(GO) test -race -count=1 -p $(TEST_PACKAGES_AT_ONCE) -timeout $(TEST_TIMEOUT) ./...
 	@echo "==> all is well"
 
 lint: ## formatting, go vet, staticcheck
