@@ -148,8 +148,10 @@ func TestHomeThatCannotBeRead(t *testing.T) {
 	w.service.failing("Cases", errors.New("the store is down"))
 	before := w.publishes()
 	w.does(w.ana.Command(askLine))
+	for ctx := soon(t); !strings.Contains(w.log(), "a home was not redrawn"); time.Sleep(5 * time.Millisecond) {
+		no(t, ctx.Err())
+	}
 	w.drawing.Wait()
-	no(t, w.bot.Drain(soon(t)))
 	if w.publishes() != before {
 		t.Error("a good Home was replaced by an error")
 	}

@@ -27,7 +27,34 @@ type world struct {
 
 	mu      sync.Mutex
 	written bytes.Buffer
-	drawing sync.WaitGroup
+	drawing drawings
+}
+
+// drawings are like a sync.WaitGroup, which must not be waited for while work that nobody waits for may add to it.
+type drawings struct {
+	mu    sync.Mutex
+	under int
+}
+
+func (d *drawings) count(by int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.under += by
+	return d.under
+}
+
+func (d *drawings) Go(draw func()) {
+	d.count(1)
+	go func() {
+		defer d.count(-1)
+		draw()
+	}()
+}
+
+func (d *drawings) Wait() {
+	for d.count(0) > 0 {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // Write keeps the log, for tests that read it.
@@ -79,12 +106,12 @@ func quiet(t *testing.T, opts sandbox.Options) *world {
 		})
 	}
 	t.Cleanup(func() {
-		w.drawing.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := w.bot.Drain(ctx); err != nil {
 			t.Error(err)
 		}
+		w.drawing.Wait() // of what the work before it changed
 	})
 	return w
 }
