@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -147,6 +148,11 @@ func (p *player) takes(who string) (string, error) {
 // query runs SQL as psql would and shows rows or the error.
 func (p *player) query(conn *pgx.Conn, sql string) error {
 	p.screen.line("   %s %s", p.screen.style(green, "orders=>"), sql)
+	return p.show(conn, sql)
+}
+
+// show runs SQL and shows rows or the error.
+func (p *player) show(conn *pgx.Conn, sql string) error {
 	rows, err := conn.Query(p.ctx, sql, pgx.QueryExecModeSimpleProtocol)
 	if err == nil {
 		err = p.print(rows)
@@ -159,13 +165,13 @@ func (p *player) query(conn *pgx.Conn, sql string) error {
 
 func (p *player) print(rows pgx.Rows) error {
 	defer rows.Close()
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	var names []string
 	for _, f := range rows.FieldDescriptions() {
 		names = append(names, f.Name)
 	}
-	if len(names) > 0 {
-		p.screen.line("   %s", strings.Join(names, " | "))
-	}
+	fmt.Fprintln(table, strings.Join(names, "\t"))
 	for rows.Next() {
 		values, err := rows.Values()
 		if err != nil {
@@ -173,11 +179,31 @@ func (p *player) print(rows pgx.Rows) error {
 		}
 		texts := make([]string, 0, len(values))
 		for _, v := range values {
-			texts = append(texts, fmt.Sprint(v))
+			texts = append(texts, cell(v))
 		}
-		p.screen.line("   %s", strings.Join(texts, " | "))
+		fmt.Fprintln(table, strings.Join(texts, "\t"))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if len(names) > 0 && rows.Err() == nil {
+		for line := range strings.Lines(text.String()) {
+			p.screen.line("   %s", strings.TrimRight(line, " \n"))
+		}
 	}
 	return rows.Err()
+}
+
+// cell is a value as psql prints it.
+func cell(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case time.Time:
+		return v.UTC().Format("2006-01-02 15:04:05Z")
+	default:
+		return fmt.Sprint(v)
+	}
 }
 
 // pgText is an error as psql prints it.

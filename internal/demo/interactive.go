@@ -145,7 +145,7 @@ func roles(ctx context.Context, s *stage.Stage, scr *screen) error {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	p := &player{ctx: ctx, stage: s, screen: scr}
-	return p.query(conn, `SELECT r.rolname AS role, r.rolcanlogin AS can_login, r.rolvaliduntil AS valid_until,
+	return p.show(conn, `SELECT r.rolname AS role, r.rolcanlogin AS can_login, r.rolvaliduntil AS valid_until,
 		(SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid) AS sessions
 		FROM pg_roles r WHERE r.rolname LIKE 'pa\_%' ORDER BY 1`)
 }
