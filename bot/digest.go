@@ -27,7 +27,12 @@ func digestMessage(d audit.Digest) message {
 			m.blocks = append(m.blocks, b)
 		}
 	}
-	m.blocks = append(m.blocks, footer(fmt.Sprintf("Audit chain: %s, head `%s`", plural(int(d.Head.Seq), "seal", "seals"), firstOf(mrkdwn(d.Head.Hash, 64), "none"))))
+	head := "no event is sealed yet"
+	if d.Head.Hash != "" {
+		// As `audit verify --head` takes it.
+		head = fmt.Sprintf("head `%d:%s`", d.Head.Seq, mrkdwn(d.Head.Hash, 64))
+	}
+	m.blocks = append(m.blocks, footer("Audit chain: "+head))
 	return m
 }
 

@@ -334,7 +334,7 @@ func TestDigestAndFinding(t *testing.T) {
 	if n := len(w.bo.In("security").Messages()); n != 1 {
 		t.Errorf("%d findings were posted", n)
 	}
-	w.sees(w.bo, "head `abc123`")
+	w.sees(w.bo, "head `12:abc123`")
 	w.sees(w.bo, "Event 17: a login <!channel> nobody knows.")
 }
 

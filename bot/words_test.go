@@ -77,7 +77,7 @@ func TestDigestLeavesOutNothingness(t *testing.T) {
 		return read
 	}
 	quietDay := read(audit.Digest{})
-	for _, want := range []string{"Nothing was asked and nothing is live.", "Nothing is overdue.", "head `abc`"} {
+	for _, want := range []string{"Nothing was asked and nothing is live.", "Nothing is overdue.", "head `7:abc`"} {
 		if !strings.Contains(quietDay, want) {
 			t.Errorf("the quiet digest lacks %q:\n%s", want, quietDay)
 		}
