@@ -99,8 +99,8 @@ func (s *Store) ChangeCase(ctx context.Context, id string, change func(approvals
 		return approvals.Case{}, approvals.ErrNotFound
 	}
 	if err != nil {
-		// The refusal keeps its identity for the caller even when its record could not be written.
-		return approvals.Case{}, errors.Join(fmt.Errorf("changing request %s: %w", id, err), refused)
+		// A refusal whose record could not be written is no refusal: nothing may happen unrecorded.
+		return approvals.Case{}, fmt.Errorf("changing request %s: %w", id, err)
 	}
 	if recorded {
 		s.kick()

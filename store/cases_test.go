@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -185,6 +186,31 @@ func TestRefusedPressLeavesItsEventOnly(t *testing.T) {
 	}
 	if n := b.count(`SELECT count(*) FROM approvals`); n != 0 {
 		t.Error("a refused press left an approval")
+	}
+}
+
+// TestARefusalThatIsNotRecordedIsNone cuts the transaction off between the refusal and its record.
+func TestARefusalThatIsNotRecordedIsNone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.file(pending())
+	g := b.active(noon.Add(time.Hour))
+	refusal := &approvals.Refusal{Code: approvals.OwnRequest, Words: "no"}
+	ctx, cut := context.WithCancel(t.Context())
+	_, err := b.ChangeCase(ctx, c.Request.ID, func(approvals.Case) (approvals.Change, error) {
+		cut()
+		return approvals.Change{Events: []audit.Event{event(audit.RequestApproved, c.Request.ID)}}, refusal
+	})
+	if _, told := errors.AsType[*approvals.Refusal](err); told || err == nil {
+		t.Errorf("a refused press that is not recorded: %v", err)
+	}
+	ctx, cut = context.WithCancel(t.Context())
+	_, err = b.ChangeGrant(ctx, g.ID, func(grants.Grant) (grants.Change, error) {
+		cut()
+		return grants.Change{Events: []audit.Event{event(audit.GrantEnding, g.Request)}}, grants.ErrState
+	})
+	if errors.Is(err, grants.ErrState) || err == nil {
+		t.Errorf("a refused change that is not recorded: %v", err)
 	}
 }
 

@@ -52,8 +52,8 @@ func (s *Store) changeAlone(ctx context.Context, id string, change func(grants.G
 		return grants.Grant{}, grants.ErrNotFound
 	}
 	if err != nil {
-		// The refusal keeps its identity for the caller even when its record could not be written.
-		return grants.Grant{}, errors.Join(fmt.Errorf("changing grant %s: %w", id, err), refused)
+		// A refusal whose record could not be written is no refusal: nothing may happen unrecorded.
+		return grants.Grant{}, fmt.Errorf("changing grant %s: %w", id, err)
 	}
 	if recorded {
 		s.kick()
