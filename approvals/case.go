@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/prodaccess/prodaccess/grants"
@@ -61,6 +62,14 @@ type Request struct {
 	// its requester to take the credential.
 	LapsesAt   time.Time
 	ApprovedAt time.Time
+	// Less is what approvers agreed to instead of all that was asked for; nil when it is all.
+	Less *Less
+	// BreakGlass says that nobody approved this and that a review follows.
+	BreakGlass bool
+	// Reminders and Escalated count what was sent while it waited; EscalatedAt is when the last escalation happened.
+	Reminders   int
+	Escalated   int
+	EscalatedAt time.Time
 	// EndedAt is when it was denied, cancelled or lapsed.
 	EndedAt time.Time
 	// EndedBy is who denied or cancelled it; zero for the policy and for time.
@@ -68,6 +77,58 @@ type Request struct {
 	// Answer is the denial's reason.
 	Answer string
 }
+
+// Less is a yes to less than was asked for: shorter, or a profile that can do less, or both.
+type Less struct {
+	// Duration is the time given; 0 leaves the time asked for.
+	Duration time.Duration
+	// Profile is the access given; empty leaves the one asked for.
+	Profile string
+}
+
+// Length is for how long access is, or would be, given.
+func (r Request) Length() time.Duration {
+	if r.Less != nil && r.Less.Duration > 0 {
+		return r.Less.Duration
+	}
+	return cmp.Or(r.Duration, r.Decision.Duration)
+}
+
+// Access is the profile that is, or would be, given.
+func (r Request) Access() string {
+	if r.Less != nil && r.Less.Profile != "" {
+		return r.Less.Profile
+	}
+	return r.Profile
+}
+
+// ReviewVerdict is what a reviewer found.
+type ReviewVerdict string
+
+// The verdicts of reviews. The values are stored.
+const (
+	Justified    ReviewVerdict = "justified"
+	NotJustified ReviewVerdict = "not-justified"
+	// Unused closes the review of access that nobody took; nobody has to look.
+	Unused ReviewVerdict = "unused"
+)
+
+// Review is what somebody else has to say about broken glass afterwards. Who may, and when, is Decision.Review.
+type Review struct {
+	OpenedAt time.Time
+	DueAt    time.Time
+	// Reminders counts those sent; EscalatedAt is when others were told, zero if they were not.
+	Reminders   int
+	EscalatedAt time.Time
+	// ClosedAt is zero while the review is open. ClosedBy is zero when it closed by itself.
+	ClosedAt time.Time
+	ClosedBy Person
+	Verdict  ReviewVerdict
+	Note     string
+}
+
+// Open says whether somebody still has to look.
+func (r *Review) Open() bool { return r != nil && r.ClosedAt.IsZero() }
 
 // Verdict is one person's yes or no.
 type Verdict string
@@ -86,12 +147,18 @@ type Approval struct {
 	At      time.Time
 	// Fills lists the requirements (indexes into Decision.Approvals) the person was entitled to at the press.
 	Fills []int
+	// Less is what this yes is to, nil when to all that was asked for.
+	Less *Less
+	// WithdrawnAt is when its giver took it back before the quorum; it then counts for nothing. Zero while it stands.
+	WithdrawnAt time.Time
 }
 
 // Case is everything about one request: what a card is drawn from.
 type Case struct {
 	Request   Request
 	Approvals []Approval
+	// Review is nil unless glass was broken.
+	Review *Review
 	// Grant is the latest grant of the request, nil before activation.
 	Grant *grants.Grant
 	// Grants is how many grants were ever tried for it; more than one means that issuing failed before.

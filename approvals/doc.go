@@ -13,6 +13,17 @@
 // A request is pending until every required approval is in. Approved access has its own short expiry. Activated means
 // that a grant exists or did; package grants has its life.
 //
+// While it is pending, time does three things: it reminds those who may answer, with pauses that double; it escalates, so
+// that others may answer too; it lets the request lapse. An approver may take their yes back until the quorum is met, and
+// may say yes to less than was asked for; what is given is the least that any of them said.
+//
+// # Broken glass
+//
+// Somebody the policy names takes access approved by nobody. The request is approved when it is filed, and its [Review]
+// opens in the same transaction, together with the jobs that say so loudly. The review is closed by somebody else, once the
+// access is over; by itself when nobody ever took the access. Until then it is reminded of, escalated, and stands in the
+// way of the same person breaking glass again, which the schema enforces.
+//
 // # Invariants
 //
 //   - [Next] is the whole state machine, a pure function. The service asks it under the request's row lock and writes

@@ -18,6 +18,8 @@ const (
 	TooEarly      Code = "too-early"      // not approved yet, no grant yet
 	InProgress    Code = "in-progress"    // the same press is being carried out
 	AlreadyIssued Code = "already-issued" // the credential was shown; showing again makes a new password
+	ReviewOpen    Code = "review-open"    // no more glass is broken until the last review is closed
+	NotReviewer   Code = "not-reviewer"   // the policy does not name the person, or it is their own
 	BadInput      Code = "bad-input"      // unknown target or profile, impossible duration
 	Unavailable   Code = "unavailable"    // the target does not answer; nothing was changed
 )

@@ -18,6 +18,13 @@ var ErrNotFound = errors.New("approvals: not found")
 // case as it is, without an error.
 var ErrNoChange = errors.New("approvals: no change")
 
+// ErrBudget is returned by CreateRequest when, under a lock, the budget that the decision draws on (Decision.Budget) turns
+// out to be used up. Nothing was written; decide again.
+var ErrBudget = errors.New("approvals: the budget is used up")
+
+// ErrOpenReview is returned by CreateRequest when the requester of broken glass has another review open. Nothing was written.
+var ErrOpenReview = errors.New("approvals: another review is open")
+
 // Change is what one transaction writes.
 type Change struct {
 	Request Request
@@ -25,6 +32,11 @@ type Change struct {
 	Question *policy.Question
 	// Approvals are new ones, appended.
 	Approvals []Approval
+	// Withdrawn are the Slack IDs of approvers whose standing yes is taken back, at WithdrawnAt.
+	Withdrawn   []string
+	WithdrawnAt time.Time
+	// Review is the review as it is after the change: inserted by CreateRequest, updated by ChangeCase. Nil leaves it.
+	Review *Review
 	// Grant is the intent of a new grant, inserted in state provisioning; nil for none.
 	Grant  *grants.Grant
 	Events []audit.Event
@@ -38,7 +50,9 @@ type Query struct {
 	States    []State
 	// LiveGrants selects only cases whose latest grant is provisioning, active, revoking or cleanup.
 	LiveGrants bool
-	Since      time.Time
+	// OpenReviews selects only cases whose break-glass review is open.
+	OpenReviews bool
+	Since       time.Time
 	// Limit is at most 200, which is also the default. Newest first.
 	Limit int
 }
@@ -59,6 +73,8 @@ type Store interface {
 	ChangeCase(ctx context.Context, id string, change func(Case) (Change, error)) (Case, error)
 	// Record writes events that change no row: refused attempts.
 	Record(ctx context.Context, events []audit.Event, follow []jobs.Job) error
+	// Events selects recorded events, oldest first.
+	Events(ctx context.Context, f audit.Filter) ([]audit.Event, error)
 	// KeepPolicy stores a policy's source under its hash; storing the same again does nothing.
 	KeepPolicy(ctx context.Context, hash string, source []byte, at time.Time) error
 }

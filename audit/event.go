@@ -10,11 +10,19 @@ type Kind string
 
 // The kinds of events. A refused attempt carries the kind it attempted, with Refused set.
 const (
-	RequestFiled    Kind = "request.filed"
-	RequestApproved Kind = "request.approved" // one person's yes; Detail "quorum" says whether it was the last one needed
-	RequestDenied   Kind = "request.denied"
-	RequestCanceled Kind = "request.cancelled"
-	RequestLapsed   Kind = "request.lapsed"
+	RequestFiled     Kind = "request.filed"
+	RequestApproved  Kind = "request.approved" // one person's yes; Detail "quorum" says whether it was the last one needed
+	RequestDenied    Kind = "request.denied"
+	RequestCanceled  Kind = "request.cancelled"
+	RequestLapsed    Kind = "request.lapsed"
+	RequestWithdrawn Kind = "request.withdrawn" // an approver took their yes back
+	RequestReminded  Kind = "request.reminded"
+	RequestEscalated Kind = "request.escalated"
+	GlassBroken      Kind = "glass.broken" // access now, approved by nobody; its review follows
+	ReviewReminded   Kind = "review.reminded"
+	ReviewEscalated  Kind = "review.escalated"
+	ReviewClosed     Kind = "review.closed" // Detail "verdict"
+
 	RequestReopened Kind = "request.reopened" // issuing failed; the requester may press again
 
 	GrantIntended  Kind = "grant.intended" // activation: the intent, before anything exists on the target

@@ -22,6 +22,19 @@ type Service interface {
 	Deny(ctx context.Context, press approvals.Press, reason string) (approvals.Case, error)
 	// MayDecide says whether the presser may approve or deny now.
 	MayDecide(ctx context.Context, press approvals.Press) error
+	// ApproveLess is a yes to a shorter time, or to one of the profiles Narrower lists, or to both.
+	ApproveLess(ctx context.Context, press approvals.Press, less approvals.Less) (approvals.Case, error)
+	Narrower(c approvals.Case) []policy.Profile
+	// Withdraw takes the presser's own yes back while the request is pending.
+	Withdraw(ctx context.Context, press approvals.Press) (approvals.Case, error)
+	// BreakGlass files a request that nobody approves; PreviewBreakGlass says what it would do.
+	BreakGlass(ctx context.Context, filing approvals.Filing) (approvals.Case, error)
+	PreviewBreakGlass(ctx context.Context, filing approvals.Filing) (policy.Decision, error)
+	CloseReview(ctx context.Context, press approvals.Press, verdict approvals.ReviewVerdict, note string) (approvals.Case, error)
+	// Reviewable are the open reviews this person may close. Looking is not an attempt.
+	Reviewable(ctx context.Context, slackID string) ([]approvals.Case, error)
+	// Timeline is what was recorded about a request, oldest first.
+	Timeline(ctx context.Context, request string) ([]audit.Event, error)
 	Cancel(ctx context.Context, press approvals.Press) (approvals.Case, error)
 	// Activate commits the intent; Case.Grant is provisioning.
 	Activate(ctx context.Context, press approvals.Press) (approvals.Case, error)

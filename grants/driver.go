@@ -74,7 +74,9 @@ type Order struct {
 	ConnectionLimit int
 	// StatementTimeout is the profile's seat belt; zero leaves the server's own.
 	StatementTimeout time.Duration
-	Password         secret.String
+	// Params are bound, never pasted; they hold for this login only and are gone with it.
+	Params   []Param
+	Password secret.String
 }
 
 // Issued is what was read back after issuing.

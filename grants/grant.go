@@ -79,11 +79,15 @@ type Grant struct {
 	ConnectionLimit int
 	// StatementTimeout is a seat belt of the login, in whole milliseconds; zero leaves the server's own.
 	StatementTimeout time.Duration
+	// Params are the values of the profile's parameters, which the target enforces for this login only. Not secrets.
+	Params []Param
 
 	// Intended is when the attempt began; the duration counts from here.
 	Intended time.Time
 	// Deadline is when access ends. It moves only by extension.
 	Deadline time.Time
+	// Extensions counts how often the deadline was moved.
+	Extensions int
 	// NotAfter bounds every extension: the end of the shift the approval rests on. Zero when it rests on none.
 	NotAfter time.Time
 

@@ -26,7 +26,9 @@ type Intent struct {
 	ConnectionLimit int
 	// StatementTimeout of the profile; zero leaves the server's own.
 	StatementTimeout time.Duration
-	Duration         time.Duration
+	// Params are the values the target must enforce.
+	Params   []Param
+	Duration time.Duration
 	// NotAfter bounds the deadline: the end of the shift the approval rests on. Zero bounds nothing.
 	NotAfter time.Time
 	// At is when the press was made; the duration counts from here.
@@ -65,7 +67,7 @@ func (s *Service) Intend(ctx context.Context, in Intent) (Grant, error) {
 		Target: target.Name, Engine: target.Engine, Database: target.Databases[0], Fingerprint: fingerprint,
 		Profile: in.Profile, ProfileVersion: in.ProfileVersion, AccessRole: AccessRole(in.Profile),
 		Login: LoginName(localPart(in.Holder), id), ConnectionLimit: limit, StatementTimeout: in.StatementTimeout.Truncate(time.Millisecond),
-		Intended: in.At, Deadline: deadline, NotAfter: in.NotAfter,
+		Params: in.Params, Intended: in.At, Deadline: deadline, NotAfter: in.NotAfter,
 	}, nil
 }
 
@@ -94,7 +96,7 @@ func (s *Service) Issue(ctx context.Context, id string) (Credential, error) {
 	out, err := driver.Issue(issueCtx, Order{
 		Login: g.Login, AccessRole: g.AccessRole, Stamp: s.login(g).Stamp, Fingerprint: g.Fingerprint,
 		ValidUntil: g.Deadline.Add(s.cfg.Grace), NotAfter: g.Intended.Add(IssueWithin),
-		ConnectionLimit: g.ConnectionLimit, StatementTimeout: g.StatementTimeout, Password: password,
+		ConnectionLimit: g.ConnectionLimit, StatementTimeout: g.StatementTimeout, Params: g.Params, Password: password,
 	})
 	if err != nil {
 		return Credential{}, s.fail(ctx, g, err)

@@ -88,6 +88,7 @@ func extended(g Grant, deadline, notAfter time.Time) (Grant, error) {
 		return g, fmt.Errorf("%w: the deadline can only move later", ErrState)
 	}
 	g.Deadline, g.NotAfter = deadline, notAfter
+	g.Extensions++
 	return g, nil
 }
 

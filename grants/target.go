@@ -31,6 +31,25 @@ type Profile struct {
 	Privileges      []Privilege
 	// StatementTimeout is a seat belt set on each login; zero leaves the server's own.
 	StatementTimeout time.Duration
+	// Parameters are what Rows of its privileges may refer to.
+	Parameters []Parameter
+}
+
+// Parameter is a value each request for a profile carries, declared by the policy.
+type Parameter struct {
+	// Name is of [a-z0-9_] and begins with a letter.
+	Name string
+	// Type is bigint, integer, numeric, text, uuid, date, timestamptz or boolean.
+	Type     string
+	Required bool
+}
+
+// Param is the value of a parameter for one grant.
+type Param struct {
+	Name string `json:"name"`
+	// Type as in Parameter; the value was found to be of it.
+	Type  string `json:"type"`
+	Value string `json:"value"`
 }
 
 // Privilege is what a profile may do with some tables of one schema.

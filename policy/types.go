@@ -125,6 +125,63 @@ type Step struct {
 	Unknown bool `json:"unknown,omitempty"`
 }
 
+// Waits are how long things may wait. A zero duration is not said by the policy.
+type Waits struct {
+	// Answer is how long a request waits for approval (lapse_after), Take how long approved access waits for its requester
+	// (activate_within).
+	Answer time.Duration `json:"answer,omitempty"`
+	Take   time.Duration `json:"take,omitempty"`
+	// Remind is the pause before the first reminder to whoever may approve; each later pause is twice as long.
+	Remind time.Duration `json:"remind,omitempty"`
+	// OrSooner says that a shorter waiting time of the configuration wins over Answer and Take: a rule that was passed over
+	// for an unknown fact says nothing about them.
+	OrSooner bool `json:"or_sooner,omitempty"`
+}
+
+// Escalation is who may answer as well, once nobody has for some time.
+type Escalation struct {
+	// After is the silence since the request was filed or last answered.
+	After time.Duration `json:"after"`
+	// To lists selectors; they may fill every requirement that is still open.
+	To []string `json:"to"`
+}
+
+// Extend bounds how live access may be extended without anybody being asked again.
+type Extend struct {
+	Times int `json:"times"`
+	// Total is the longest the access may last in all, from its activation.
+	Total time.Duration `json:"total"`
+}
+
+// Spend is what an automatic approval draws on: at most Grants by this rule since Since.
+type Spend struct {
+	Grants int       `json:"grants"`
+	Since  time.Time `json:"since"`
+}
+
+// Review is what must follow when glass is broken.
+type Review struct {
+	// Reviewers lists selectors of those who may close it; never the requester.
+	Reviewers []string      `json:"reviewers"`
+	Within    time.Duration `json:"within"`
+	// Remind is the pause between reminders.
+	Remind time.Duration `json:"remind"`
+	// Escalate is who is told, and may close it as well, when it stays open; nil for nobody.
+	Escalate *Escalation `json:"escalate,omitempty"`
+	// Notify lists where it is said at once: security_channel, pagerduty.
+	Notify []string `json:"notify"`
+}
+
+// Extending is a wish for more time.
+type Extending struct {
+	// Request is as it was filed, with At now and Duration the whole time from activation to the new deadline.
+	Request Request
+	// Decision is the one the access rests on.
+	Decision Decision
+	// Before is how often it was extended already.
+	Before int
+}
+
 // Decision is what the policy says about a request, with its explanation. It is stored with the request.
 type Decision struct {
 	Outcome Outcome `json:"outcome"`
@@ -141,6 +198,18 @@ type Decision struct {
 	MaxDuration time.Duration `json:"max_duration,omitempty"`
 	// Shift is the shift an automatic approval rests on: the grant must end at Shift.End at the latest. Nil otherwise.
 	Shift *Standing `json:"shift,omitempty"`
+	// InOrder says that the approvals are asked for one after another: none counts before those ahead of it are met.
+	InOrder bool `json:"in_order,omitempty"`
+	// Waits are how long things may wait. Zero durations leave it to the configuration.
+	Waits Waits `json:"waits,omitzero"`
+	// Escalations are who is asked as well when nobody answers, in the order in which they happen.
+	Escalations []Escalation `json:"escalations,omitempty"`
+	// Extend bounds extensions; nil where the deciding rule does not speak of them.
+	Extend *Extend `json:"extend,omitempty"`
+	// Budget is the budget an automatic approval drew on, so that two at the same instant cannot both take its last part.
+	Budget *Spend `json:"budget,omitempty"`
+	// Review is what follows from breaking glass; nil for every other decision.
+	Review *Review `json:"review,omitempty"`
 	// Advice is the deciding rule's own text for requester and approver; may be empty.
 	Advice string `json:"advice,omitempty"`
 	// Unknowns are facts that could not be learned and might have changed the answer, each a sentence.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -142,7 +143,7 @@ func (s *Store) writeGrants(ctx context.Context, tx pgx.Tx, before []grants.Gran
 	first := make([]int64, len(before)) // the first event of each change
 	for i, c := range changes {
 		g := c.Grant
-		if frozen(g) != frozen(before[i]) {
+		if !reflect.DeepEqual(frozen(g), frozen(before[i])) {
 			return nil, fmt.Errorf("grant %s: what it was issued against cannot change", before[i].ID)
 		}
 		receipt, err := settleGrant(&g)

@@ -33,6 +33,17 @@ const (
 	Sweep Kind = "sweep"
 	// DigestDue looks whether a digest has become due since the last one, and files its Digest job. No subject.
 	DigestDue Kind = "digest-due"
+	// Remind reminds those who may answer a pending request, and files the next reminder. Subject: request.
+	Remind Kind = "remind"
+	// Escalate lets others answer a pending request as well. Subject: request.
+	Escalate Kind = "escalate"
+	// Review reminds of an open break-glass review, escalates it, and files the next look at it. Subject: request.
+	Review Kind = "review"
+	// Nudge posts one reminder or escalation into the thread of its request. Subject: what is said ("remind", "escalate",
+	// "review", "overdue"), the number and the request, as in "remind/2/abc".
+	Nudge Kind = "nudge"
+	// Incident opens an incident in PagerDuty for broken glass. Subject: request.
+	Incident Kind = "incident"
 	// Finding reports something a sweep met and does not understand. Subject: the finding's id.
 	Finding Kind = "finding"
 )
