@@ -34,7 +34,7 @@ func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // drawable is a world with one pending request in it, as changed.
 func drawable(t *testing.T, change func(*approvals.Case)) *world {
-	w := quiet(t, sandbox.Options{NoRateLimits: true, Scopes: scopes})
+	w := quiet(t, sandbox.Options{NoRateLimits: true, Scopes: appScopes})
 	c := writings["ordinary"].asked()
 	c.Request.Requester.ID = w.ana.ID()
 	if change != nil {

@@ -35,6 +35,7 @@ type fakeService struct {
 	changed func(request string)
 	// issuing holds Issue back until it is closed.
 	issuing chan struct{}
+	groups  []policy.Group
 }
 
 func newFakeService() *fakeService {
@@ -285,7 +286,7 @@ func (f *fakeService) Case(_ context.Context, id string) (approvals.Case, error)
 
 func (f *fakeService) Cases(_ context.Context, q approvals.Query) ([]approvals.Case, error) {
 	return f.some(q.Limit, func(c *approvals.Case) bool {
-		return c.Request.Requester.ID == q.Requester && (!q.LiveGrants || (c.Grant != nil && c.Grant.State != grants.Revoked)) &&
+		return c.Request.Requester.ID == q.Requester && (!q.OpenReviews || c.Review.Open()) && (!q.LiveGrants || (c.Grant != nil && c.Grant.State != grants.Revoked)) &&
 			(len(q.States) == 0 || slices.Contains(q.States, c.Request.State))
 	}), f.err("Cases")
 }

@@ -141,8 +141,8 @@ func overHTTP(t *testing.T, opts sandbox.Options) *world {
 	return w
 }
 
-// scopes are all the rights the bot may need; slack-manifest.yaml asks for the same.
-var scopes = []string{
+// appScopes are all the rights the bot may need; slack-manifest.yaml asks for the same.
+var appScopes = []string{
 	"commands", "chat:write", "im:write", "users:read", "users:read.email", "usergroups:read", "channels:history", "groups:history", "im:history",
 	"metadata.message:read",
 }
@@ -152,7 +152,7 @@ func eachTransport(t *testing.T, test func(*world)) {
 	for name, start := range map[string]func(*testing.T, sandbox.Options) *world{"socket": overSocket, "http": overHTTP} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(start(t, sandbox.Options{NoRateLimits: true, Scopes: scopes}))
+			test(start(t, sandbox.Options{NoRateLimits: true, Scopes: appScopes}))
 		})
 	}
 }
