@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // diffProfiles compares what profiles let one do, whoever may have them. Profiles that only one policy has are left to
@@ -49,6 +50,17 @@ func beyond(a, b Profile) string {
 	if b.StatementTimeout > 0 && (a.StatementTimeout == 0 || a.StatementTimeout > b.StatementTimeout) {
 		return "statements longer than " + FormatDuration(b.StatementTimeout)
 	}
+	if b.LockTimeout > 0 && (a.LockTimeout == 0 || a.LockTimeout > b.LockTimeout) {
+		return "waits for locks longer than " + FormatDuration(b.LockTimeout)
+	}
+	if b.IdleInTransactionTimeout > 0 && (a.IdleInTransactionTimeout == 0 || a.IdleInTransactionTimeout > b.IdleInTransactionTimeout) {
+		return "idle transactions longer than " + FormatDuration(b.IdleInTransactionTimeout)
+	}
+	for _, role := range a.MemberOf {
+		if !slices.Contains(b.MemberOf, role) {
+			return "membership in " + role
+		}
+	}
 	for _, parameter := range b.Parameters {
 		if parameter.Required && !slices.ContainsFunc(a.Parameters, func(p Parameter) bool { return p.Name == parameter.Name && p.Required }) {
 			return "requests without " + parameter.Name
@@ -59,6 +71,58 @@ func beyond(a, b Profile) string {
 			for _, privilege := range grant.Privileges {
 				if !slices.ContainsFunc(b.Grants, func(other ProfileGrant) bool { return other.includes(grant, table, privilege) }) {
 					return fmt.Sprintf("%s on %s.%s", privilege, grant.Schema, table) + narrowed(grant)
+				}
+			}
+		}
+		if gained := grant.beyondNames(b.Grants); gained != "" {
+			return gained
+		}
+	}
+	// A limit of its own takes a table out of what "*" or a pattern covers, so b reaches less of it than its other grants say.
+	for _, limited := range b.Grants {
+		for _, table := range limited.Tables {
+			if limited.limits() && !a.limitsTable(limited.Schema, table) && a.reaches(limited.Schema, table) {
+				return fmt.Sprintf("%s.%s without its rows or mask", limited.Schema, table)
+			}
+		}
+	}
+	return ""
+}
+
+// limits says whether the grant narrows rows or masks columns.
+func (g ProfileGrant) limits() bool { return g.Rows != "" || len(g.Mask) > 0 }
+
+func (p Profile) limitsTable(schema, table string) bool {
+	return slices.ContainsFunc(p.Grants, func(g ProfileGrant) bool {
+		return g.limits() && g.Schema == schema && (slices.Contains(g.Tables, table) || slices.Contains(g.Tables, "*"))
+	})
+}
+
+// reaches says whether any grant may cover the table; of two patterns it takes the worst.
+func (p Profile) reaches(schema, table string) bool {
+	return slices.ContainsFunc(p.Grants, func(g ProfileGrant) bool {
+		return (g.Schema == schema || g.Schema == "*" || schema == "*") && slices.ContainsFunc(g.Tables, func(name string) bool {
+			return name == table || strings.Contains(name, "*") || strings.Contains(table, "*")
+		})
+	})
+}
+
+// beyondNames is the first sequence or function of a grant that none of the others names.
+func (g ProfileGrant) beyondNames(others []ProfileGrant) string {
+	for _, privilege := range g.Privileges {
+		for _, of := range []struct {
+			kind  string
+			names func(ProfileGrant) []string
+		}{
+			{"sequence", func(g ProfileGrant) []string { return g.Sequences }},
+			{"function", func(g ProfileGrant) []string { return g.Functions }},
+		} {
+			for _, name := range of.names(g) {
+				if !slices.ContainsFunc(others, func(other ProfileGrant) bool {
+					all := other.Schema == g.Schema && slices.Contains(other.Privileges, privilege)
+					return all && (slices.Contains(other.Tables, "*") || slices.Contains(of.names(other), name) || slices.Contains(of.names(other), "*"))
+				}) {
+					return fmt.Sprintf("%s on the %s %s.%s", privilege, of.kind, g.Schema, name)
 				}
 			}
 		}

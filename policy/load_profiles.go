@@ -10,7 +10,11 @@ var (
 	engineNames    = []string{"postgres", "mysql"}
 	parameterTypes = []string{"bigint", "integer", "numeric", "text", "uuid", "date", "timestamptz", "boolean"}
 	masks          = []string{"hide", "partial", "hash", "year", "null"}
-	privileges     = []string{
+	// predefinedRoles are PostgreSQL's own roles that a profile may belong to: looking at the server, and at all data.
+	predefinedRoles = []string{
+		"pg_monitor", "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables", "pg_checkpoint", "pg_read_all_data",
+	}
+	privileges = []string{
 		"select", "insert", "update", "delete", "truncate", "references", "trigger", "usage", "execute", "create", "maintain",
 	}
 	parameterName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
@@ -53,13 +57,16 @@ func (l *loader) readProfiles(from *node) {
 		p.MaxDuration = f.duration("max_duration")
 		p.ConnectionLimit = f.number("connection_limit", 1, 1000)
 		p.StatementTimeout = f.duration("statement_timeout")
+		p.LockTimeout = f.duration("lock_timeout")
+		p.IdleInTransactionTimeout = f.duration("idle_in_transaction_timeout")
+		p.MemberOf = l.readMemberOf(f)
 		p.Parameters = l.readParameters(f.take("parameters"))
 		p.Grants = l.readGrants(f.take("grants"), p.Parameters)
 		if _, given := f.nodes["risk"]; !given {
 			p.Risk = "high"
 			l.warn(at, "the profile %s has no risk, so it counts as high; write low, medium, high or critical", p.Name)
 		}
-		if _, given := f.nodes["grants"]; !given {
+		if _, given := f.nodes["grants"]; !given && len(p.MemberOf) == 0 {
 			l.warn(at, "the profile %s grants nothing", p.Name)
 		}
 		f.close()
@@ -120,9 +127,16 @@ func (l *loader) readGrants(from *node, parameters []Parameter) []ProfileGrant {
 		if f == nil {
 			continue
 		}
-		g := ProfileGrant{Schema: f.text("schema"), Tables: texts(f.texts("tables", "")), Columns: texts(f.texts("columns", ""))}
+		g := ProfileGrant{
+			Schema: f.text("schema"), Tables: texts(f.texts("tables", "")), Columns: texts(f.texts("columns", "")),
+			Sequences: texts(f.texts("sequences", "")), Functions: texts(f.texts("functions", "")),
+		}
 		for _, needed := range []string{"schema", "tables", "privileges"} {
-			if _, given := f.nodes[needed]; !given {
+			_, given := f.nodes[needed]
+			if needed == "tables" {
+				given = given || len(g.Sequences) > 0 || len(g.Functions) > 0
+			}
+			if !given {
 				l.fault(f.at, "a grant needs %s", needed)
 			}
 		}
@@ -160,6 +174,22 @@ func (l *loader) privilege(word marked) string {
 		l.warn(word.mark, "REFERENCES lets a visitor block deletes and probe for values")
 	}
 	return text
+}
+
+// readMemberOf accepts roles that only look. The others read or write files on the server, run programs, end sessions or
+// write everywhere: whoever has one of them can get any other privilege, or undo what prodaccess does.
+func (l *loader) readMemberOf(f *fields) []string {
+	var out []string
+	for _, role := range f.texts("member_of", "") {
+		if !slices.Contains(predefinedRoles, role.text) {
+			l.fault(role.mark, "member_of takes %s, not %q%s", either(predefinedRoles), role.text, didYouMean(role.text, predefinedRoles))
+		}
+		if role.text == "pg_read_all_data" {
+			l.warn(role.mark, "pg_read_all_data reads every table of every database its holder can enter, whatever the profile says about schemas")
+		}
+		out = append(out, role.text)
+	}
+	return out
 }
 
 func (l *loader) readMask(from *node) map[string]string {

@@ -14,6 +14,8 @@ const longestParameter = 200
 var (
 	uuidForm    = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 	numericForm = regexp.MustCompile(`^[+-]?[0-9]{1,40}(\.[0-9]{1,40})?$`)
+	// instantForm is narrower than RFC 3339 in Go: databases keep microseconds, and no place is further than 14 hours off.
+	instantForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])$`)
 )
 
 // accepts says whether a value is of the parameter's type, in the one form that reads the same to people and databases.
@@ -33,11 +35,11 @@ func (p Parameter) accepts(value string) bool {
 	case "uuid":
 		return uuidForm.MatchString(value)
 	case "date":
-		_, err := time.Parse(time.DateOnly, value)
-		return err == nil
+		day, err := time.Parse(time.DateOnly, value)
+		return err == nil && day.Year() >= 1 // databases have no year 0
 	case "timestamptz":
-		_, err := time.Parse(time.RFC3339, value)
-		return err == nil
+		at, err := time.Parse(time.RFC3339, value)
+		return err == nil && at.Year() >= 1 && instantForm.MatchString(value)
 	case "boolean":
 		return value == "true" || value == "false"
 	}

@@ -28,6 +28,12 @@ type Profile struct {
 	ConnectionLimit int
 	// StatementTimeout ends a statement that runs longer; 0 leaves the server's own.
 	StatementTimeout time.Duration
+	// LockTimeout ends a statement that waits longer for a lock, IdleInTransactionTimeout a session that does nothing for
+	// longer inside a transaction; 0 leaves the server's own.
+	LockTimeout              time.Duration
+	IdleInTransactionTimeout time.Duration
+	// MemberOf lists roles that the server brings along, such as pg_monitor.
+	MemberOf []string
 }
 
 // Parameter is a value the request must carry, enforced by the database for that login only.
@@ -42,8 +48,12 @@ type Parameter struct {
 // ProfileGrant is what a profile may do with some tables of one schema.
 type ProfileGrant struct {
 	Schema string `json:"schema"`
-	// Tables by name, or "*" alone for all of the schema's.
+	// Tables by name or pattern (orders_*), or "*" alone for all of the schema's.
 	Tables []string `json:"tables"`
+	// Sequences and Functions by name or pattern; a function may be given with its argument types, and means all functions
+	// of that name without them.
+	Sequences []string `json:"sequences,omitempty"`
+	Functions []string `json:"functions,omitempty"`
 	// Columns narrows select, insert and update; empty means all.
 	Columns []string `json:"columns,omitempty"`
 	// Privileges are lower-case SQL words.
@@ -64,7 +74,13 @@ func (p Profile) Version() string {
 		Grants           []ProfileGrant `json:"grants"`
 		ConnectionLimit  int            `json:"connection_limit"`
 		StatementTimeout time.Duration  `json:"statement_timeout"`
-	}{p.Name, sorted(p.Engines), slices.Clone(p.Parameters), nil, p.ConnectionLimit, p.StatementTimeout}
+		LockTimeout      time.Duration  `json:"lock_timeout,omitempty"`
+		IdleTimeout      time.Duration  `json:"idle_in_transaction_timeout,omitempty"`
+		MemberOf         []string       `json:"member_of,omitempty"`
+	}{
+		p.Name, sorted(p.Engines), slices.Clone(p.Parameters), nil, p.ConnectionLimit, p.StatementTimeout,
+		p.LockTimeout, p.IdleInTransactionTimeout, sorted(p.MemberOf),
+	}
 	for i := range canonical.Parameters {
 		canonical.Parameters[i].Description = ""
 	}
@@ -72,6 +88,7 @@ func (p Profile) Version() string {
 	texts := make([]string, 0, len(p.Grants))
 	for _, grant := range p.Grants {
 		grant.Tables, grant.Columns, grant.Privileges = sorted(grant.Tables), sorted(grant.Columns), sorted(grant.Privileges)
+		grant.Sequences, grant.Functions = sorted(grant.Sequences), sorted(grant.Functions)
 		canonical.Grants = append(canonical.Grants, grant)
 	}
 	// Grants add up, so their order says nothing either; sorting their texts is the simplest canonical order.
@@ -86,8 +103,10 @@ func (p Profile) Version() string {
 
 func (p Profile) clone() Profile {
 	p.Engines, p.Parameters, p.Grants = slices.Clone(p.Engines), slices.Clone(p.Parameters), slices.Clone(p.Grants)
+	p.MemberOf = slices.Clone(p.MemberOf)
 	for i, grant := range p.Grants {
 		grant.Tables, grant.Columns = slices.Clone(grant.Tables), slices.Clone(grant.Columns)
+		grant.Sequences, grant.Functions = slices.Clone(grant.Sequences), slices.Clone(grant.Functions)
 		grant.Privileges, grant.Mask = slices.Clone(grant.Privileges), maps.Clone(grant.Mask)
 		p.Grants[i] = grant
 	}
