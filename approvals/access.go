@@ -83,6 +83,11 @@ func (s *Service) intend(ctx context.Context, c Case, at time.Time) (grants.Gran
 		Target:  c.Request.Target, Profile: profile.Name, ProfileVersion: profile.Version(),
 		ConnectionLimit: profile.ConnectionLimit, StatementTimeout: profile.StatementTimeout, Duration: c.Request.Duration, At: at,
 	}
+	for _, parameter := range profile.Parameters {
+		if value, given := c.Request.Params[parameter.Name]; given {
+			in.Params = append(in.Params, grants.Param{Name: parameter.Name, Type: parameter.Type, Value: value})
+		}
+	}
 	if shift := c.Request.Decision.Shift; shift != nil {
 		in.NotAfter = shift.End
 	}

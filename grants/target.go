@@ -31,6 +31,11 @@ type Profile struct {
 	Privileges      []Privilege
 	// StatementTimeout is a seat belt set on each login; zero leaves the server's own.
 	StatementTimeout time.Duration
+	// LockTimeout and IdleInTransactionTimeout are seat belts as well.
+	LockTimeout              time.Duration
+	IdleInTransactionTimeout time.Duration
+	// MemberOf lists roles that the server brings along, such as pg_monitor.
+	MemberOf []string
 	// Parameters are what Rows of its privileges may refer to.
 	Parameters []Parameter
 }
@@ -52,16 +57,22 @@ type Param struct {
 	Value string `json:"value"`
 }
 
-// Privilege is what a profile may do with some tables of one schema.
+// Privilege is what a profile may do with some objects of one schema. A table that any privilege of the profile limits,
+// by Rows or Mask, is reached only as that privilege says: "*" and patterns elsewhere in the profile do not cover it.
 type Privilege struct {
 	Schema string
-	// Tables by name, or "*" for all of the schema's, those to come included.
+	// Tables by name or pattern (orders_*), or "*" for all of the schema's, those to come included.
 	Tables []string
+	// Sequences and Functions by name or pattern; a function with its argument types, or all of that name.
+	Sequences []string
+	Functions []string
 	// Columns limits select, insert and update; empty means all.
 	Columns []string
-	// Privileges are lower-case SQL words: select, insert, update, delete, usage, execute.
+	// Privileges are lower-case SQL words: select, insert, update, delete, usage, execute, create.
 	Privileges []string
-	// Rows and Mask narrow what is seen; a driver that cannot enforce them must refuse the profile.
+	// Rows and Mask narrow what is seen; a driver that cannot enforce them must refuse the profile. Rows is a condition of
+	// the policy's, in which :name stands for a parameter. Mask says by column: hide, partial, hash, year, null or
+	// constant:TEXT.
 	Rows string
 	Mask map[string]string
 }
@@ -122,4 +133,6 @@ type Finding struct {
 	What     string
 	// Mend is the statement or action that puts it right.
 	Mend string
+	// Advice is worth knowing and no drift: what the server allows everybody by default, or what a profile sees less of.
+	Advice bool
 }

@@ -84,11 +84,15 @@ func Profiles(p *policy.Policy, engine string) []grants.Profile {
 		g := grants.Profile{
 			Name: profile.Name, Version: profile.Version(), Engines: profile.Engines,
 			ConnectionLimit: profile.ConnectionLimit, StatementTimeout: profile.StatementTimeout,
+			LockTimeout: profile.LockTimeout, IdleInTransactionTimeout: profile.IdleInTransactionTimeout, MemberOf: profile.MemberOf,
+		}
+		for _, parameter := range profile.Parameters {
+			g.Parameters = append(g.Parameters, grants.Parameter{Name: parameter.Name, Type: parameter.Type, Required: parameter.Required})
 		}
 		for _, what := range profile.Grants {
 			g.Privileges = append(g.Privileges, grants.Privilege{
-				Schema: what.Schema, Tables: what.Tables, Columns: what.Columns, Privileges: what.Privileges,
-				Rows: what.Rows, Mask: what.Mask,
+				Schema: what.Schema, Tables: what.Tables, Sequences: what.Sequences, Functions: what.Functions,
+				Columns: what.Columns, Privileges: what.Privileges, Rows: what.Rows, Mask: what.Mask,
 			})
 		}
 		out = append(out, g)
