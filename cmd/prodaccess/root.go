@@ -50,7 +50,7 @@ Start with "prodaccess demo" for the whole story on this machine, without a Slac
 	}
 	root.PersistentFlags().StringVarP(&c.configFile, "config", "c", os.Getenv("PRODACCESS_CONFIG"),
 		"configuration file (also PRODACCESS_CONFIG); without one, the environment alone")
-	root.AddCommand(c.serve(), c.demo(), c.migrate(), c.config(), c.policy(), c.targets(), c.grants(), c.audit(), c.version())
+	root.AddCommand(c.serve(), c.demo(), c.migrate(), c.config(), c.policy(), c.targets(), c.grants(), c.audit(), c.doctor(), c.version())
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)

@@ -129,7 +129,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 		return nil, err
 	}
 	a.lifecycle.onStop("slack connections", func(context.Context) error { slack.Close(); return nil })
-	people, err := a.openRoster()
+	people, err := newRoster(a.cfg, a.now)
 	if err != nil {
 		return nil, err
 	}
@@ -221,18 +221,18 @@ func (a *App) keepPolicy(ctx context.Context, p *policy.Policy) error {
 	}}, nil)
 }
 
-// openRoster makes the source of who is on call. Without a PagerDuty token nobody is, and people are asked.
-func (a *App) openRoster() (roster, error) {
-	if a.cfg.PagerDuty.Token.Empty() {
-		return roster{oncall.Fixed{Unknown: "PagerDuty is not configured", Now: a.now}}, nil
+// newRoster makes the source of who is on call. Without a PagerDuty token nobody is, and people are asked.
+func newRoster(cfg config.Config, now func() time.Time) (roster, error) {
+	if cfg.PagerDuty.Token.Empty() {
+		return roster{oncall.Fixed{Unknown: "PagerDuty is not configured", Now: now}}, nil
 	}
 	overrides := map[string]string{}
-	for _, o := range a.cfg.PagerDuty.Overrides {
+	for _, o := range cfg.PagerDuty.Overrides {
 		overrides[o.Email] = o.User
 	}
 	source, err := oncall.NewPagerDuty(oncall.Config{
-		Token: a.cfg.PagerDuty.Token, BaseURL: a.cfg.PagerDuty.APIURL, Overrides: overrides,
-		Now: a.now, CacheFor: time.Minute, Timeout: rosterWithin,
+		Token: cfg.PagerDuty.Token, BaseURL: cfg.PagerDuty.APIURL, Overrides: overrides,
+		Now: now, CacheFor: time.Minute, Timeout: rosterWithin,
 	})
 	if err != nil {
 		return roster{}, err
