@@ -86,6 +86,9 @@ func openPool(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 		"statement_timeout":                   "15s",
 		"lock_timeout":                        "10s",
 		"idle_in_transaction_session_timeout": "15s",
+		// Nearly all of ours finds rows by key, so that planning again for each value finds the same plan. It cost as much
+		// as carrying the statements out.
+		"plan_cache_mode": "force_generic_plan",
 	} {
 		if _, chosen := config.ConnConfig.RuntimeParams[name]; !chosen {
 			config.ConnConfig.RuntimeParams[name] = value
