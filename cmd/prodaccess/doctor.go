@@ -54,7 +54,7 @@ running prodaccess.`,
 			}
 			if wrong > 0 {
 				if !asJSON {
-					say(c.out, "\n%d things are wrong.", wrong)
+					say(c.out, "\nWrong: %d. Warnings change nothing about the exit code.", wrong)
 				}
 				return findings{wrong}
 			}
