@@ -210,12 +210,20 @@ func TestServiceHasExactlyItsRights(t *testing.T) {
 	b := setup(t)
 	b.mustUp()
 	// What somebody granted by hand goes away, what somebody took comes back.
-	b.super(`GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC, ` + b.service + `; REVOKE SELECT ON requests FROM ` + b.service)
+	b.super(`GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC, ` + b.service + `; REVOKE SELECT ON requests FROM ` + b.service +
+		`; GRANT UPDATE (verdict) ON approvals TO ` + b.service + `, PUBLIC; REVOKE UPDATE (withdrawn_at) ON approvals FROM ` + b.service)
 	b.mustUp()
 	got := b.texts(`
 		SELECT c.relname || ' ' || p.name FROM pg_class AS c, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (name)
 		WHERE c.relkind IN ('r', 'v', 'p') AND c.relnamespace = 'public'::regnamespace
-		  AND has_table_privilege('` + b.service + `', c.oid, p.name)`)
+		  AND has_table_privilege('` + b.service + `', c.oid, p.name)
+		UNION ALL
+		SELECT c.relname || ' ' || p.name || ' (' || a.attname || ')'
+		FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped,
+			unnest('{SELECT,INSERT,UPDATE,REFERENCES}'::text[]) AS p (name)
+		WHERE c.relkind IN ('r', 'v', 'p') AND c.relnamespace = 'public'::regnamespace
+		  AND NOT has_table_privilege('` + b.service + `', c.oid, p.name)
+		  AND has_column_privilege('` + b.service + `', c.oid, a.attnum, p.name)`)
 	var want []string
 	for table, privileges := range migrations.Tables() {
 		for _, privilege := range privileges {

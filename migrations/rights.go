@@ -11,7 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Tables says, table by table, which privileges the service's login has. It has no others.
+// Tables says, table by table, which privileges the service's login has. It has no others. A privilege on some columns
+// only is written as in a GRANT, with one column: "UPDATE (withdrawn_at)".
 func Tables() map[string][]string {
 	read, add := []string{"SELECT"}, []string{"SELECT", "INSERT"}
 	change := []string{"SELECT", "INSERT", "UPDATE"}
@@ -20,7 +21,8 @@ func Tables() map[string][]string {
 		"installation":   read,
 		"policies":       add,
 		"requests":       change,
-		"approvals":      add,
+		"approvals":      {"SELECT", "INSERT", "UPDATE (withdrawn_at)"}, // an answer is never changed, only taken back
+		"reviews":        change,
 		"grants":         change,
 		"audit_events":   add,
 		"audit_seals":    add,

@@ -15,11 +15,12 @@ import (
 )
 
 // CreateRequest implements approvals.Store.
-func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (c approvals.Case, created bool, err error) {
+func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (filed approvals.Case, created bool, err error) {
 	err = s.write(ctx, func(tx pgx.Tx) error {
-		c, created = approvals.Case{}, false
+		filed, created = approvals.Case{}, false
 		r := change.Request
 		r.Version = 1
+		r.Less, r.Reminders, r.Escalated, r.EscalatedAt = nil, 0, 0, time.Time{} // they come while it waits
 		decision, params, err := settleRequest(&r)
 		if err != nil {
 			return err
@@ -31,16 +32,17 @@ func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (c a
 		inserted, err := tx.Exec(ctx, `
 			INSERT INTO requests (id, key, state, version, requester_id, requester_name, requester_email, requester_zone,
 				target, engine, profile, duration, ticket, reason, params, source, outcome, policy, decision, filed_at,
-				lapses_at, approved_at, ended_at, ended_by_id, ended_by_name, ended_by_email, ended_by_zone, answer, replay)
+				lapses_at, approved_at, ended_at, ended_by_id, ended_by_name, ended_by_email, ended_by_zone, answer, replay,
+				break_glass)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-				$23, $24, $25, $26, $27, $28, $29)
+				$23, $24, $25, $26, $27, $28, $29, $30)
 			ON CONFLICT (key) DO NOTHING`,
 			append([]any{
 				r.ID, r.Key, string(r.State), r.Version, r.Requester.ID, r.Requester.Name, r.Requester.Email,
 				r.Requester.Zone, r.Target, r.Engine, r.Profile, r.Duration, r.Ticket, r.Reason, params, r.Source,
 				string(r.Decision.Outcome), word(r.Decision.Policy), decision, r.FiledAt, moment(r.LapsesAt),
 				moment(r.ApprovedAt), moment(r.EndedAt),
-			}, append(requestEndedBy(r), r.Answer, replay)...)...)
+			}, append(requestEndedBy(r), r.Answer, replay, r.BreakGlass)...)...)
 		if err != nil {
 			return err
 		}
@@ -50,21 +52,28 @@ func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (c a
 				err = errors.New("the delivery is known, but not its request")
 			}
 			if err == nil {
-				c = found[0]
+				filed = found[0]
 			}
 			return err
 		}
+		if err := spend(ctx, tx, r); err != nil {
+			return err
+		}
 		created = true
-		c, err = s.finishCase(ctx, tx, &pgx.Batch{}, approvals.Case{Request: r}, change)
+		b, c := &pgx.Batch{}, approvals.Case{Request: r}
+		if change.Review != nil {
+			c.Review = queueNewReview(b, r, *change.Review)
+		}
+		filed, err = s.finishCase(ctx, tx, b, c, change)
 		return err
 	})
-	if err != nil {
+	if err = openReview(err); err != nil {
 		return approvals.Case{}, false, fmt.Errorf("filing request %s: %w", change.Request.ID, err)
 	}
 	if created && len(change.Events) > 0 {
 		s.kick()
 	}
-	return c, created, nil
+	return filed, created, nil
 }
 
 // ChangeCase implements approvals.Store.
@@ -120,21 +129,30 @@ func (s *Store) writeCase(ctx context.Context, tx pgx.Tx, before approvals.Case,
 	b := &pgx.Batch{}
 	args := []any{
 		r.ID, r.Version, string(r.State), r.Profile, r.Duration, moment(r.LapsesAt), moment(r.ApprovedAt), moment(r.EndedAt), r.Answer,
+		r.Reminders, r.Escalated, moment(r.EscalatedAt),
 	}
+	args = append(append(args, lessColumns(r.Less)...), requestEndedBy(r)...)
 	b.Queue(`
 		UPDATE requests SET version = $2, state = $3, profile = $4, duration = $5, lapses_at = $6, approved_at = $7,
-			ended_at = $8, answer = $9, ended_by_id = $10, ended_by_name = $11, ended_by_email = $12, ended_by_zone = $13
+			ended_at = $8, answer = $9, reminders = $10, escalated = $11, escalated_at = $12, less_duration = $13,
+			less_profile = $14, ended_by_id = $15, ended_by_name = $16, ended_by_email = $17, ended_by_zone = $18
 		WHERE id = $1 AND version = $2 - 1
-		RETURNING id`, append(args, requestEndedBy(r)...)...,
+		RETURNING id`, args...,
 	).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(nil)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return errStale
-		}
-		return err
+		return onlyOne(row)
 	})
 	after := before
 	after.Request = r
+	after.Approvals = slices.Clone(before.Approvals)
+	if err := queueWithdrawals(b, &after, c); err != nil {
+		return approvals.Case{}, err
+	}
+	if c.Review != nil {
+		if before.Review == nil {
+			return approvals.Case{}, fmt.Errorf("request %s has no review to change", r.ID)
+		}
+		after.Review = queueReview(b, r.ID, *c.Review)
+	}
 	return s.finishCase(ctx, tx, b, after, c)
 }
 
@@ -144,14 +162,18 @@ func (s *Store) finishCase(ctx context.Context, tx pgx.Tx, b *pgx.Batch, c appro
 	for _, a := range change.Approvals {
 		a.At = audit.Cut(a.At)
 		a.Reason, a.By.Name, a.By.Email, a.By.Zone = text(a.Reason), text(a.By.Name), text(a.By.Email), text(a.By.Zone)
+		a.Less, a.WithdrawnAt = settleLess(a.Less), time.Time{}
 		fills := a.Fills
 		if fills == nil {
 			fills = []int{}
 		}
 		b.Queue(`
-			INSERT INTO approvals (request_id, requester_id, by_id, by_name, by_email, by_zone, verdict, reason, at, fills)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			c.Request.ID, c.Request.Requester.ID, a.By.ID, a.By.Name, a.By.Email, a.By.Zone, string(a.Verdict), a.Reason, a.At, fills)
+			INSERT INTO approvals (request_id, requester_id, by_id, by_name, by_email, by_zone, verdict, reason, at, fills,
+				less_duration, less_profile)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			append([]any{
+				c.Request.ID, c.Request.Requester.ID, a.By.ID, a.By.Name, a.By.Email, a.By.Zone, string(a.Verdict), a.Reason, a.At, fills,
+			}, lessColumns(a.Less)...)...)
 		c.Approvals = append(c.Approvals, a)
 	}
 	if change.Grant != nil {
@@ -163,7 +185,9 @@ func (s *Store) finishCase(ctx context.Context, tx pgx.Tx, b *pgx.Batch, c appro
 		if _, err := settleGrant(&g); err != nil {
 			return c, err
 		}
-		queueNewGrant(b, g)
+		if err := queueNewGrant(b, &g); err != nil {
+			return c, err
+		}
 		c.Grant, c.Grants = &g, c.Grants+1
 	}
 	var first int64
@@ -179,8 +203,9 @@ func (s *Store) finishCase(ctx context.Context, tx pgx.Tx, b *pgx.Batch, c appro
 
 // settleRequest makes a request what a later read will give, and returns its decision and parameters as JSON.
 func settleRequest(r *approvals.Request) (decision, params string, err error) {
-	cut(&r.FiledAt, &r.LapsesAt, &r.ApprovedAt, &r.EndedAt)
+	cut(&r.FiledAt, &r.LapsesAt, &r.ApprovedAt, &r.EndedAt, &r.EscalatedAt)
 	r.Duration = r.Duration.Truncate(time.Microsecond)
+	r.Less = settleLess(r.Less)
 	for _, t := range []*string{
 		&r.Key, &r.Requester.Name, &r.Requester.Email, &r.Requester.Zone, &r.Target, &r.Profile, &r.Ticket, &r.Reason,
 		&r.EndedBy.Name, &r.EndedBy.Email, &r.EndedBy.Zone, &r.Answer,
@@ -211,6 +236,10 @@ func requestEndedBy(r approvals.Request) []any {
 // copyCase keeps the store's own copy out of a change function's hands.
 func copyCase(c approvals.Case) approvals.Case {
 	c.Approvals = slices.Clone(c.Approvals)
+	for i := range c.Approvals {
+		c.Approvals[i].Less = clone(c.Approvals[i].Less)
+	}
+	c.Request.Less, c.Review = clone(c.Request.Less), clone(c.Review)
 	if c.Grant != nil {
 		g := copyGrant(*c.Grant)
 		c.Grant = &g

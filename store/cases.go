@@ -15,18 +15,22 @@ import (
 // requestColumns are what scanRequest reads.
 const requestColumns = `r.id, r.state, r.version, r.key, r.requester_id, r.requester_name, r.requester_email, r.requester_zone,
 	r.target, r.engine, r.profile, r.duration, r.ticket, r.reason, r.params, r.source, r.decision, r.filed_at, r.lapses_at,
-	r.approved_at, r.ended_at, r.ended_by_id, r.ended_by_name, r.ended_by_email, r.ended_by_zone, r.answer`
+	r.approved_at, r.ended_at, r.ended_by_id, r.ended_by_name, r.ended_by_email, r.ended_by_zone, r.answer, r.break_glass,
+	coalesce(r.less_duration, interval '0'), coalesce(r.less_profile, ''), r.reminders, r.escalated, r.escalated_at`
 
 func scanRequest(row pgx.CollectableRow) (approvals.Request, error) {
 	var r approvals.Request
 	var params, decision []byte
+	var less approvals.Less
 	err := row.Scan(&r.ID, &r.State, &r.Version, &r.Key, &r.Requester.ID, &r.Requester.Name, &r.Requester.Email,
 		&r.Requester.Zone, &r.Target, &r.Engine, &r.Profile, &r.Duration, &r.Ticket, &r.Reason, &params, &r.Source, &decision,
 		(*moment)(&r.FiledAt), (*moment)(&r.LapsesAt), (*moment)(&r.ApprovedAt), (*moment)(&r.EndedAt),
-		(*word)(&r.EndedBy.ID), (*word)(&r.EndedBy.Name), (*word)(&r.EndedBy.Email), (*word)(&r.EndedBy.Zone), &r.Answer)
+		(*word)(&r.EndedBy.ID), (*word)(&r.EndedBy.Name), (*word)(&r.EndedBy.Email), (*word)(&r.EndedBy.Zone), &r.Answer, &r.BreakGlass,
+		&less.Duration, &less.Profile, &r.Reminders, &r.Escalated, (*moment)(&r.EscalatedAt))
 	if err != nil {
 		return r, err
 	}
+	r.Less = settleLess(&less)
 	if string(params) != "{}" {
 		if err := json.Unmarshal(params, &r.Params); err != nil {
 			return r, fmt.Errorf("decoding the parameters of request %s: %w", r.ID, err)
@@ -53,7 +57,7 @@ func (s *Store) Case(ctx context.Context, id string) (approvals.Case, error) {
 // mostCases is the most that one query gives.
 const mostCases = 200
 
-// Cases implements approvals.Store.
+// Cases implements approvals.Store. Open reviews come in the order in which they are due, everything else newest first.
 func (s *Store) Cases(ctx context.Context, q approvals.Query) ([]approvals.Case, error) {
 	states := make([]string, len(q.States))
 	for i, state := range q.States {
@@ -66,13 +70,17 @@ func (s *Store) Cases(ctx context.Context, q approvals.Query) ([]approvals.Case,
 	where.add(q.LiveGrants, `r.id IN (SELECT g.request_id FROM grants AS g WHERE g.state <> 'revoked') AND (
 		SELECT g.state FROM grants AS g WHERE g.request_id = r.id ORDER BY g.place DESC LIMIT 1) <> $%d`, string(grants.Revoked))
 	where.add(!q.Since.IsZero(), "r.filed_at >= $%d", q.Since)
+	join, order := ``, ` ORDER BY r.filed_at DESC, r.id DESC LIMIT `
+	if q.OpenReviews {
+		join, order = `JOIN reviews AS v ON v.request_id = r.id AND v.closed_at IS NULL`, ` ORDER BY v.due_at, r.id LIMIT `
+	}
 	limit := q.Limit
 	if limit <= 0 || limit > mostCases {
 		limit = mostCases
 	}
 	var found []approvals.Case
 	err := s.read(ctx, func(tx pgx.Tx) (err error) {
-		found, err = loadCases(ctx, tx, where.clause()+` ORDER BY r.filed_at DESC, r.id DESC LIMIT `+strconv.Itoa(limit), where.args...)
+		found, err = loadCases(ctx, tx, join+where.clause()+order+strconv.Itoa(limit), where.args...)
 		return err
 	})
 	if err != nil {
@@ -100,21 +108,26 @@ func loadCases(ctx context.Context, tx pgx.Tx, where string, args ...any) ([]app
 	b := &pgx.Batch{}
 	queueApprovalsOf(b, ids, place)
 	queueGrantsOf(b, ids, place)
+	queueReviewsOf(b, ids, place)
 	return cases, send(ctx, tx, b)
 }
 
 func queueApprovalsOf(b *pgx.Batch, ids []string, place map[string]*approvals.Case) {
 	b.Queue(`
-		SELECT a.request_id, a.by_id, a.by_name, a.by_email, a.by_zone, a.verdict, a.reason, a.at, a.fills
+		SELECT a.request_id, a.by_id, a.by_name, a.by_email, a.by_zone, a.verdict, a.reason, a.at, a.fills,
+			coalesce(a.less_duration, interval '0'), coalesce(a.less_profile, ''), a.withdrawn_at
 		FROM approvals AS a WHERE a.request_id = ANY ($1) ORDER BY a.place`, ids,
 	).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var request string
 			var a approvals.Approval
-			err := rows.Scan(&request, &a.By.ID, &a.By.Name, &a.By.Email, &a.By.Zone, &a.Verdict, &a.Reason, (*moment)(&a.At), &a.Fills)
+			var less approvals.Less
+			err := rows.Scan(&request, &a.By.ID, &a.By.Name, &a.By.Email, &a.By.Zone, &a.Verdict, &a.Reason, (*moment)(&a.At), &a.Fills,
+				&less.Duration, &less.Profile, (*moment)(&a.WithdrawnAt))
 			if err != nil {
 				return err
 			}
+			a.Less = settleLess(&less)
 			c := place[request]
 			c.Approvals = append(c.Approvals, a)
 		}
@@ -162,4 +175,5 @@ func queueCase(b *pgx.Batch, id string, lock bool, found *[]approvals.Case) {
 	})
 	queueApprovalsOf(b, []string{id}, place)
 	queueGrantsOf(b, []string{id}, place)
+	queueReviewsOf(b, []string{id}, place)
 }

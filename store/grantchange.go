@@ -219,6 +219,7 @@ func insertEvents(ctx context.Context, tx pgx.Tx, events []audit.Event) error {
 
 // copyGrant keeps the store's own copy out of a change function's hands.
 func copyGrant(g grants.Grant) grants.Grant {
+	g.Params = slices.Clone(g.Params)
 	if g.Receipt != nil {
 		receipt := *g.Receipt
 		g.Receipt = &receipt

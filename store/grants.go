@@ -18,23 +18,29 @@ const grantColumns = `g.id, g.request_id, g.state, g.version, g.holder_id, g.hol
 	g.database, g.fingerprint, g.profile, g.profile_version, g.access_role, g.login, coalesce(g.login_oid, 0),
 	g.connection_limit, g.statement_timeout_ms, g.intended_at, g.deadline, g.not_after, g.issued_at, g.shown_at, g.ending_at, g.secured_at,
 	g.ended_at, g.cause, g.ended_by_kind, g.ended_by_id, g.ended_by_name, g.ended_by_email, g.note, g.attempts,
-	g.last_error, g.alarmed_at, g.receipt`
+	g.last_error, g.alarmed_at, g.receipt, g.params, g.extensions`
 
 // grantTargets are where the columns go; finish completes the grant afterwards.
 func grantTargets(g *grants.Grant) (targets []any, finish func() error) {
 	var oid, timeout int64
-	var receipt []byte
+	var receipt, params []byte
 	targets = []any{
 		&g.ID, &g.Request, &g.State, &g.Version, &g.Holder.ID, &g.Holder.Name, &g.Holder.Email, &g.Target, &g.Engine,
 		&g.Database, &g.Fingerprint, &g.Profile, &g.ProfileVersion, &g.AccessRole, &g.Login, &oid,
 		&g.ConnectionLimit, &timeout, (*moment)(&g.Intended), (*moment)(&g.Deadline), (*moment)(&g.NotAfter), (*moment)(&g.IssuedAt),
 		(*moment)(&g.ShownAt), (*moment)(&g.EndingAt), (*moment)(&g.SecuredAt), (*moment)(&g.EndedAt), (*word)(&g.Cause),
 		(*word)(&g.EndedBy.Kind), (*word)(&g.EndedBy.ID), (*word)(&g.EndedBy.Name), (*word)(&g.EndedBy.Email), &g.Note,
-		&g.Attempts, &g.LastError, (*moment)(&g.AlarmedAt), &receipt,
+		&g.Attempts, &g.LastError, (*moment)(&g.AlarmedAt), &receipt, &params,
+		&g.Extensions,
 	}
 	return targets, func() error {
 		g.StatementTimeout = time.Duration(timeout) * time.Millisecond
 		g.OID = uint32(oid) // the schema keeps it within an OID's range
+		if string(params) != "[]" {
+			if err := json.Unmarshal(params, &g.Params); err != nil {
+				return fmt.Errorf("decoding the parameters of grant %s: %w", g.ID, err)
+			}
+		}
 		if receipt == nil {
 			return nil
 		}
@@ -91,16 +97,34 @@ func endedBy(g grants.Grant) []any {
 	return []any{g.EndedBy.Kind, g.EndedBy.ID, g.EndedBy.Name, g.EndedBy.Email}
 }
 
-// queueNewGrant adds the insertion of an intent to a batch.
-func queueNewGrant(b *pgx.Batch, g grants.Grant) {
+// settleParams makes a new grant's parameters what a later read will give, and returns them as JSON.
+func settleParams(g *grants.Grant) (encoded string, err error) {
+	if len(g.Params) == 0 {
+		g.Params = nil
+		return "[]", nil
+	}
+	if g.Params, encoded, err = settle(g.Params); err != nil {
+		return "", fmt.Errorf("the parameters of grant %s: %w", g.ID, err)
+	}
+	return encoded, nil
+}
+
+// queueNewGrant adds the insertion of an intent to a batch. Nobody has extended it yet.
+func queueNewGrant(b *pgx.Batch, g *grants.Grant) error {
+	g.Extensions = 0
+	params, err := settleParams(g)
+	if err != nil {
+		return err
+	}
 	b.Queue(`
 		INSERT INTO grants (id, request_id, state, version, holder_id, holder_name, holder_email, target, engine, database,
 			fingerprint, profile, profile_version, access_role, login, login_oid, connection_limit, intended_at, deadline,
-			not_after, note, attempts, last_error, statement_timeout_ms)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
+			not_after, note, attempts, last_error, statement_timeout_ms, params)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
 		g.ID, g.Request, string(g.State), g.Version, g.Holder.ID, g.Holder.Name, g.Holder.Email, g.Target, g.Engine,
-		g.Database, g.Fingerprint, g.Profile, g.ProfileVersion, g.AccessRole, g.Login, oid(g), g.ConnectionLimit,
-		g.Intended, g.Deadline, moment(g.NotAfter), g.Note, g.Attempts, g.LastError, g.StatementTimeout.Milliseconds())
+		g.Database, g.Fingerprint, g.Profile, g.ProfileVersion, g.AccessRole, g.Login, oid(*g), g.ConnectionLimit,
+		g.Intended, g.Deadline, moment(g.NotAfter), g.Note, g.Attempts, g.LastError, g.StatementTimeout.Milliseconds(), params)
+	return nil
 }
 
 // errStale means that a row was not at the version it was read at. Under the row's lock that cannot be.
@@ -112,22 +136,16 @@ func queueGrant(b *pgx.Batch, g grants.Grant, receipt *string) {
 	args := []any{
 		g.ID, g.Version, string(g.State), oid(g), g.Deadline, moment(g.NotAfter), moment(g.IssuedAt), moment(g.ShownAt),
 		moment(g.EndingAt), moment(g.SecuredAt), moment(g.EndedAt), word(g.Cause), g.Note, g.Attempts, g.LastError,
-		moment(g.AlarmedAt), receipt,
+		moment(g.AlarmedAt), receipt, g.Extensions,
 	}
 	b.Queue(`
 		UPDATE grants SET version = $2, state = $3, login_oid = $4, deadline = $5, not_after = $6, issued_at = $7,
 			shown_at = $8, ending_at = $9, secured_at = $10, ended_at = $11, cause = $12, note = $13, attempts = $14,
-			last_error = $15, alarmed_at = $16, receipt = $17, ended_by_kind = $18, ended_by_id = $19, ended_by_name = $20,
-			ended_by_email = $21
+			last_error = $15, alarmed_at = $16, receipt = $17, extensions = $18, ended_by_kind = $19, ended_by_id = $20,
+			ended_by_name = $21, ended_by_email = $22
 		WHERE id = $1 AND version = $2 - 1
 		RETURNING id`, append(args, endedBy(g)...)...,
-	).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(nil)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return errStale
-		}
-		return err
-	})
+	).QueryRow(onlyOne)
 }
 
 // frozen compares what a grant may never change, so that a change function that tries is told instead of ignored.
@@ -135,7 +153,7 @@ func frozen(g grants.Grant) grants.Grant {
 	return grants.Grant{
 		ID: g.ID, Request: g.Request, Holder: g.Holder, Target: g.Target, Engine: g.Engine, Database: g.Database,
 		Fingerprint: g.Fingerprint, Profile: g.Profile, ProfileVersion: g.ProfileVersion, AccessRole: g.AccessRole,
-		Login: g.Login, ConnectionLimit: g.ConnectionLimit, StatementTimeout: g.StatementTimeout, Intended: g.Intended,
+		Login: g.Login, ConnectionLimit: g.ConnectionLimit, StatementTimeout: g.StatementTimeout, Intended: g.Intended, Params: g.Params,
 	}
 }
 

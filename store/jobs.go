@@ -13,12 +13,14 @@ import (
 	"github.com/prodaccess/prodaccess/internal/jobs"
 )
 
-// The queues. They are apart so that a Slack that hangs never keeps a revocation waiting.
+// The queues. They are apart so that a Slack or a PagerDuty that hangs never keeps a revocation waiting, nor one the other.
 const (
 	// QueueSecurity holds what touches targets and ends access.
 	QueueSecurity = "security"
 	// QueueSlack holds what is shown in Slack.
 	QueueSlack = "slack"
+	// QueuePager holds what PagerDuty is told.
+	QueuePager = "pager"
 )
 
 // maxAttempts is as good as for ever: the column is a smallint, and the worker snoozes instead of failing.
@@ -64,7 +66,7 @@ func queue(kind jobs.Kind) (name string, priority int) {
 		return QueueSecurity, 1
 	case jobs.Recover:
 		return QueueSecurity, 2
-	case jobs.Lapse, jobs.Reopen:
+	case jobs.Lapse, jobs.Reopen, jobs.Remind, jobs.Escalate, jobs.Review:
 		return QueueSecurity, 3
 	case jobs.Sweep, jobs.DigestDue:
 		return QueueSecurity, 4
@@ -72,7 +74,9 @@ func queue(kind jobs.Kind) (name string, priority int) {
 		return QueueSlack, 1
 	case jobs.Draw:
 		return QueueSlack, 2
-	default:
+	case jobs.Incident:
+		return QueuePager, 1
+	default: // Receipt, Finding, Digest, Nudge
 		return QueueSlack, 3
 	}
 }

@@ -100,3 +100,12 @@ func settle[T any](v T) (T, string, error) {
 	}
 	return out, encoded, nil
 }
+
+// clone copies what a pointer points to, so that whoever gets it cannot change the original.
+func clone[T any](v *T) *T {
+	if v == nil {
+		return nil
+	}
+	out := *v
+	return &out
+}
