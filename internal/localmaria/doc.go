@@ -1,0 +1,15 @@
+// Package localmaria runs real MariaDB servers on this machine, for tests.
+//
+// [Start] makes a data directory, starts a server on a free port of 127.0.0.1 and returns when it answers. The server is
+// ours alone:
+//
+//   - It listens on 127.0.0.1 and on a unix socket in its own directory. root's password is random and only in
+//     [Server.DSN]; nobody else has a login.
+//   - It never runs as root: when we are root it runs as "mysql", else as "nobody".
+//   - It does not outlive us: on Linux the kernel kills it when this process dies. What a killed process left on the disk
+//     is removed by the next start.
+//   - Nothing of the machine's own configuration is read (--no-defaults).
+//
+// It gives up safety against a crash of the machine, and only that. Everything the server writes to its error log and its
+// general log (every statement as it arrived) can be read back, so that a test can look for secrets in them.
+package localmaria

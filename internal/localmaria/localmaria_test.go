@@ -1,0 +1,61 @@
+package localmaria
+
+import (
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestAServerStartsCrashesAndComesBack(t *testing.T) {
+	s, err := Start(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	run := func(statement string) {
+		t.Helper()
+		db, err := open(s.Root(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	run("CREATE DATABASE app")
+	run("CREATE TABLE app.t (a int) ENGINE=InnoDB")
+	s.Kill()
+	if err := s.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run("INSERT INTO app.t VALUES (4711)")
+	if log := s.GeneralLog(); !strings.Contains(log, "4711") {
+		t.Error("the general log lacks what was run")
+	}
+	if s.ErrorLog() == "" {
+		t.Error("the error log is empty")
+	}
+	s.Stop()
+}
+
+func TestNobodyComesInWithoutAPassword(t *testing.T) {
+	s, err := Start(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	for _, user := range []string{"root", "", "mysql"} {
+		db, err := open(s.Config(user, "", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if db.PingContext(t.Context()) == nil {
+			t.Errorf("user %q came in", user)
+		}
+		db.Close()
+	}
+}
