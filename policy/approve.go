@@ -34,14 +34,16 @@ func (p *Policy) MayApprove(requirement Requirement, person Person, facts Facts)
 
 // Lookups says which facts the decision on a request could need: those of rules whose targets and profiles match it.
 // The request's time is not looked at, so that the answer holds for as long as the look-ups take.
-func (p *Policy) Lookups(request Request) Lookups {
+func (p *Policy) Lookups(request Request) Lookups { return p.lookups(request, p.rules) }
+
+func (p *Policy) lookups(request Request, rules []*rule) Lookups {
 	var out wanted
 	profile, ok := p.profileIndex[request.Profile]
 	if !ok {
 		return Lookups{}
 	}
 	email := lower(request.User.Email)
-	for _, r := range p.rules {
+	for _, r := range rules {
 		if !r.allProfiles && !r.profileSet[profile] || !r.allTargets && !p.targetAmong(r.targets, request.Target) {
 			continue
 		}

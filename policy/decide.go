@@ -16,39 +16,53 @@ const defaultDuration = time.Hour
 // A rule that might have matched had a fact been known is passed over, but it still holds the answer back: the decision
 // is never laxer than it would have been had that rule matched. So nobody gains by making a fact unknown.
 func (p *Policy) Decide(request Request, facts Facts) (decision Decision) {
-	c := p.consider(request, facts)
+	c := p.consider(request, facts, p.asking)
 	if wrong := p.impossible(request); wrong != "" {
 		c.Why = wrong
 		return c.Decision
 	}
-	c.failed = make([]failure, len(p.rules))
 	defer c.tell(&decision)
-	for _, r := range p.denying {
+	if c.forbidden() {
+		return c.Decision
+	}
+	if r, held := c.first(); r != nil {
+		c.allowedBy(r, held)
+	} else {
+		c.allowedByNone()
+	}
+	return c.Decision
+}
+
+// forbidden looks at the rules that deny.
+func (c *consideration) forbidden() bool {
+	for _, r := range c.p.denying {
 		if answer := c.match(r); answer == yes || answer == unknown {
 			c.deniedBy(r, answer)
-			return c.Decision
+			return true
 		}
 	}
-	var held []*rule
-	for _, r := range p.allowing {
+	return false
+}
+
+// first finds the first allowing rule that matches, and those before it that might have, had a fact been known.
+func (c *consideration) first() (decides *rule, held []*rule) {
+	for _, r := range c.p.allowing {
 		switch c.match(r) {
 		case yes:
-			c.allowedBy(r, held)
-			return c.Decision
+			return r, held
 		case unknown:
 			held = append(held, r)
 		}
 	}
-	c.allowedByNone()
-	return c.Decision
+	return nil, held
 }
 
-// consider begins a decision.
-func (p *Policy) consider(request Request, facts Facts) *consideration {
+// consider begins a decision that looks at these rules.
+func (p *Policy) consider(request Request, facts Facts, among sequence) *consideration {
 	c := &consideration{
 		Decision: Decision{Outcome: Denied, Policy: p.hash, Duration: request.Duration},
-		people:   p.people(request.User, facts, request.At), p: p, request: request, profile: -1,
-		targets: make([]tri, len(p.targets.values)), hours: make([]tri, len(p.windows)),
+		people:   p.people(request.User, facts, request.At), p: p, request: request, profile: -1, among: among,
+		targets: make([]tri, len(p.targets.values)), hours: make([]tri, len(p.windows)), failed: make([]failure, len(among.rules)),
 	}
 	if i, ok := p.profileIndex[request.Profile]; ok {
 		c.profile = i
@@ -90,6 +104,10 @@ type consideration struct {
 	p       *Policy
 	request Request
 	profile int
+	// rests is the rule whose budget is not asked again, because the access that is to last longer drew on it.
+	rests string
+	// among are the rules that are looked at.
+	among sequence
 	// targets and hours hold answers by number, so that each is found out once.
 	targets, hours []tri
 	// failed says for every rule that was looked at, in the order they are looked at, where it failed to match; told are
@@ -119,15 +137,15 @@ type toldStep struct {
 
 // tell writes the steps. Most rules fail on who, for a reason that is known at loading, so those steps are copied.
 func (c *consideration) tell(d *Decision) {
-	d.Steps = slices.Clone(c.p.steps[:c.looked])
+	d.Steps = slices.Clone(c.among.steps[:c.looked])
 	for i, failed := range c.failed[:c.looked] {
 		switch failed {
 		case failedProfile:
-			d.Steps[i].Why = c.p.order[i].notProfile
+			d.Steps[i].Why = c.among.rules[i].notProfile
 		case failedTarget:
-			d.Steps[i].Why = c.p.order[i].notTarget
+			d.Steps[i].Why = c.among.rules[i].notTarget
 		case failedHours:
-			d.Steps[i].Why = c.p.order[i].notHours
+			d.Steps[i].Why = c.among.rules[i].notHours
 		}
 	}
 	for _, told := range c.told {
@@ -243,14 +261,10 @@ func (c *consideration) whyUnknown(ids []int) string {
 
 // withinBudget passes a rule over once its automatic approvals are used up, so that a later rule asks a person.
 func (c *consideration) withinBudget(r *rule) (tri, string) {
-	if r.budget == nil {
+	if r.budget == nil || r.name == c.rests {
 		return yes, ""
 	}
-	since, span := c.request.At.Add(-24*time.Hour), "in the last 24 hours"
-	if r.budget.per == "shift" {
-		_, shift := c.reason(r)
-		since, span = shift.Start, "in this shift"
-	}
+	since, span := c.counted(r)
 	history := c.people.facts.History
 	switch {
 	case history == nil:
@@ -270,6 +284,15 @@ func (c *consideration) withinBudget(r *rule) (tri, string) {
 		return no, fmt.Sprintf("its budget is used up: %d of %d %s", used, r.budget.grants, span)
 	}
 	return yes, ""
+}
+
+// counted is since when a rule's budget is counted. A budget per shift needs the shift to be known.
+func (c *consideration) counted(r *rule) (since time.Time, span string) {
+	if r.budget.per == "shift" {
+		_, shift := c.reason(r)
+		return shift.Start, "in this shift"
+	}
+	return c.request.At.Add(-24 * time.Hour), "in the last 24 hours"
 }
 
 func upperFirst(text string) string {

@@ -141,7 +141,7 @@ func TestPolicy(t *testing.T) {
 	}
 	needs := func(user, profile, rule, approvals string, changes ...change) {
 		t.Helper()
-		if got := approvalsText(request(t, p, user, profile, changes...).decided(NeedsApproval, rule).Approvals); got != approvals {
+		if got := approvalsText(request(t, p, user, profile, changes...).decided(NeedsApproval, rule).Approvals, false); got != approvals {
 			t.Errorf("%s for %s needs %s, wanted %s", user, profile, got, approvals)
 		}
 	}
@@ -278,11 +278,11 @@ rules:
   - { name: free, approve: automatically, max_duration: 8h }
 `, "\t", ""))
 	request(t, p, "ana", "r").decided(Approved, "free")
-	if d := request(t, p, "ana", "r", noSlack("S0INT")).decided(NeedsApproval, "interns are watched"); approvalsText(d.Approvals) != "2 approvals from group dba" || d.MaxDuration != time.Hour {
+	if d := request(t, p, "ana", "r", noSlack("S0INT")).decided(NeedsApproval, "interns are watched"); approvalsText(d.Approvals, d.InOrder) != "2 approvals from group dba" || d.MaxDuration != time.Hour {
 		t.Errorf("got %+v", d)
 	}
-	if d := request(t, p, "ana", "r", noSlack("S0INT"), member("S0DBA")).decided(NeedsApproval, "dbas"); approvalsText(d.Approvals) != "2 approvals from group dba and 1 from group interns" {
-		t.Errorf("got %s", approvalsText(d.Approvals))
+	if d := request(t, p, "ana", "r", noSlack("S0INT"), member("S0DBA")).decided(NeedsApproval, "dbas"); approvalsText(d.Approvals, d.InOrder) != "2 approvals from group dba and 1 from group interns" {
+		t.Errorf("got %s", approvalsText(d.Approvals, d.InOrder))
 	}
 	if d := request(t, p, "sam", "r", noSlack("S0INT")).decided(NeedsApproval, "security"); approvalsTotal(d) != 3 {
 		t.Errorf("the larger of two counts is asked for, not %+v", d.Approvals)

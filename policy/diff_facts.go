@@ -166,7 +166,7 @@ func (d *differ) untouched() bool {
 // relevant are the rules whose targets and profiles match.
 func (p *Policy) relevant(target Target, profile int) []*rule {
 	var out []*rule
-	for _, r := range p.order {
+	for _, r := range p.asking.rules {
 		if (r.allProfiles || r.profileSet[profile]) && (r.allTargets || p.targetAmong(r.targets, target)) {
 			out = append(out, r)
 		}

@@ -38,11 +38,20 @@ func diffProfiles(old, new *Policy) []ProfileDifference {
 // such as row conditions, for different reach.
 func beyond(a, b Profile) string {
 	for _, engine := range engineNames {
-		in := func(p Profile) bool { return len(p.Engines) == 0 || slices.Contains(p.Engines, engine) }
-		if in(a) && !in(b) {
+		if a.on(engine) && !b.on(engine) {
 			return "the engine " + engine
 		}
 	}
+	for _, parameter := range b.Parameters {
+		if parameter.Required && !slices.ContainsFunc(a.Parameters, func(p Parameter) bool { return p.Name == parameter.Name && p.Required }) {
+			return "requests without " + parameter.Name
+		}
+	}
+	return exceeds(a, b)
+}
+
+// exceeds is the first thing a login with a can do that one with b cannot; empty when there is none.
+func exceeds(a, b Profile) string {
 	// 0 leaves a limit to the driver or the server, which may be anything.
 	if b.ConnectionLimit > 0 && (a.ConnectionLimit == 0 || a.ConnectionLimit > b.ConnectionLimit) {
 		return fmt.Sprintf("connections beyond %d", b.ConnectionLimit)
@@ -59,11 +68,6 @@ func beyond(a, b Profile) string {
 	for _, role := range a.MemberOf {
 		if !slices.Contains(b.MemberOf, role) {
 			return "membership in " + role
-		}
-	}
-	for _, parameter := range b.Parameters {
-		if parameter.Required && !slices.ContainsFunc(a.Parameters, func(p Parameter) bool { return p.Name == parameter.Name && p.Required }) {
-			return "requests without " + parameter.Name
 		}
 	}
 	for _, grant := range a.Grants {
@@ -139,11 +143,16 @@ func (g ProfileGrant) includes(other ProfileGrant, table, privilege string) bool
 		return false
 	}
 	for column, how := range g.Mask {
-		if other.Mask[column] != how {
+		if mask := other.Mask[column]; mask != how && !blank(mask) {
 			return false
 		}
 	}
 	return true
+}
+
+// blank says whether a mask shows nothing of the value, not even whether two are the same.
+func blank(mask string) bool {
+	return mask == "hide" || mask == "null" || strings.HasPrefix(mask, "constant:")
 }
 
 func narrowed(g ProfileGrant) string {

@@ -93,7 +93,7 @@ func TestDiffIsExact(t *testing.T) {
 func lessOrEqual(pa *Policy, a Decision, pb *Policy, b Decision) bool {
 	needs := func(p *Policy, d Decision) (out []need) {
 		for _, r := range d.Approvals {
-			out = append(out, need{"", r.Count, p.peopleOf(r.From)})
+			out = append(out, need{count: r.Count, from: p.peopleOf(r.From)})
 		}
 		return out
 	}
@@ -105,7 +105,7 @@ func lessOrEqual(pa *Policy, a Decision, pb *Policy, b Decision) bool {
 	case b.Shift != nil && a.Shift == nil:
 		return false
 	}
-	return meets(needs(pa, a), needs(pb, b))
+	return meets(needs(pa, a), needs(pb, b), a.InOrder, b.InOrder)
 }
 
 func TestDiff(t *testing.T) {

@@ -42,7 +42,7 @@ var triNames = [...]string{unasked: "no", no: "no", unknown: "unknown", yes: "ye
 // Explain decides a request and says, rule by rule, why each did or did not match and what would make it.
 func (p *Policy) Explain(request Request, facts Facts) Explanation {
 	out := Explanation{Decision: p.Decide(request, facts)}
-	c := p.consider(request, facts)
+	c := p.consider(request, facts, p.asking)
 	for _, r := range p.rules {
 		explained := RuleExplanation{
 			Position: Position{p.file, r.at.line, r.at.column}, Rule: r.name, Says: r.says(), Denies: r.deny,
@@ -69,7 +69,7 @@ func (r *rule) says() string {
 	case r.automatic:
 		return "approves at once"
 	}
-	return "needs " + approvalsText(r.approvals)
+	return "needs " + approvalsText(r.approvals, r.inOrder)
 }
 
 // conditions looks at every key of a rule, whether or not an earlier one already failed.

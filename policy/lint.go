@@ -122,7 +122,7 @@ func (l *linter) quorum(r *rule) {
 			}
 		}
 		if countable && len(people) < requirement.Count {
-			l.warn(r.at, "the rule %q asks for %s, and only %d people can give it", r.name, approvalsText([]Requirement{requirement}), len(people))
+			l.warn(r.at, "the rule %q asks for %s, and only %d people can give it", r.name, approvalsText([]Requirement{requirement}, false), len(people))
 		}
 	}
 }

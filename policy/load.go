@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // loader reads one file into a policy.
@@ -30,9 +29,9 @@ func Load(source []byte, filename string) (*Policy, []Warning, error) {
 	if err := f.failure(); err != nil {
 		return nil, nil, err
 	}
-	p.order = slices.Concat(p.denying, p.allowing)
-	for _, r := range p.order {
-		p.steps = append(p.steps, Step{Rule: r.name, Why: r.notWho})
+	p.asking = sequenceOf(slices.Concat(p.denying, p.allowing))
+	if p.glass != nil {
+		p.breaking = sequenceOf(append(slices.Clone(p.denying), p.glass))
 	}
 	for _, selector := range p.who.values {
 		p.whoGroups = append(p.whoGroups, p.groupIndex[selector.name])
@@ -156,32 +155,6 @@ func atoi(digits string) int {
 		return 10
 	}
 	return int(digits[0] - '0')
-}
-
-func (l *loader) readBreakGlass(from *node) {
-	f := l.open(from, "break_glass")
-	if f == nil {
-		return
-	}
-	b := &BreakGlass{
-		Who: l.readWho(f, "who"), Targets: texts(l.readTargets(f)), Profiles: texts(f.texts("profiles", "")),
-		MaxDuration: f.duration("max_duration"), ReviewWithin: f.duration("review_within"),
-		Reviewers: l.readWho(f, "reviewers"), Notify: texts(f.texts("notify", "")),
-	}
-	l.knownProfiles(f, b.Profiles)
-	f.close()
-	for _, needed := range []string{"who", "reviewers"} {
-		if _, given := f.nodes[needed]; !given {
-			l.fault(f.at, "break_glass needs %s", needed)
-		}
-	}
-	if b.MaxDuration == 0 {
-		b.MaxDuration = time.Hour
-	}
-	if b.ReviewWithin == 0 {
-		b.ReviewWithin = 24 * time.Hour
-	}
-	l.p.breakGlass = b
 }
 
 func texts(list []marked) []string {

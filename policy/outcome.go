@@ -56,19 +56,23 @@ func (c *consideration) allowedBy(r *rule, held []*rule) {
 			return
 		}
 	}
-	for _, other := range all {
-		c.require(other.approvals)
-		if c.Approvals != nil && r.automatic && c.Rule == r.name {
-			c.Rule, c.Advice = other.name, other.advice
-		}
-	}
+	c.Approvals, c.InOrder = merge(all)
+	c.Waits, c.Extend = waitsOf(all), c.extension(all)
 	if len(c.Approvals) > 0 {
-		c.Outcome = NeedsApproval
-		c.Why = fmt.Sprintf("Needs %s (rule %q).", approvalsText(c.Approvals), c.Rule)
+		if r.automatic {
+			asks := held[slices.IndexFunc(held, (*rule).asks)]
+			c.Rule, c.Advice = asks.name, asks.advice
+		}
+		c.Outcome, c.Escalations = NeedsApproval, escalationsOf(all)
+		c.Why = fmt.Sprintf("Needs %s (rule %q).", approvalsText(c.Approvals, c.InOrder), c.Rule)
 		return
 	}
 	why, shift := c.reason(r)
 	c.Outcome, c.Shift = Approved, shift
+	if r.budget != nil {
+		since, _ := c.counted(r)
+		c.Budget = &Spend{Grants: r.budget.grants, Since: since}
+	}
 	c.Why = fmt.Sprintf("Approved at once by the rule %q: %s.", r.name, why)
 }
 
@@ -92,6 +96,11 @@ func (c *consideration) unmet(r *rule) string {
 		return fmt.Sprintf("At most %s for %s on %s (rule %q); %s was asked for. Ask for %s or less.", FormatDuration(most),
 			c.request.Profile, c.request.Target.Name, r.name, FormatDuration(c.Duration), FormatDuration(most))
 	}
+	return c.unsaid(r)
+}
+
+// unsaid is what a rule requires to be written down and is not; empty when nothing.
+func (c *consideration) unsaid(r *rule) string {
 	if r.require == nil {
 		return ""
 	}
@@ -122,34 +131,8 @@ func (d *demand) pattern() string {
 	return strings.TrimSuffix(strings.TrimPrefix(d.ticket.String(), `\A(?:`), `)\z`)
 }
 
-// require adds requirements, leaving out what is already required from the same people.
-func (c *consideration) require(more []Requirement) {
-	for _, requirement := range more {
-		from := sorted(requirement.From)
-		need := total(more, from)
-		if have := total(c.Approvals, from); have > 0 && len(c.Approvals) > 0 {
-			if need > have {
-				c.Approvals = append(c.Approvals, Requirement{From: slices.Clone(requirement.From), Count: need - have})
-			}
-			continue
-		}
-		c.Approvals = append(c.Approvals, Requirement{From: slices.Clone(requirement.From), Count: need})
-	}
-}
-
-// total counts the approvals asked for from exactly these people.
-func total(requirements []Requirement, from []string) int {
-	sum := 0
-	for _, requirement := range requirements {
-		if slices.Equal(sorted(requirement.From), from) {
-			sum += requirement.Count
-		}
-	}
-	return sum
-}
-
-// approvalsText is "1 approval from group dba and 2 from group security".
-func approvalsText(requirements []Requirement) string {
+// approvalsText is "1 approval from group dba and 2 from group security", or "…, then 2 from group security" in order.
+func approvalsText(requirements []Requirement, inOrder bool) string {
 	var parts []string
 	for i, requirement := range requirements {
 		text := fmt.Sprintf("%d from %s", requirement.Count, phraseOf(requirement))
@@ -161,6 +144,9 @@ func approvalsText(requirements []Requirement) string {
 			text = fmt.Sprintf("%d %s from %s", requirement.Count, noun, phraseOf(requirement))
 		}
 		parts = append(parts, text)
+	}
+	if inOrder {
+		return strings.Join(parts, ", then ")
 	}
 	return join(parts, "and")
 }

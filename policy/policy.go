@@ -38,10 +38,25 @@ type Policy struct {
 	windows   [][]window
 	// denying and allowing are the rules in the order of the file.
 	denying, allowing []*rule
-	// order is the denying rules and then the allowing ones, as a decision looks at them; steps are what it says of each
-	// that is not for the person who asks.
-	order []*rule
+	// glass is the break_glass section as a rule; nil when the file has none.
+	glass *rule
+	// asking and breaking are the rules as decisions on requests and on broken glass look at them.
+	asking, breaking sequence
+}
+
+// sequence is rules in the order in which a decision looks at them, those that deny first; steps are what it says of each
+// that is not for the person who asks.
+type sequence struct {
+	rules []*rule
 	steps []Step
+}
+
+func sequenceOf(rules []*rule) sequence {
+	out := sequence{rules: rules}
+	for _, r := range rules {
+		out.steps = append(out.steps, Step{Rule: r.name, Why: r.notWho})
+	}
+	return out
 }
 
 // Hash is the SHA-256 of the source, in hexadecimal. Decisions and audit events carry it.
@@ -111,10 +126,12 @@ func (p *Policy) Groups() []Group {
 // BreakGlass is who may have access at once, approved by nobody and reviewed afterwards.
 type BreakGlass struct {
 	Who, Profiles, Targets []string
-	// MaxDuration and ReviewWithin are never 0 after loading.
-	MaxDuration, ReviewWithin time.Duration
-	// Reviewers are selectors; Notify are names of configured channels.
+	// MaxDuration, ReviewWithin and Remind are never 0 after loading.
+	MaxDuration, ReviewWithin, Remind time.Duration
+	// Reviewers are selectors; Notify says where it is said at once: security_channel, pagerduty. Neither is ever empty.
 	Reviewers, Notify []string
+	// Escalate is who is told, and may close the review as well, when it stays open; nil for nobody.
+	Escalate *Escalation
 }
 
 // Operators are the selectors of those who may revoke anybody's access, besides those who could have approved it; empty
@@ -130,6 +147,7 @@ func (p *Policy) BreakGlass() (BreakGlass, bool) {
 	for _, list := range []*[]string{&b.Who, &b.Profiles, &b.Targets, &b.Reviewers, &b.Notify} {
 		*list = slices.Clone(*list)
 	}
+	b.Escalate = b.Escalate.clone()
 	return b, true
 }
 

@@ -131,20 +131,30 @@ func (e *era) terms(d Decision, at time.Time, p *Policy) terms {
 	if d.Shift != nil {
 		out.most = min(out.most, d.Shift.End.Sub(at))
 	}
-	for _, requirement := range d.Approvals {
-		out.approvals = append(out.approvals, need{phraseOf(requirement), requirement.Count, e.peopleOf(requirement, p)})
+	resolve := func(selectors []string) []string { return e.peopleOf(selectors, p) }
+	out.approvals, out.inOrder = needsOf(d.Approvals, d.Escalations, resolve), d.InOrder
+	if d.Extend != nil {
+		out.extend = extent{d.Extend.Times, d.Extend.Total}
+	}
+	if r := d.Review; r != nil {
+		var late []Escalation
+		if r.Escalate != nil {
+			late = append(late, *r.Escalate)
+		}
+		by := Requirement{From: r.Reviewers, Count: 1}
+		out.review = &reviewTerms{needsOf([]Requirement{by}, late, resolve)[0], r.Within, sorted(r.Notify)}
 	}
 	return out
 }
 
-func (e *era) peopleOf(requirement Requirement, p *Policy) []string {
-	key := whose{p, strings.Join(requirement.From, " ")}
+func (e *era) peopleOf(selectors []string, p *Policy) []string {
+	key := whose{p, strings.Join(selectors, " ")}
 	if found, ok := e.people.Load(key); ok {
 		return found.([]string)
 	}
-	from := sorted(requirement.From)
+	from := sorted(selectors)
 	if e.then != nil {
-		from = p.peopleOf(requirement.From)
+		from = p.peopleOf(selectors)
 	}
 	e.people.Store(key, from)
 	return from
@@ -155,13 +165,12 @@ func (a terms) said() string {
 	if a.denied {
 		return "denied"
 	}
-	out := "at once"
-	if len(a.approvals) > 0 {
-		out = "with approval by " + needsText(a.approvals)
-	}
-	out += ", for " + FormatDuration(a.most)
+	out := a.who() + ", for " + FormatDuration(a.most)
 	if a.shift {
 		out += " of the shift"
 	}
-	return out
+	if a.extend.times > 0 {
+		out += a.extend.words(false)
+	}
+	return out + a.review.words()
 }

@@ -25,10 +25,15 @@ type rule struct {
 
 	automatic                    bool
 	approvals                    []Requirement
+	inOrder                      bool
 	maxDuration, defaultDuration time.Duration
-	require                      *demand
-	budget                       *budget
-	advice                       string
+	waits                        Waits
+	escalate                     []Escalation
+	// extend is nil where the rule does not speak of it.
+	extend  *Extend
+	require *demand
+	budget  *budget
+	advice  string
 
 	// What a step says when the rule does not match; made once, because a decision may look at a thousand rules.
 	notWho, notTarget, notProfile, notHours string
@@ -66,11 +71,13 @@ func (l *loader) readRules(from *node) {
 		} else if names[r.name] {
 			l.fault(f.nodes["name"].value.mark, "the rule %q is there twice; decisions refer to rules by name", r.name)
 		}
+		if r.name == BreakGlassRule {
+			l.fault(f.nodes["name"].value.mark, "no rule may be called %q; decisions say that of the break_glass section", r.name)
+		}
 		names[r.name] = true
 		r.deny = f.yes("deny")
 		l.readMatch(f, r)
 		l.readEffect(f, r)
-		f.notYet("in_order", "extend", "activate_within", "lapse_after", "remind_every", "escalate")
 		f.close()
 		r.explain(l.p)
 		l.p.rules = append(l.p.rules, r)
@@ -117,35 +124,6 @@ func describeWindows(windows []window) string {
 		out = append(out, w.String())
 	}
 	return strings.Join(out, "; ")
-}
-
-func (l *loader) readEffect(f *fields, r *rule) {
-	r.automatic = f.oneOf("approve", "automatically") != ""
-	r.approvals = l.readApprovals(f.take("approvals"))
-	r.maxDuration = f.duration("max_duration")
-	r.defaultDuration = f.duration("default_duration")
-	r.require = l.readRequire(f.take("require"))
-	r.budget = l.readBudget(f.take("budget"), r)
-	r.advice = f.text("advice")
-	_, automatic := f.nodes["approve"]
-	_, approvals := f.nodes["approvals"]
-	switch {
-	case r.deny:
-		for _, key := range []string{"approve", "approvals", "max_duration", "default_duration", "require", "budget"} {
-			if given, ok := f.nodes[key]; ok {
-				l.fault(given.at, "a rule that denies cannot have %s", key)
-			}
-		}
-	case automatic && approvals:
-		l.fault(f.nodes["approve"].at, "a rule has either approve or approvals; write two rules")
-	case !automatic && !approvals:
-		l.fault(f.at, "the rule %q says nothing; write deny: true, approve: automatically, or approvals", r.name)
-	case r.budget != nil && !automatic:
-		l.fault(f.nodes["budget"].at, "budget counts automatic approvals; it needs approve: automatically")
-	}
-	if r.maxDuration > 0 && r.defaultDuration > r.maxDuration {
-		l.fault(f.nodes["default_duration"].at, "default_duration is longer than max_duration")
-	}
 }
 
 // explain prepares what steps say.

@@ -103,7 +103,7 @@ func (e expectation) compare(d Decision) []Mismatch {
 		differ("rule", orNone(*e.rule), orNone(d.Rule))
 	}
 	if e.approvalsGiven && !sameRequirements(e.approvals, d.Approvals) {
-		differ("approvals", approvalsText(e.approvals), orNone(approvalsText(d.Approvals)))
+		differ("approvals", approvalsText(e.approvals, false), orNone(approvalsText(d.Approvals, d.InOrder)))
 	}
 	if e.duration > 0 {
 		differ("duration", FormatDuration(e.duration), FormatDuration(d.Duration))

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 type terms struct {
 	denied    bool
 	approvals []need
+	inOrder   bool
 	most      time.Duration
 	// shift says that access ends with the requester's shift.
 	shift bool
@@ -21,60 +23,89 @@ type terms struct {
 	// budget is how many automatic approvals a person gets; 0 is any number.
 	budget int
 	per    string
+	// answer and take are how long a request waits for people, and approved access for its requester.
+	answer, take wait
+	extend       extent
+	// review follows when glass is broken; nil for every other request.
+	review *reviewTerms
 	rule   string
 }
 
-// need is a requirement resolved to whom it means in its own policy.
-type need struct {
-	text  string
-	count int
-	// from are the people it means: addresses, Slack user groups, schedules with level, or anyone.
-	from []string
+// wait is a waiting time; 0 is the configuration's, which no policy knows.
+type wait struct {
+	least time.Duration
+	// orSooner lets a shorter one of the configuration win.
+	orSooner bool
+}
+
+// extent is how far access can be extended: so many times, to so much in all.
+type extent struct {
+	times int
+	total time.Duration
+}
+
+// unlimited extensions are those of a rule that approves automatically and does not speak of them.
+const unlimited = math.MaxInt
+
+// reviewTerms are what must follow when glass is broken.
+type reviewTerms struct {
+	by       need
+	deadline time.Duration
+	notify   []string
 }
 
 // terms finds the rule that decides and says what it offers. Facts must all be known.
 func (p *Policy) terms(request Request, facts Facts) terms {
-	c := p.consider(request, facts)
+	c := p.consider(request, facts, p.asking)
 	if c.profile < 0 || p.impossible(request) != "" {
 		return terms{denied: true}
 	}
-	c.failed = make([]failure, len(p.rules))
-	for _, r := range p.denying {
-		if c.match(r) != no {
-			return terms{denied: true, rule: r.name}
-		}
+	if c.forbidden() {
+		return terms{denied: true, rule: c.Rule}
 	}
-	var held []*rule
-	for _, r := range p.allowing {
-		switch c.match(r) {
-		case yes:
-			return c.offer(r, held)
-		case unknown:
-			// Only an undefined name is unknown here, and it holds the answer back as it does in Decide.
-			held = append(held, r)
-		}
+	// Only an undefined name is unknown here, and it holds the answer back as it does in Decide.
+	r, held := c.first()
+	if r == nil {
+		return terms{denied: true}
 	}
-	return terms{denied: true}
+	return c.offer(r, held)
+}
+
+// glassTerms are what a policy offers somebody who breaks glass. Facts must all be known.
+func (p *Policy) glassTerms(request Request, facts Facts) terms {
+	c := p.consider(request, facts, p.breaking)
+	if c.profile < 0 || p.glass == nil || p.impossible(request) != "" {
+		return terms{denied: true}
+	}
+	if c.forbidden() {
+		return terms{denied: true, rule: c.Rule}
+	}
+	if c.match(p.glass) != yes {
+		return terms{denied: true}
+	}
+	out := c.bounds([]*rule{p.glass})
+	_, shift := c.reason(p.glass)
+	section := p.breakGlass
+	by := Requirement{From: section.Reviewers, Count: 1}
+	var late []Escalation
+	if section.Escalate != nil {
+		late = append(late, *section.Escalate)
+	}
+	out.shift, out.rule = shift != nil, BreakGlassRule
+	out.review = &reviewTerms{needsOf([]Requirement{by}, late, p.peopleOf)[0], section.ReviewWithin, sorted(section.Notify)}
+	return out
 }
 
 func (c *consideration) offer(r *rule, held []*rule) terms {
-	out := terms{most: c.longest(r), rule: r.name}
-	var tickets []string
-	for _, one := range append(slices.Clone(held), r) {
-		out.most = min(out.most, c.longest(one))
-		if one.require != nil {
-			out.reason = max(out.reason, one.require.reason)
-			if one.require.ticket != nil {
-				tickets = append(tickets, one.require.pattern())
-			}
-		}
-		c.require(one.approvals)
-	}
-	out.ticket = strings.Join(sorted(tickets), " and ")
-	for _, requirement := range c.Approvals {
-		out.approvals = append(out.approvals, need{phraseOf(requirement), requirement.Count, c.p.peopleOf(requirement.From)})
-	}
+	all := append(slices.Clone(held), r)
+	out := c.bounds(all)
+	out.rule = r.name
+	requirements, inOrder := merge(all)
+	out.approvals, out.inOrder = needsOf(requirements, escalationsOf(all), c.p.peopleOf), inOrder
+	waits := waitsOf(all)
+	out.take, out.extend = wait{waits.Take, waits.OrSooner && waits.Take > 0}, c.extent(all)
 	if len(out.approvals) > 0 {
+		out.answer = wait{waits.Answer, waits.OrSooner && waits.Answer > 0}
 		return out
 	}
 	_, shift := c.reason(r)
@@ -85,33 +116,39 @@ func (c *consideration) offer(r *rule, held []*rule) terms {
 	return out
 }
 
-// peopleOf resolves selectors to what they mean in this policy, so that requirements of two policies can be compared.
-func (p *Policy) peopleOf(selectors []string) []string {
-	var out []string
-	for _, text := range selectors {
-		selector, wrong := parseWho(text)
-		switch g := p.groupIndex[selector.name]; {
-		case wrong != "":
-		case selector.kind == "group" && g != nil:
-			for email := range g.emails {
-				out = append(out, email)
+// bounds are how long several rules allow at most, and what they require to be written.
+func (c *consideration) bounds(all []*rule) terms {
+	out := terms{most: math.MaxInt64}
+	var tickets []string
+	for _, one := range all {
+		out.most = min(out.most, c.longest(one))
+		if one.require != nil {
+			out.reason = max(out.reason, one.require.reason)
+			if one.require.ticket != nil {
+				tickets = append(tickets, one.require.pattern())
 			}
-			if g.usergroup != "" {
-				out = append(out, g.usergroup)
-			}
-		case selector.kind == "oncall":
-			if i, ok := p.scheduleIndex[selector.name]; ok {
-				for _, level := range p.schedules[i].Levels {
-					out = append(out, fmt.Sprintf("%s level %d", p.schedules[i].PagerDuty, level))
-				}
-			}
-		case selector.kind == "user":
-			out = append(out, selector.name)
-		case selector.kind == "anyone":
-			return []string{"anyone"}
 		}
 	}
-	return sorted(out)
+	out.ticket = strings.Join(sorted(tickets), " and ")
+	return out
+}
+
+// extent is what DecideExtension allows access that these rules gave together. Of rules that ask people only one can be the
+// one the access rests on, so two of them extend nothing.
+func (c *consideration) extent(all []*rule) extent {
+	asking := 0
+	for _, one := range all {
+		if one.asks() {
+			asking++
+		}
+	}
+	switch extend := c.extension(all); {
+	case asking > 1 || asking == 1 && extend == nil:
+		return extent{}
+	case extend != nil:
+		return extent{extend.Times, extend.Total}
+	}
+	return extent{unlimited, c.bounds(all).most}
 }
 
 // within says whether a offers nothing that b does not offer too.
@@ -123,53 +160,35 @@ func (a terms) within(b terms) bool {
 		return false
 	case b.budget > 0 && (a.budget == 0 || a.budget > b.budget || a.per != b.per) && len(a.approvals) == 0:
 		return false
-	}
-	return meets(a.approvals, b.approvals)
-}
-
-// meets says whether whoever gives the approvals in have has also given those in wanted. Each approval in have can stand
-// for one in wanted, so this looks for a whole assignment; the lists are short.
-func meets(have, wanted []need) bool {
-	if len(wanted) == 0 {
-		return true
-	}
-	first, rest := wanted[0], wanted[1:]
-	return assign(have, 0, first, first.count, func(left []need) bool { return meets(left, rest) })
-}
-
-// assign takes count approvals for one need out of have, from the entry at on, in every way until one lets the rest work.
-func assign(have []need, at int, wanted need, count int, then func([]need) bool) bool {
-	if count == 0 {
-		return then(have)
-	}
-	if at == len(have) {
+	case !a.take.within(b.take), len(a.approvals) > 0 && len(b.approvals) > 0 && !a.answer.within(b.answer), !a.extend.within(b.extend):
 		return false
 	}
-	most := 0
-	if covers(wanted.from, have[at].from) {
-		most = min(count, have[at].count)
-	}
-	for n := most; n >= 0; n-- {
-		left := slices.Clone(have)
-		left[at].count -= n
-		if assign(left, at+1, wanted, count-n, then) {
-			return true
-		}
-	}
-	return false
+	return a.review.within(b.review) && meets(a.approvals, b.approvals, a.inOrder, b.inOrder)
 }
 
-// covers says whether everybody in narrow is in wide. An empty narrow is nobody, whose approval nobody can give.
-func covers(wide, narrow []string) bool {
-	if slices.Contains(wide, "anyone") {
+// within takes a waiting time that is the configuration's for shorter or longer than every other, whichever is worse.
+func (a wait) within(b wait) bool {
+	switch {
+	case a == b:
 		return true
+	case a.least == 0 || b.least == 0:
+		return a.orSooner && b.least == 0
+	case b.orSooner && !a.orSooner:
+		return false
 	}
-	for _, one := range narrow {
-		if !slices.Contains(wide, one) {
-			return false
-		}
+	return a.least <= b.least
+}
+
+func (a extent) within(b extent) bool {
+	return a.times == 0 || a.times <= b.times && a.total <= b.total
+}
+
+// within takes a later review, by more people, said in fewer places, for more.
+func (a *reviewTerms) within(b *reviewTerms) bool {
+	if a == nil || b == nil {
+		return a == b
 	}
-	return true
+	return a.deadline <= b.deadline && b.by.covers(a.by) && covers(a.notify, b.notify)
 }
 
 // String is what the terms offer, in words: "at once, for up to 2h of the shift".
@@ -177,11 +196,7 @@ func (a terms) String() string {
 	if a.denied {
 		return "denied"
 	}
-	out := "at once"
-	if len(a.approvals) > 0 {
-		out = "with approval by " + needsText(a.approvals)
-	}
-	out += ", for up to " + FormatDuration(a.most)
+	out := a.who() + ", for up to " + FormatDuration(a.most)
 	if a.shift {
 		out += " of the shift"
 	}
@@ -198,14 +213,42 @@ func (a terms) String() string {
 	if a.budget > 0 {
 		out += fmt.Sprintf(", %d times a %s", a.budget, a.per)
 	}
-	return out
+	return out + a.answer.words("answered") + a.take.words("taken") + a.extend.words(len(a.approvals) > 0) + a.review.words()
 }
 
-// needsText is "1 from group dba and 2 from group security".
-func needsText(needs []need) string {
-	var parts []string
-	for _, n := range needs {
-		parts = append(parts, fmt.Sprintf("%d from %s", n.count, n.text))
+// who is "at once", or who has to agree.
+func (a terms) who() string {
+	if len(a.approvals) == 0 {
+		return "at once"
 	}
-	return join(parts, "and")
+	return "with approval by " + needsText(a.approvals, a.inOrder)
+}
+
+func (a wait) words(what string) string {
+	switch {
+	case a.least == 0:
+		return ""
+	case a.orSooner:
+		return fmt.Sprintf(", %s within %s or less", what, FormatDuration(a.least))
+	}
+	return fmt.Sprintf(", %s within %s", what, FormatDuration(a.least))
+}
+
+// words says nothing of what is usual: access that nobody agreed to can be extended to what might have been asked for, and
+// any other cannot.
+func (a extent) words(agreed bool) string {
+	switch {
+	case a.times == unlimited || a.times == 0 && agreed:
+		return ""
+	case a.times == 0:
+		return ", never extended"
+	}
+	return fmt.Sprintf(", extended up to %s to %s in all", times(a.times), FormatDuration(a.total))
+}
+
+func (a *reviewTerms) words() string {
+	if a == nil {
+		return ""
+	}
+	return fmt.Sprintf(", reviewed within %s by %s, said in %s", FormatDuration(a.deadline), a.by.text+a.by.lateText(), join(a.notify, "and"))
 }

@@ -48,7 +48,6 @@ type fields struct {
 	what  string
 	nodes map[string]field
 	known []string
-	later []string
 	order []string
 }
 
@@ -88,18 +87,11 @@ func (f *fields) take(key string) *node {
 	return field.value
 }
 
-// notYet names keys of the language that this version cannot honour. Ignoring them would give more than the file says.
-func (f *fields) notYet(keys ...string) { f.later = append(f.later, keys...) }
-
 // close reports the keys nobody asked for.
 func (f *fields) close() {
 	for _, name := range f.order {
-		switch at := f.nodes[name].at; {
-		case slices.Contains(f.known, name):
-		case slices.Contains(f.later, name):
-			f.fault(at, "%s is not supported yet; leave it out", name)
-		default:
-			f.fault(at, "%s has no key %q%s", f.what, name, didYouMean(name, f.known))
+		if !slices.Contains(f.known, name) {
+			f.fault(f.nodes[name].at, "%s has no key %q%s", f.what, name, didYouMean(name, f.known))
 		}
 	}
 }
