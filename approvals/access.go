@@ -9,7 +9,6 @@ import (
 
 	"github.com/prodaccess/prodaccess/audit"
 	"github.com/prodaccess/prodaccess/grants"
-	"github.com/prodaccess/prodaccess/policy"
 )
 
 // Activate commits the intent to issue a login to the requester, who pressed Get credentials; the clock starts here. The
@@ -41,7 +40,7 @@ func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
 		if err != nil {
 			return Change{}, err
 		}
-		event.Grant = intent.ID
+		event.Grant, event.Profile = intent.ID, intent.Profile
 		event.Detail = map[string]string{
 			"login": intent.Login, "deadline": intent.Deadline.UTC().Format(time.RFC3339), "profile_version": intent.ProfileVersion,
 		}
@@ -53,49 +52,6 @@ func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
 		return after, fmt.Errorf("activating request %s: %w", press.Request, err)
 	}
 	return after, err
-}
-
-// stillAllowed refuses access that the policy denies now, though an earlier policy led to its approval. Where the policy is
-// the one that decided, its answer stands.
-func (s *Service) stillAllowed(ctx context.Context, c Case, person Person) error {
-	r := c.Request
-	if s.cfg.Policy().Hash() == r.Decision.Policy {
-		return nil
-	}
-	now := s.decide(ctx, person, Filing{
-		Target: r.Target, Profile: r.Profile, Duration: r.Duration, Ticket: r.Ticket, Reason: r.Reason, Params: r.Params,
-	})
-	if now.Outcome == policy.Denied {
-		return refuse(AlreadyOver, "The policy has changed since this was approved. %s", now.Why)
-	}
-	return nil
-}
-
-// intend prepares the grant: what it is for, and what it must not outlive.
-func (s *Service) intend(ctx context.Context, c Case, at time.Time) (grants.Grant, error) {
-	profile, ok := s.cfg.Policy().Profile(c.Request.Profile)
-	if !ok {
-		return grants.Grant{}, refuse(AlreadyOver, "The access %q is not in the policy any more. File a new request.", c.Request.Profile)
-	}
-	in := grants.Intent{
-		Request: c.Request.ID,
-		Holder:  grants.Holder{ID: c.Request.Requester.ID, Name: c.Request.Requester.Name, Email: c.Request.Requester.Email},
-		Target:  c.Request.Target, Profile: profile.Name, ProfileVersion: profile.Version(),
-		ConnectionLimit: profile.ConnectionLimit, StatementTimeout: profile.StatementTimeout, Duration: c.Request.Duration, At: at,
-	}
-	for _, parameter := range profile.Parameters {
-		if value, given := c.Request.Params[parameter.Name]; given {
-			in.Params = append(in.Params, grants.Param{Name: parameter.Name, Type: parameter.Type, Value: value})
-		}
-	}
-	if shift := c.Request.Decision.Shift; shift != nil {
-		in.NotAfter = shift.End
-	}
-	g, err := s.cfg.Grants.Intend(ctx, in)
-	if err != nil {
-		return g, s.unavailable(c, err)
-	}
-	return g, nil
 }
 
 // Issue makes the login of an activated request. Its credential exists nowhere but in what is returned.
@@ -143,7 +99,7 @@ func (s *Service) Release(ctx context.Context, press Press) (Case, error) {
 	return s.end(ctx, c, press, grants.Ending{Cause: grants.Released, By: actor(person), Source: press.Source})
 }
 
-// Revoke ends somebody's access; those who could have approved it and the policy's operators may. A holder gives access
+// Revoke ends somebody's access; those who could have approved it or have to review it, and the policy's operators may. A holder gives access
 // back with Release.
 func (s *Service) Revoke(ctx context.Context, press Press, reason string) (Case, error) {
 	person, c, err := s.presser(ctx, press, audit.GrantEnding)
@@ -156,7 +112,7 @@ func (s *Service) Revoke(ctx context.Context, press Press, reason string) (Case,
 	case strings.TrimSpace(reason) == "":
 		return c, input("Reason", "Say why, so that its holder knows.")
 	case !person.Same(c.Request.Requester) && !s.entitled(ctx, person, c):
-		err = refuse(NotApprover, "Only those who could have approved this access, and operators, may revoke it.")
+		err = refuse(NotApprover, "Only those who could have approved this access or have to review it, and operators, may revoke it.")
 	}
 	if err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantEnding, err)
@@ -169,34 +125,6 @@ func (s *Service) Revoke(ctx context.Context, press Press, reason string) (Case,
 func (s *Service) end(ctx context.Context, c Case, press Press, e grants.Ending) (Case, error) {
 	if _, err := s.cfg.Grants.End(ctx, c.Grant.ID, e); err != nil && !errors.Is(err, grants.ErrState) {
 		return c, err // somebody else having ended it in the meantime is success
-	}
-	return s.Case(ctx, press.Request)
-}
-
-// Extend moves the deadline of live access, if the policy would approve the whole time at once; only its holder may.
-func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Case, error) {
-	person, c, err := s.holder(ctx, press, audit.GrantExtended)
-	if err != nil {
-		return c, err
-	}
-	if by < time.Second {
-		return c, input("Duration", "Say by how long, for example 30m.")
-	}
-	deadline := c.Grant.Deadline.Add(by)
-	decision := s.decide(ctx, person, Filing{
-		Target: c.Request.Target, Profile: c.Request.Profile, Duration: deadline.Sub(c.Grant.Intended).Round(time.Second),
-		Ticket: c.Request.Ticket, Reason: c.Request.Reason, Params: c.Request.Params,
-	})
-	if decision.Outcome != policy.Approved {
-		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, refuse(NotApprover,
-			"This cannot be extended without asking: %s File a new request for more time.", decision.Why))
-	}
-	var notAfter time.Time
-	if decision.Shift != nil {
-		notAfter = decision.Shift.End
-	}
-	if _, err := s.cfg.Grants.Extend(ctx, c.Grant.ID, deadline, notAfter, actor(person), press.Source); err != nil {
-		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, s.unavailable(c, err))
 	}
 	return s.Case(ctx, press.Request)
 }

@@ -4,21 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/prodaccess/prodaccess/audit"
-	"github.com/prodaccess/prodaccess/internal/jobs"
 	"github.com/prodaccess/prodaccess/policy"
 )
 
 // Approve records one person's yes. The case returned says whether it was the last one needed.
 func (s *Service) Approve(ctx context.Context, press Press) (Case, error) {
+	return s.approve(ctx, press, Approve{})
+}
+
+// approve completes a yes with who pressed and what they may fill.
+func (s *Service) approve(ctx context.Context, press Press, a Approve) (Case, error) {
 	person, fills, err := s.voter(ctx, press, audit.RequestApproved)
 	if err != nil {
 		return Case{}, err
 	}
-	return s.act(ctx, press, person, audit.RequestApproved, "",
-		Approve{By: person, Fills: fills, TakeWithin: s.cfg.TakeWithin})
+	a.By, a.Fills, a.TakeWithin = person, fills, s.cfg.TakeWithin
+	return s.act(ctx, press, person, audit.RequestApproved, "", a)
 }
 
 // Deny records one person's no, which ends the request. The reason must not be empty.
@@ -50,50 +55,13 @@ func (s *Service) MayDecide(ctx context.Context, press Press) error {
 	return nil
 }
 
-// Answerable lists, newest first, the pending requests that this person's yes would bring forward now. It is a look and not
-// an attempt: nothing is recorded, nothing is promised, and a press is judged by itself. Somebody who may not act at all is
-// refused as they would be there.
-func (s *Service) Answerable(ctx context.Context, slackID string) ([]Case, error) {
-	person, err := s.cfg.Directory.Person(ctx, slackID, false)
+// Withdraw takes the presser's own yes back; only while the request is pending.
+func (s *Service) Withdraw(ctx context.Context, press Press) (Case, error) {
+	person, _, err := s.presser(ctx, press, audit.RequestWithdrawn)
 	if err != nil {
-		return nil, err
+		return Case{}, err
 	}
-	pending, err := s.cfg.Store.Cases(ctx, Query{States: []State{Pending}})
-	if err != nil {
-		return nil, fmt.Errorf("reading what is pending: %w", err)
-	}
-	var needed []policy.Requirement
-	for _, c := range pending {
-		if !person.Same(c.Request.Requester) {
-			needed = append(needed, c.Request.Decision.Approvals...)
-		}
-	}
-	if len(needed) == 0 {
-		return nil, nil
-	}
-	// One look-up for all of them: the same few groups and schedules come up again and again.
-	entitled, _ := s.entitlement(ctx, person, needed)
-	mayFill := make([]bool, len(needed))
-	for _, i := range entitled {
-		mayFill[i] = true
-	}
-	var out []Case
-	for _, c := range pending {
-		if person.Same(c.Request.Requester) {
-			continue
-		}
-		var fills []int
-		for i := range c.Request.Decision.Approvals {
-			if mayFill[i] {
-				fills = append(fills, i)
-			}
-		}
-		mayFill = mayFill[len(c.Request.Decision.Approvals):]
-		if _, err := Next(c, Approve{By: person, Fills: fills, TakeWithin: s.cfg.TakeWithin}, s.cfg.Now()); err == nil {
-			out = append(out, c)
-		}
-	}
-	return out, nil
+	return s.act(ctx, press, person, audit.RequestWithdrawn, "", Withdraw{By: person})
 }
 
 // Cancel takes a request back before it was used. Only the requester may.
@@ -103,35 +71,6 @@ func (s *Service) Cancel(ctx context.Context, press Press) (Case, error) {
 		return Case{}, err
 	}
 	return s.act(ctx, press, person, audit.RequestCanceled, "", Cancel{By: person})
-}
-
-// Lapse ends a request whose time is over. It is the Lapse job.
-func (s *Service) Lapse(ctx context.Context, id string) error {
-	return s.byTime(ctx, id, audit.RequestLapsed, Lapse{})
-}
-
-// Reopen gives a request back after its grant failed before anybody saw a password. It is the Reopen job.
-func (s *Service) Reopen(ctx context.Context, id string) error {
-	return s.byTime(ctx, id, audit.RequestReopened, Reopen{})
-}
-
-func (s *Service) byTime(ctx context.Context, id string, kind audit.Kind, a Act) error {
-	_, err := s.cfg.Store.ChangeCase(ctx, id, func(c Case) (Change, error) {
-		next, err := Next(c, a, s.cfg.Now())
-		if err != nil {
-			return Change{}, err
-		}
-		event := s.event(kind, next.Request, audit.System("approvals"), "")
-		follow := []jobs.Job{{Kind: jobs.Draw, Subject: id}}
-		if next.Request.State == Approved {
-			follow = append(follow, lapseJob(next.Request))
-		}
-		return Change{Request: next.Request, Events: []audit.Event{event}, Jobs: follow}, nil
-	})
-	if err != nil {
-		return fmt.Errorf("%s of request %s: %w", kind, id, err)
-	}
-	return nil
 }
 
 // voter looks up who pressed and what they may decide. The requester is refused before anybody is asked about groups.
@@ -144,7 +83,7 @@ func (s *Service) voter(ctx context.Context, press Press, kind audit.Kind) (Pers
 		// The state machine has the words for both, under the lock.
 		return person, nil, nil
 	}
-	fills, why := s.entitlement(ctx, person, c.Request.Decision.Approvals)
+	fills, why := s.entitlement(ctx, person, c.Request.needed())
 	if len(fills) == 0 && why != "" {
 		return person, nil, s.refusal(ctx, c, person, press, kind,
 			refuse(NotApprover, "Whether you may answer this could not be found out: %s. Try again in a moment.", why))
@@ -164,23 +103,33 @@ func (s *Service) act(ctx context.Context, press Press, person Person, kind audi
 			return Change{}, err
 		}
 		event.Reason = reason
-		follow := []jobs.Job{{Kind: jobs.Draw, Subject: next.Request.ID}}
 		if kind == audit.RequestApproved {
-			event.Detail = map[string]string{"quorum": "open"}
-			if next.Request.State == Approved {
-				event.Detail["quorum"] = "met"
-				follow = append(follow, lapseJob(next.Request))
-			}
+			event.Detail = answerDetail(next)
 		}
-		return Change{
-			Request: next.Request, Approvals: next.Approvals[len(c.Approvals):],
-			Events: []audit.Event{event}, Jobs: follow,
-		}, nil
+		return s.change(c, next, event), nil
 	})
 	if _, ok := errors.AsType[*Refusal](err); !ok && err != nil {
 		return c, fmt.Errorf("%s of request %s: %w", kind, press.Request, err)
 	}
 	return c, err
+}
+
+// answerDetail says what a yes was to and whether it was the last one needed.
+func answerDetail(c Case) map[string]string {
+	out := map[string]string{"quorum": "open"}
+	if c.Request.State == Approved {
+		out["quorum"] = "met"
+		out["duration"], out["profile"] = c.Request.Length().String(), c.Request.Access()
+	}
+	if less := c.Approvals[len(c.Approvals)-1].Less; less != nil {
+		if less.Duration > 0 {
+			out["less_duration"] = less.Duration.String()
+		}
+		if less.Profile != "" {
+			out["less_profile"] = less.Profile
+		}
+	}
+	return out
 }
 
 // refusal records why an act was refused outside the state machine.
@@ -191,9 +140,13 @@ func (s *Service) refusal(ctx context.Context, c Case, person Person, press Pres
 	return err
 }
 
-// entitled says whether a person may end somebody else's access: those who could have approved it, and the operators.
+// entitled says whether a person may end somebody else's access: those who could have approved it or have to review it, and
+// the operators.
 func (s *Service) entitled(ctx context.Context, person Person, c Case) bool {
-	needed := append([]policy.Requirement(nil), c.Request.Decision.Approvals...)
+	needed := slices.Clone(c.Request.needed())
+	if c.Request.BreakGlass {
+		needed = append(needed, c.reviewers())
+	}
 	if operators := s.cfg.Policy().Operators(); len(operators) > 0 {
 		needed = append(needed, policy.Requirement{From: operators, Count: 1})
 	}

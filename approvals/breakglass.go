@@ -2,43 +2,120 @@ package approvals
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/internal/jobs"
 	"github.com/prodaccess/prodaccess/policy"
 )
 
 // BreakGlass gives access now, approved by nobody: the request is Approved when it returns, its review is open, and the
 // loud message is a job committed with it. Duration 0 takes the longest the policy allows. Denied requests are kept as by
 // File. Somebody whose earlier review is still open gets a *Refusal with ReviewOpen.
-func (s *Service) BreakGlass(ctx context.Context, f Filing) (Case, error) { return Case{}, errNotBuilt }
+func (s *Service) BreakGlass(ctx context.Context, f Filing) (Case, error) {
+	person, err := s.cfg.Directory.Person(ctx, f.By, true)
+	if err != nil {
+		if refusal, ok := errors.AsType[*Refusal](err); ok {
+			return Case{}, s.record(ctx, s.glassEvent(f, audit.Actor{Kind: "person", ID: f.By}), refusal)
+		}
+		return Case{}, err
+	}
+	if refusal := s.understand(f); refusal != nil {
+		return Case{}, s.record(ctx, s.glassEvent(f, actor(person)), refusal)
+	}
+	if open, err := s.openReview(ctx, person); err != nil {
+		return Case{}, err
+	} else if open != nil && open.Request.Key == f.Key {
+		return *open, nil // the same command delivered again
+	} else if open != nil {
+		return Case{}, s.record(ctx, s.glassEvent(f, actor(person)), stillOpen(*open))
+	}
+	p := s.cfg.Policy() // one throughout, as in File
+	decision := s.decideGlass(ctx, p, person, f, true)
+	c, err := s.create(ctx, p, s.broken(person, f, decision))
+	if errors.Is(err, ErrOpenReview) {
+		return Case{}, s.record(ctx, s.glassEvent(f, actor(person)), s.otherReview(ctx, person))
+	}
+	return c, err
+}
 
 // PreviewBreakGlass says what BreakGlass would do, and changes and records nothing. The refusals are BreakGlass's.
 func (s *Service) PreviewBreakGlass(ctx context.Context, f Filing) (policy.Decision, error) {
-	return policy.Decision{}, errNotBuilt
+	person, err := s.cfg.Directory.Person(ctx, f.By, false)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	if refusal := s.place(f); refusal != nil {
+		return policy.Decision{}, refusal
+	}
+	if open, err := s.openReview(ctx, person); err != nil {
+		return policy.Decision{}, err
+	} else if open != nil {
+		return policy.Decision{}, stillOpen(*open)
+	}
+	return s.decideGlass(ctx, s.cfg.Policy(), person, f, false), nil
 }
 
-// CloseReview says what a reviewer found and closes the review. Refused while the access lives, to the requester, and to
-// whoever the policy does not name. The note must not be empty.
-func (s *Service) CloseReview(ctx context.Context, press Press, verdict ReviewVerdict, note string) (Case, error) {
-	return Case{}, errNotBuilt
+func (s *Service) glassEvent(f Filing, by audit.Actor) audit.Event {
+	e := s.filingEvent(f, by)
+	e.Kind = audit.GlassBroken
+	return e
 }
 
-// Reviewable lists, the most urgent first, the open reviews that this person may close (now, or once the access is over).
-// It is a look and not an attempt: nothing is recorded.
-func (s *Service) Reviewable(ctx context.Context, slackID string) ([]Case, error) {
-	return nil, errNotBuilt
+// decideGlass asks a policy about broken glass, with the facts it may need.
+func (s *Service) decideGlass(ctx context.Context, p *policy.Policy, person Person, f Filing, fresh bool) policy.Decision {
+	request := s.asked(person, f)
+	return p.DecideBreakGlass(request, s.facts(ctx, person, p.BreakGlassLookups(request), fresh))
 }
 
-// Timeline is everything that was recorded about a request, oldest first.
-func (s *Service) Timeline(ctx context.Context, request string) ([]audit.Event, error) {
-	return nil, errNotBuilt
+// broken is the change that keeps broken glass, its review, and what follows at once.
+func (s *Service) broken(person Person, f Filing, d policy.Decision) Change {
+	r, event := s.wished(person, f, d)
+	event.Detail["break_glass"] = "asked"
+	if d.Outcome != policy.Approved || d.Review == nil || d.Review.Within <= 0 {
+		// Without a review that must be closed there is no broken glass.
+		return s.turnedDown(r, event)
+	}
+	r = s.atOnce(r)
+	r.BreakGlass = true
+	review := Review{OpenedAt: r.FiledAt, DueAt: r.FiledAt.Add(d.Review.Within)}
+	c := Case{Request: r, Review: &review}
+	loud := s.event(audit.GlassBroken, r, actor(person), f.Source)
+	loud.Reason, loud.Policy = f.Reason, d.Policy
+	loud.Detail = proof(d.Shift)
+	if loud.Detail == nil {
+		loud.Detail = map[string]string{}
+	}
+	loud.Detail["duration"], loud.Detail["review_due"] = d.Duration.String(), review.DueAt.UTC().Format(time.RFC3339)
+	loud.Detail["reviewers"] = c.Reviewers()
+	follow := []jobs.Job{draw(r.ID), lapseJob(r), reviewJob(c, r.FiledAt)}
+	return Change{Request: r, Review: &review, Events: []audit.Event{event, loud}, Jobs: append(follow, incident(r)...)}
 }
 
-// Remind is the Remind job, Escalate the Escalate job, Review the Review job.
-func (s *Service) Remind(ctx context.Context, id string) error { return errNotBuilt }
+// openReview finds the review that keeps somebody from breaking glass, whichever of their accounts it was.
+func (s *Service) openReview(ctx context.Context, person Person) (*Case, error) {
+	open, err := s.cfg.Store.Cases(ctx, Query{OpenReviews: true})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range open {
+		if c.Request.Requester.Same(person) {
+			return &c, nil
+		}
+	}
+	return nil, nil
+}
 
-// Escalate lets those the policy names answer a pending request as well. It is the Escalate job.
-func (s *Service) Escalate(ctx context.Context, id string) error { return errNotBuilt }
+// otherReview words what the schema refused: glass broken twice at the same instant.
+func (s *Service) otherReview(ctx context.Context, person Person) *Refusal {
+	if open, err := s.openReview(ctx, person); err == nil && open != nil {
+		return stillOpen(*open)
+	}
+	return refuse(ReviewOpen, "You have broken glass before, and that is not reviewed yet. Until it is, file a request.")
+}
 
-// Review reminds of an open review, escalates it when it is late, and files the next look. It is the Review job.
-func (s *Service) Review(ctx context.Context, id string) error { return errNotBuilt }
+func stillOpen(c Case) *Refusal {
+	return refuse(ReviewOpen, "You broke glass for %s on %s before (request %s), and that is not reviewed yet. It takes somebody of %s. Until then, file a request.",
+		c.Request.Access(), c.Request.Target, c.Request.ID, c.Reviewers())
+}

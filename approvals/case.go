@@ -66,7 +66,8 @@ type Request struct {
 	Less *Less
 	// BreakGlass says that nobody approved this and that a review follows.
 	BreakGlass bool
-	// Reminders and Escalated count what was sent while it waited; EscalatedAt is when the last escalation happened.
+	// Reminders is the number of the last reminder sent while it waited; those that an outage passed over are not made up
+	// for. Escalated is how many of Decision.Escalations have happened, EscalatedAt when the last of them did.
 	Reminders   int
 	Escalated   int
 	EscalatedAt time.Time
@@ -117,7 +118,8 @@ const (
 type Review struct {
 	OpenedAt time.Time
 	DueAt    time.Time
-	// Reminders counts those sent; EscalatedAt is when others were told, zero if they were not.
+	// Reminders is the number of the last one sent; those that an outage passed over are not made up for. EscalatedAt is
+	// when others were told, zero if they were not.
 	Reminders   int
 	EscalatedAt time.Time
 	// ClosedAt is zero while the review is open. ClosedBy is zero when it closed by itself.
@@ -163,14 +165,6 @@ type Case struct {
 	Grant *grants.Grant
 	// Grants is how many grants were ever tried for it; more than one means that issuing failed before.
 	Grants int
-}
-
-// Waiting returns the requirements that are not met yet, each with how many approvals it still needs.
-func (c Case) Waiting() []policy.Requirement {
-	if c.Request.State != Pending {
-		return nil
-	}
-	return missing(c.Request.Decision.Approvals, c.Approvals)
 }
 
 // Filing is a wish as it came in.

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prodaccess/prodaccess/audit"
-	"github.com/prodaccess/prodaccess/grants"
-	"github.com/prodaccess/prodaccess/internal/jobs"
 	"github.com/prodaccess/prodaccess/policy"
 )
 
@@ -33,11 +30,30 @@ func (s *Service) File(ctx context.Context, f Filing) (Case, error) {
 	if refusal := s.understand(f); refusal != nil {
 		return Case{}, s.record(ctx, s.filingEvent(f, actor(person)), refusal)
 	}
+	// Between the decision and the commit somebody else may take what is left of a budget; then it is decided again.
+	for try := 1; ; try++ {
+		c, err := s.keep(ctx, person, f)
+		if !errors.Is(err, ErrBudget) || try == mostTries {
+			return c, err
+		}
+	}
+}
+
+// mostTries is how often a request is decided before it is given up. A budget that is used up stays used up for the next
+// decision, so more than a second try takes a clock or a policy that moves in between.
+const mostTries = 5
+
+// keep decides a wish and commits both.
+func (s *Service) keep(ctx context.Context, person Person, f Filing) (Case, error) {
 	p := s.cfg.Policy() // one throughout: a reload in between must not keep one policy under the other's hash
 	question := s.question(ctx, p, person, f)
-	decision := p.Decide(question.Request, question.Facts)
-	change := s.filed(person, f, decision)
+	change := s.filed(person, f, p.Decide(question.Request, question.Facts))
 	change.Question = &question
+	return s.create(ctx, p, change)
+}
+
+// create commits a new request together with the policy that decided it.
+func (s *Service) create(ctx context.Context, p *policy.Policy, change Change) (Case, error) {
 	if err := s.cfg.Store.KeepPolicy(ctx, p.Hash(), p.Source(), s.cfg.Now()); err != nil {
 		return Case{}, fmt.Errorf("keeping the policy that decided: %w", err)
 	}
@@ -57,7 +73,7 @@ func (s *Service) Preview(ctx context.Context, f Filing) (policy.Decision, error
 	if refusal := s.place(f); refusal != nil {
 		return policy.Decision{}, refusal
 	}
-	return s.decide(ctx, person, f), nil
+	return s.decide(ctx, s.cfg.Policy(), person, f), nil
 }
 
 func (s *Service) filingEvent(f Filing, by audit.Actor) audit.Event {
@@ -109,70 +125,24 @@ func (s *Service) understand(f Filing) *Refusal {
 	return nil
 }
 
-func (s *Service) decide(ctx context.Context, person Person, f Filing) policy.Decision {
-	p := s.cfg.Policy()
+func (s *Service) decide(ctx context.Context, p *policy.Policy, person Person, f Filing) policy.Decision {
 	question := s.question(ctx, p, person, f)
 	return p.Decide(question.Request, question.Facts)
 }
 
 // question is a wish as a policy sees it, with the facts that this policy may need.
 func (s *Service) question(ctx context.Context, p *policy.Policy, person Person, f Filing) policy.Question {
-	target := s.targets[f.Target]
-	request := policy.Request{
-		User:    policy.Person{ID: person.ID, Email: person.Email},
-		Target:  policy.Target{Name: target.Name, Engine: target.Engine, Environment: target.Environment},
-		Profile: f.Profile, Duration: f.Duration, Ticket: f.Ticket, Reason: f.Reason, Params: f.Params, At: s.cfg.Now(),
-	}
+	request := s.asked(person, f)
 	return policy.Question{Request: request, Facts: s.facts(ctx, person, p.Lookups(request), false)}
 }
 
-// filed is the change that keeps a new request, the answer to it, and what follows.
-func (s *Service) filed(person Person, f Filing, d policy.Decision) Change {
-	now := s.cfg.Now()
-	r := Request{
-		ID: grants.NewID(), State: Pending, Key: f.Key, Requester: person,
-		Target: f.Target, Engine: s.targets[f.Target].Engine, Profile: f.Profile, Duration: d.Duration,
-		Ticket: f.Ticket, Reason: f.Reason, Params: f.Params, Source: f.Source,
-		Decision: d, FiledAt: now, LapsesAt: now.Add(s.cfg.LapseAfter),
-	}
-	event := s.event(audit.RequestFiled, r, actor(person), f.Source)
-	event.Reason, event.Policy = f.Reason, d.Policy
-	event.Detail = map[string]string{"duration": d.Duration.String(), "outcome": string(d.Outcome)}
-	if f.Ticket != "" {
-		event.Detail["ticket"] = f.Ticket
-	}
-	events := []audit.Event{event}
-	answer := s.event(audit.RequestDenied, r, audit.System("policy"), f.Source)
-	answer.Reason, answer.Policy = d.Why, d.Policy
-	switch d.Outcome {
-	case policy.NeedsApproval:
-		return Change{Request: r, Events: events, Jobs: []jobs.Job{{Kind: jobs.Draw, Subject: r.ID}, lapseJob(r)}}
-	case policy.Approved:
-		r.State, r.ApprovedAt = Approved, now
-		r.LapsesAt = Case{Request: r}.takeUntil(now.Add(s.cfg.TakeWithin))
-		answer.Kind = audit.RequestApproved
-		answer.Detail = proof(d.Shift)
-		return Change{Request: r, Events: append(events, answer), Jobs: []jobs.Job{{Kind: jobs.Draw, Subject: r.ID}, lapseJob(r)}}
-	default:
-		// Nobody is asked and nothing is drawn: the reply to the requester says why.
-		r.State, r.EndedAt, r.Answer = Denied, now, d.Why
-		return Change{Request: r, Events: append(events, answer)}
-	}
-}
-
-// lapseJob ends the request when its time is over. Its version is that time, so that a later one is another job.
-func lapseJob(r Request) jobs.Job {
-	return jobs.Job{Kind: jobs.Lapse, Subject: r.ID, Version: r.LapsesAt.Unix(), At: r.LapsesAt}
-}
-
-// proof is the on-call proof an approval rests on, for the audit log.
-func proof(shift *policy.Standing) map[string]string {
-	if shift == nil {
-		return nil
-	}
-	return map[string]string{
-		"schedule": shift.Schedule, "source": shift.Source, "level": strconv.Itoa(shift.Level),
-		"shift_end": shift.End.UTC().Format(time.RFC3339), "as_of": shift.AsOf.UTC().Format(time.RFC3339),
+// asked is a wish in the policy's terms.
+func (s *Service) asked(person Person, f Filing) policy.Request {
+	target := s.targets[f.Target]
+	return policy.Request{
+		User:    policy.Person{ID: person.ID, Email: person.Email},
+		Target:  policy.Target{Name: target.Name, Engine: target.Engine, Environment: target.Environment},
+		Profile: f.Profile, Duration: f.Duration, Ticket: f.Ticket, Reason: f.Reason, Params: f.Params, At: s.cfg.Now(),
 	}
 }
 

@@ -2,23 +2,44 @@ package approvals
 
 import (
 	"context"
-	"errors"
 
 	"github.com/prodaccess/prodaccess/policy"
 )
 
-var errNotBuilt = errors.New("approvals: not built yet")
-
 // ApproveLess records one person's yes to less than was asked for. What is given in the end is the least that any of the
 // approvals said. Less that is not less (longer, another profile than Narrower offers) is a *Refusal with the field at fault.
 func (s *Service) ApproveLess(ctx context.Context, press Press, less Less) (Case, error) {
-	return Case{}, errNotBuilt
+	a := Approve{Less: &less}
+	if less.Profile != "" {
+		c, err := s.Case(ctx, press.Request)
+		if err == nil {
+			a.Above = s.above(less.Profile, c.Request.Engine)
+			if p, ok := s.cfg.Policy().Profile(less.Profile); ok && p.MaxDuration > 0 && p.MaxDuration < c.Request.Length() {
+				// The narrower access may be had for a shorter time only; what is agreed to says so.
+				if less.Duration == 0 || less.Duration > p.MaxDuration && less.Duration <= c.Request.Length() {
+					less.Duration = p.MaxDuration
+				}
+			}
+		}
+	}
+	return s.approve(ctx, press, a)
 }
 
-// Narrower lists the profiles an approver may give instead of what a request asks for.
-func (s *Service) Narrower(c Case) []policy.Profile { return nil }
+// Narrower lists the profiles an approver may give instead of what a request asks for, or of what others have agreed to.
+func (s *Service) Narrower(c Case) []policy.Profile {
+	return s.cfg.Policy().Narrower(c.Request.Access(), c.Request.Engine)
+}
 
-// Withdraw takes the presser's own yes back; only while the request is pending.
-func (s *Service) Withdraw(ctx context.Context, press Press) (Case, error) {
-	return Case{}, errNotBuilt
+// above lists the profiles that give more than this one on an engine.
+func (s *Service) above(profile, engine string) []string {
+	p := s.cfg.Policy()
+	var out []string
+	for _, wider := range p.Profiles() {
+		for _, narrower := range p.Narrower(wider.Name, engine) {
+			if narrower.Name == profile {
+				out = append(out, wider.Name)
+			}
+		}
+	}
+	return out
 }

@@ -2,12 +2,8 @@ package approvals
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/policy"
@@ -177,125 +173,4 @@ func TestReopenOnlyAfterAGrantThatNobodySaw(t *testing.T) {
 	if c.Request.State != Approved || c.Request.LapsesAt.Before(late.Add(retryWithin)) {
 		t.Errorf("state %s, lapses %s", c.Request.State, c.Request.LapsesAt)
 	}
-}
-
-// TestMachineKeepsItsPromises throws random acts of random people at random requests.
-func TestMachineKeepsItsPromises(t *testing.T) {
-	people := []Person{person("ana"), person("bo"), person("cy"), person("dee"), person("eve")}
-	rapid.Check(t, func(t *rapid.T) {
-		var needed []policy.Requirement
-		for i := range rapid.IntRange(1, 3).Draw(t, "requirements") {
-			needed = append(needed, policy.Requirement{
-				From: []string{fmt.Sprintf("group:g%d", i)}, Count: rapid.IntRange(1, 2).Draw(t, "count"),
-			})
-		}
-		c := pending(needed...)
-		now := began
-		taken := 0
-		for range rapid.IntRange(1, 25).Draw(t, "acts") {
-			now = now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "seconds")) * time.Second)
-			by := rapid.SampledFrom(people).Draw(t, "by")
-			fills := rapid.SliceOfNDistinct(rapid.IntRange(0, len(needed)-1), 0, len(needed), rapid.ID).Draw(t, "fills")
-			act := rapid.SampledFrom([]Act{
-				Approve{By: by, Fills: fills, TakeWithin: 20 * time.Minute},
-				Deny{By: by, Fills: fills, Reason: "no"},
-				Cancel{By: by},
-				Activate{By: by},
-				Lapse{},
-				Reopen{},
-			}).Draw(t, "act")
-			before := c
-			next, err := Next(c, act, now)
-			if err != nil {
-				continue
-			}
-			c = next
-			checkStep(t, before, c, act, now)
-			if before.Request.State == Approved && c.Request.State == Activated {
-				taken++
-				c.Grant = &grants.Grant{State: grants.Active, IssuedAt: now}
-			}
-		}
-		if taken > 1 {
-			t.Fatalf("one request was taken %d times", taken)
-		}
-	})
-}
-
-// checkStep holds one accepted transition against the promises.
-func checkStep(t *rapid.T, before, after Case, act Act, now time.Time) {
-	t.Helper()
-	if slices.Contains([]State{Denied, Cancelled, Lapsed}, before.Request.State) {
-		t.Fatalf("%T left the final state %s", act, before.Request.State)
-	}
-	allowed := map[State][]State{
-		Pending: {Pending, Approved, Denied, Cancelled, Lapsed}, Approved: {Activated, Cancelled, Lapsed}, Activated: {Approved},
-	}
-	if !slices.Contains(allowed[before.Request.State], after.Request.State) {
-		t.Fatalf("%T: %s became %s", act, before.Request.State, after.Request.State)
-	}
-	humans := map[string]bool{}
-	yes := 0
-	for _, a := range after.Approvals {
-		if a.By.Same(after.Request.Requester) || humans[a.By.ID] || len(a.Fills) == 0 {
-			t.Fatalf("%T let %s answer", act, a.By.Name)
-		}
-		humans[a.By.ID] = true
-		if a.Verdict == Yes {
-			yes++
-		}
-	}
-	if after.Request.State == Approved && before.Request.State == Pending {
-		total := 0
-		for _, r := range after.Request.Decision.Approvals {
-			total += r.Count
-		}
-		if yes < total || !now.Before(before.Request.LapsesAt) {
-			t.Fatalf("approved with %d of %d approvals at %s", yes, total, now)
-		}
-	}
-	if after.Request.State == Activated && !now.Before(before.Request.LapsesAt) {
-		t.Fatal("taken after it lapsed")
-	}
-}
-
-// TestAssignIsTheLargestAssignment compares with brute force in small worlds.
-func TestAssignIsTheLargestAssignment(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var needed []policy.Requirement
-		for range rapid.IntRange(1, 3).Draw(t, "requirements") {
-			needed = append(needed, policy.Requirement{Count: rapid.IntRange(1, 2).Draw(t, "count")})
-		}
-		var given []Approval
-		for i := range rapid.IntRange(0, 5).Draw(t, "approvals") {
-			given = append(given, Approval{
-				By: person(fmt.Sprint(i)), Verdict: Yes,
-				Fills: rapid.SliceOfNDistinct(rapid.IntRange(0, len(needed)-1), 0, len(needed), rapid.ID).Draw(t, "fills"),
-			})
-		}
-		got := assign(needed, given)
-		for i, n := range got {
-			if n > needed[i].Count {
-				t.Fatalf("requirement %d got %d of %d", i, n, needed[i].Count)
-			}
-		}
-		if want := bruteForce(needed, given, 0, make([]int, len(needed))); total(got) != want {
-			t.Fatalf("assigned %d, possible are %d", total(got), want)
-		}
-	})
-}
-
-func bruteForce(needed []policy.Requirement, given []Approval, i int, got []int) int {
-	if i == len(given) {
-		return total(got)
-	}
-	best := bruteForce(needed, given, i+1, got)
-	for _, r := range given[i].Fills {
-		if got[r] < needed[r].Count {
-			got[r]++
-			best = max(best, bruteForce(needed, given, i+1, got))
-			got[r]--
-		}
-	}
-	return best
 }

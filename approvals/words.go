@@ -14,17 +14,25 @@ func Words(requirements []policy.Requirement) string {
 	}
 	parts := make([]string, 0, len(requirements))
 	for _, r := range requirements {
-		count := "one"
-		if r.Count != 1 {
-			count = fmt.Sprint(r.Count)
-		}
-		from := make([]string, 0, len(r.From))
-		for _, selector := range r.From {
-			from = append(from, selectorWords(selector))
-		}
-		parts = append(parts, count+" of "+strings.Join(from, " or "))
+		parts = append(parts, counted(r.Count)+" of "+Selectors(r.From))
 	}
 	return strings.Join(parts, " and ")
+}
+
+// Selectors says who is meant as a person would: "@dba or on call for payments".
+func Selectors(list []string) string {
+	said := make([]string, 0, len(list))
+	for _, selector := range list {
+		said = append(said, selectorWords(selector))
+	}
+	return strings.Join(said, " or ")
+}
+
+func counted(n int) string {
+	if n == 1 {
+		return "one"
+	}
+	return fmt.Sprint(n)
 }
 
 func selectorWords(selector string) string {

@@ -1,0 +1,72 @@
+package approvals
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+// Extend moves the deadline of live access as far as the policy lets it without anybody being asked again; only its holder
+// may. Who is on call is asked afresh, and the shift that the answer rests on bounds the new deadline.
+func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Case, error) {
+	person, c, err := s.holder(ctx, press, audit.GrantExtended)
+	if err != nil {
+		return c, err
+	}
+	if by < time.Second {
+		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, input("Duration", "Say by how long, for example 30m."))
+	}
+	deadline, notAfter, err := s.extension(ctx, c, person, by)
+	if err != nil {
+		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, err)
+	}
+	_, err = s.cfg.Grants.Extend(ctx, c.Grant.ID, deadline, notAfter, actor(person), press.Source)
+	if errors.Is(err, grants.ErrState) {
+		err = refuse(InProgress, "This access was extended, or ended, at the same moment. Look at the card and press again if you need to.")
+	} else if err != nil {
+		err = s.unavailable(c, err)
+	}
+	if err != nil {
+		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, err)
+	}
+	return s.Case(ctx, press.Request)
+}
+
+// extension is how far live access may be extended, or why not.
+func (s *Service) extension(ctx context.Context, c Case, person Person, by time.Duration) (deadline, notAfter time.Time, err error) {
+	r, p := c.Request, s.cfg.Policy()
+	deadline = c.Grant.Deadline.Add(by)
+	whole := deadline.Sub(c.Grant.Intended).Round(time.Second)
+	switch {
+	case r.BreakGlass:
+		return deadline, notAfter, refuse(NotApprover, "Access that nobody approved is never extended. File a request for more time.")
+	case r.Less != nil && r.Less.Duration > 0:
+		return deadline, notAfter, refuse(NotApprover, "%s was agreed to, which is less than you asked for. File a new request for more time.", r.Less.Duration)
+	}
+	if err := s.stillLess(p, r); err != nil {
+		return deadline, notAfter, err
+	}
+	if given, ok := p.Profile(r.Access()); !ok || given.MaxDuration > 0 && whole > given.MaxDuration {
+		return deadline, notAfter, refuse(NotApprover, "%s cannot be had for that long. File a new request for more time.", r.Access())
+	}
+	request := s.asked(person, Filing{
+		Target: r.Target, Profile: r.Profile, Duration: whole, Ticket: r.Ticket, Reason: r.Reason, Params: r.Params,
+	})
+	decision := p.DecideExtension(policy.Extending{Request: request, Decision: r.Decision, Before: c.Grant.Extensions},
+		s.facts(ctx, person, p.Lookups(request), true))
+	if decision.Outcome != policy.Approved {
+		return deadline, notAfter, refuse(NotApprover, "This cannot be extended without asking. %s", decision.Why)
+	}
+	if decision.Shift != nil {
+		notAfter = decision.Shift.End
+		if !notAfter.After(c.Grant.Deadline) {
+			return deadline, notAfter, refuse(NotApprover, "Your shift on call for %s ends at %s UTC, and access that rests on it ends with it.",
+				decision.Shift.Schedule, notAfter.UTC().Format("15:04"))
+		}
+	}
+	return deadline, notAfter, nil
+}
