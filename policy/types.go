@@ -204,7 +204,8 @@ type Decision struct {
 	Waits Waits `json:"waits,omitzero"`
 	// Escalations are who is asked as well when nobody answers, in the order in which they happen.
 	Escalations []Escalation `json:"escalations,omitempty"`
-	// Extend bounds extensions; nil where the deciding rule does not speak of them.
+	// Extend bounds extensions; nil where the deciding rule does not speak of them. Access that nobody had to agree to may then
+	// last up to MaxDuration in all, and any other cannot be extended. DecideExtension knows both.
 	Extend *Extend `json:"extend,omitempty"`
 	// Budget is the budget an automatic approval drew on, so that two at the same instant cannot both take its last part.
 	Budget *Spend `json:"budget,omitempty"`
