@@ -22,7 +22,7 @@ func TestServiceCannotChangeTheRecord(t *testing.T) {
 		`UPDATE audit_events SET reason = ''`, `DELETE FROM audit_events`, `TRUNCATE audit_events`,
 		`UPDATE audit_seals SET hash = prev`, `DELETE FROM audit_seals`, `TRUNCATE audit_seals`,
 		`ALTER TABLE audit_events DISABLE TRIGGER ALL`, `DROP TABLE audit_events`, `UPDATE audit_unsealed SET event_id = 0`,
-		`DELETE FROM approvals`, `UPDATE approvals SET verdict = 'yes'`, `DELETE FROM grants`, `DELETE FROM requests`,
+		`DELETE FROM approvals`, `UPDATE approvals SET verdict = 'yes'`, `DELETE FROM reviews`, `DELETE FROM grants`, `DELETE FROM requests`,
 		`UPDATE policies SET source = ''`, `UPDATE installation SET id = 'aaaaaaaaaaaa'`, `DELETE FROM digests`,
 		`UPDATE schema_migrations SET version_id = 9`, `CREATE TABLE mine (n integer)`,
 	} {
@@ -60,6 +60,9 @@ func TestPrivilegesAreJudged(t *testing.T) {
 		"through all":   {`GRANT UPDATE ON audit_seals TO PUBLIC`, `REVOKE UPDATE ON audit_seals FROM PUBLIC`, "may UPDATE on table audit_seals"},
 		"cannot insert": {`REVOKE INSERT ON audit_events FROM ` + serviceLogin, `GRANT INSERT ON audit_events TO ` + serviceLogin, "lacks INSERT on table audit_events"},
 		"owns":          {`ALTER TABLE digests OWNER TO ` + serviceLogin, `ALTER TABLE digests OWNER TO postgres; GRANT SELECT, INSERT ON digests TO ` + serviceLogin, "belongs to the owner of: digests;"},
+		"one column":    {`GRANT UPDATE (verdict) ON approvals TO ` + serviceLogin, `REVOKE UPDATE (verdict) ON approvals FROM ` + serviceLogin, "may UPDATE (verdict) on table approvals"},
+		"no column":     {`REVOKE UPDATE (withdrawn_at) ON approvals FROM ` + serviceLogin, `GRANT UPDATE (withdrawn_at) ON approvals TO ` + serviceLogin, "lacks UPDATE (withdrawn_at) on table approvals"},
+		"every column":  {`GRANT UPDATE ON approvals TO ` + serviceLogin, `REVOKE UPDATE ON approvals FROM ` + serviceLogin + `; GRANT UPDATE (withdrawn_at) ON approvals TO ` + serviceLogin, "may UPDATE on table approvals"},
 		"missing":       {`ALTER TABLE digests RENAME TO gone`, `ALTER TABLE gone RENAME TO digests`, "table digests is missing"},
 	} {
 		b.asOwner(tc.sql)

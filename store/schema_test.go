@@ -43,7 +43,7 @@ func TestSchemaRefusesImpossibleStates(t *testing.T) {
 		return fmt.Sprintf(`UPDATE grants SET version = version + 1, %s WHERE id = '%s'`, set, id)
 	}
 	answer := `INSERT INTO approvals (request_id, requester_id, by_id, by_name, by_email, by_zone, verdict, reason, at, fills) VALUES ('` + r.ID + `', `
-	for want, sql := range map[string]string{
+	b.refuses(map[string]string{
 		"requests_state_is_known":               copyRequest(r.ID, map[string]string{"id": "'another'", "key": "'another'", "state": "'granted'"}),
 		"requests_states_follow":                request(`state = 'pending'`, lapsed.ID),
 		"requests_version_counts":               `UPDATE requests SET answer = 'x' WHERE id = '` + r.ID + `'`,
@@ -101,10 +101,17 @@ func TestSchemaRefusesImpossibleStates(t *testing.T) {
 		"audit_seals_event_id_fkey":             `INSERT INTO audit_seals (seq, event_id, prev, hash, at) VALUES (1, 99999, repeat('0', 64), repeat('1', 64), now())`,
 		"audit_events_kind_is_a_word":           `INSERT INTO audit_events (at, kind, refused, actor_kind, actor_id, actor_name, actor_email, source, request_id, grant_id, target, profile, reason, policy, rule) VALUES (now(), 'oops', false, 'person', 'U', '', '', '', '', '', '', '', '', '', '')`,
 		"audit_events_actor_is_known":           `INSERT INTO audit_events (at, kind, refused, actor_kind, actor_id, actor_name, actor_email, source, request_id, grant_id, target, profile, reason, policy, rule) VALUES (now(), 'a.b', false, 'person', '', '', '', '', '', '', '', '', '', '', '')`,
-	} {
-		err := execute(t.Context(), b.owner, sql)
+	})
+}
+
+// refuses runs statements each of which breaks the promise it is listed under.
+func (b *bundle) refuses(statements map[string]string) {
+	b.t.Helper()
+	for want, sql := range statements {
+		want, _, _ = strings.Cut(want, " ") // what follows says which of several ways
+		err := execute(b.t.Context(), b.owner, sql)
 		if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.ConstraintName != want {
-			t.Errorf("%s: got %v\n\tfrom %s", want, err, sql)
+			b.t.Errorf("%s: got %v\n\tfrom %s", want, err, sql)
 		}
 	}
 }
@@ -112,13 +119,14 @@ func TestSchemaRefusesImpossibleStates(t *testing.T) {
 // copyRequest and copyGrant insert a row again with some columns changed.
 func copyRequest(id string, change map[string]string) string {
 	return copyRow("requests", `id, key, state, version, requester_id, requester_name, requester_email, requester_zone, target, engine,
-		profile, duration, ticket, reason, params, source, outcome, policy, decision, filed_at, lapses_at, answer`, id, change)
+		profile, duration, ticket, reason, params, source, outcome, policy, decision, filed_at, lapses_at, answer,
+		break_glass, reminders, escalated, escalated_at, approved_at`, id, change)
 }
 
 func copyGrant(id string, change map[string]string) string {
 	return copyRow("grants", `id, request_id, state, version, holder_id, holder_name, holder_email, target, engine, database,
 		fingerprint, profile, profile_version, access_role, login, login_oid, connection_limit, intended_at, deadline,
-		issued_at, ending_at, cause, note, attempts, last_error`, id, change)
+		issued_at, ending_at, cause, note, attempts, last_error, params, extensions`, id, change)
 }
 
 func copyRow(table, columns, id string, change map[string]string) string {
@@ -152,6 +160,12 @@ func TestGrowingTablesHaveIndexes(t *testing.T) {
 		"overdue":          `SELECT id FROM grants WHERE state IN ('provisioning', 'active', 'revoking') AND LEAST(deadline, ending_at) < now() AND alarmed_at IS NULL ORDER BY LEAST(deadline, ending_at)`,
 		"grants of a case": `SELECT id FROM grants WHERE request_id = 'x' ORDER BY place DESC LIMIT 1`,
 		"approvals":        `SELECT by_id FROM approvals WHERE request_id = ANY ('{x}')`,
+		"withdrawn":        `SELECT by_id FROM approvals WHERE withdrawn_at >= now()`,
+		"reviews":          `SELECT note FROM reviews WHERE request_id = ANY ('{x}')`,
+		"open reviews":     `SELECT r.id FROM requests AS r JOIN reviews AS v ON v.request_id = r.id AND v.closed_at IS NULL ORDER BY v.due_at, r.id`,
+		"closed reviews":   `SELECT verdict FROM reviews WHERE closed_at >= now()`,
+		"opened reviews":   `SELECT verdict FROM reviews WHERE opened_at >= now()`,
+		"budget":           `SELECT count(*) FROM requests AS r WHERE r.requester_id = 'x' AND r.filed_at >= now() AND r.outcome = 'approved' AND NOT r.break_glass AND r.decision ->> 'rule' = 'x' AND r.id <> 'x'`,
 		"newest cases":     `SELECT id FROM requests ORDER BY filed_at DESC, id DESC LIMIT 10`,
 		"past cases":       `SELECT id FROM requests WHERE (filed_at, id) > (now(), 'x') ORDER BY filed_at, id LIMIT 10`,
 		"cases of one":     `SELECT id FROM requests WHERE requester_id = 'x' ORDER BY filed_at DESC, id DESC LIMIT 10`,
