@@ -32,6 +32,8 @@ type Digest struct {
 	Leftovers []OpenItem
 	// Orphans is how many logins no live grant explained in the period.
 	Orphans int
+	// Standing is what surveys of the targets found.
+	Standing StandingAccess
 	// Head is the head of the chain when the digest was made.
 	Head Head
 }

@@ -22,6 +22,7 @@ func digestMessage(d audit.Digest) message {
 	for _, b := range []slack.Block{
 		open("🚨 Overdue", "Nothing is overdue.", d.Overdue), open("🧹 Clean-up pending", "", d.Leftovers),
 		named("🔎", orphans(d.Orphans)), named("*Who answered*", counts(d.Approvers)), named("*Issued on*", counts(d.Targets)),
+		named("*Standing access*", standingAccess(d.Standing)),
 	} {
 		if b != nil {
 			m.blocks = append(m.blocks, b)

@@ -118,6 +118,7 @@ const seed = `
 	INSERT INTO audit_seals (seq, event_id, prev, hash, at) VALUES (1, 1, repeat('0', 64), repeat('1', 64), now());
 	INSERT INTO slack_messages (key, channel, ts, version, first_tried_at, claims) VALUES ('card:r1', 'C1', '1.1', 1, now(), 1);
 	INSERT INTO digests (due, claimed_at) VALUES (now(), now());
+	INSERT INTO standing_logins (target, login, power, why, since, surveyed, changed) VALUES ('orders-prod', 'app', 'owner', '{x}', now(), now(), now());
 	INSERT INTO river_job (kind, args, max_attempts) VALUES ('prodaccess', '{}', 10);`
 
 const tables = `SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'v', 'S') AND relnamespace = 'public'::regnamespace ORDER BY 1`

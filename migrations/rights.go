@@ -30,6 +30,8 @@ func Tables() map[string][]string {
 		"slack_messages": change,
 		"digests":        add,
 
+		"standing_logins": change,
+
 		VersionTable:         read,
 		"river_migration":    read,
 		"river_job":          everything,

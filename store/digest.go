@@ -49,6 +49,7 @@ func (s *Store) Digest(ctx context.Context, from, to, now time.Time) (audit.Dige
 		queueRequestFigures(b, &d)
 		queueGrantFigures(b, &d)
 		queueLists(b, &d, now)
+		queueStanding(b, &d)
 		b.Queue(headQuery).QueryRow(func(row pgx.Row) error { return scanHead(row, &d.Head) })
 		return send(ctx, tx, b)
 	})

@@ -68,7 +68,7 @@ func queue(kind jobs.Kind) (name string, priority int) {
 		return QueueSecurity, 2
 	case jobs.Lapse, jobs.Reopen, jobs.Remind, jobs.Escalate, jobs.Review:
 		return QueueSecurity, 3
-	case jobs.Sweep, jobs.DigestDue:
+	case jobs.Sweep, jobs.DigestDue, jobs.Survey:
 		return QueueSecurity, 4
 	case jobs.Alarm:
 		return QueueSlack, 1

@@ -126,7 +126,7 @@ All three may be run at any time. Steps that need more rights than prodaccess's 
 		},
 	}
 	check.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	parent.AddCommand(plan, apply, check)
+	parent.AddCommand(plan, apply, check, c.inventory())
 	return parent
 }
 

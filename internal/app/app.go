@@ -51,6 +51,7 @@ type App struct {
 	// installedAt is when the store was set up.
 	installedAt time.Time
 
+	drivers   map[string]grants.Driver
 	store     *store.Store
 	grants    *grants.Service
 	approvals *approvals.Service
@@ -111,6 +112,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 		return nil, err
 	}
 	a.lifecycle.onStop("targets", func(context.Context) error { closeDrivers(drivers); return nil })
+	a.drivers = drivers
 	targets := Targets(cfg)
 	a.grants, err = grants.New(grants.Config{
 		Store: a.store, Targets: targets, Drivers: drivers, Installation: installation, Now: a.now, Log: log,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/robfig/cron/v3"
 
 	"github.com/prodaccess/prodaccess/bot"
 	"github.com/prodaccess/prodaccess/grants"
@@ -36,7 +37,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[store.JobArgs]) error 
 		return nil
 	}
 	pause, again := w.app.pause(ctx, work, err)
-	if !again && (work.Kind == jobs.Sweep || work.Kind == jobs.DigestDue) {
+	if !again && (work.Kind == jobs.Sweep || work.Kind == jobs.DigestDue || work.Kind == jobs.Survey) {
 		w.app.log.Warn().Err(err).Str("job", string(work.Kind)).Msg("periodic job failed; the next one comes by the clock")
 		return nil
 	}
@@ -79,6 +80,8 @@ func (a *App) work(ctx context.Context, job jobs.Job) error {
 		return a.sweep(ctx)
 	case jobs.DigestDue:
 		return a.digestDue(ctx)
+	case jobs.Survey:
+		return a.survey(ctx)
 	default:
 		return fmt.Errorf("no replica of this version knows the job %q", job.Kind)
 	}
@@ -92,7 +95,7 @@ func (a *App) pause(ctx context.Context, job jobs.Job, err error) (time.Duration
 	switch job.Kind {
 	case jobs.Revoke:
 		return a.grants.Pause(ctx, job.Subject), true
-	case jobs.Sweep, jobs.DigestDue:
+	case jobs.Sweep, jobs.DigestDue, jobs.Survey:
 		return 0, false // the next one comes by the clock
 	default:
 		return 5 * time.Second, true
@@ -126,7 +129,7 @@ func (a *App) newEngine(digests, sweeps river.PeriodicSchedule) (*river.Client[p
 		Queues: map[string]river.QueueConfig{
 			store.QueueSecurity: {MaxWorkers: 16}, store.QueueSlack: {MaxWorkers: 8},
 		},
-		PeriodicJobs:         []*river.PeriodicJob{periodic(jobs.Sweep, sweeps), periodic(jobs.DigestDue, digests)},
+		PeriodicJobs:         []*river.PeriodicJob{periodic(jobs.Sweep, sweeps), periodic(jobs.DigestDue, digests), periodic(jobs.Survey, cron.Every(surveyEvery))},
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		Logger:               slog.New(quiet{a.log}),

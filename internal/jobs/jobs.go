@@ -44,6 +44,8 @@ const (
 	Nudge Kind = "nudge"
 	// Incident opens an incident in PagerDuty for broken glass. Subject: request.
 	Incident Kind = "incident"
+	// Survey lists the standing logins of every target. No subject.
+	Survey Kind = "survey"
 	// Finding reports something a sweep met and does not understand. Subject: the finding's id.
 	Finding Kind = "finding"
 )
