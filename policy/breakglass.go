@@ -38,7 +38,7 @@ func (p *Policy) DecideBreakGlass(request Request, facts Facts) (decision Decisi
 
 // broken makes the decision of the break_glass section, which matched.
 func (c *consideration) broken() {
-	section, glass := c.p.breakGlass, c.p.glass
+	glass := c.p.glass
 	c.Rule, c.MaxDuration = BreakGlassRule, c.longest(glass)
 	if c.Duration == 0 {
 		c.Duration = c.MaxDuration
@@ -47,13 +47,17 @@ func (c *consideration) broken() {
 		return
 	}
 	why, shift := c.reason(glass)
-	c.Outcome, c.Shift = Approved, shift
-	c.Review = &Review{
-		Reviewers: slices.Clone(section.Reviewers), Within: section.ReviewWithin, Remind: section.Remind,
-		Escalate: section.Escalate.clone(), Notify: slices.Clone(section.Notify),
-	}
+	c.Outcome, c.Shift, c.Review = Approved, shift, c.p.review()
 	c.Why = fmt.Sprintf("Access at once, approved by nobody (rule %q): %s. It must be reviewed within %s by %s.", BreakGlassRule, why,
-		FormatDuration(section.ReviewWithin), phraseOf(Requirement{From: section.Reviewers}))
+		FormatDuration(c.Review.Within), phraseOf(Requirement{From: c.Review.Reviewers}))
+}
+
+// review is what the section wants to follow.
+func (p *Policy) review() *Review {
+	b := p.breakGlass
+	return &Review{
+		Reviewers: slices.Clone(b.Reviewers), Within: b.ReviewWithin, Remind: b.Remind, Escalate: b.Escalate.clone(), Notify: slices.Clone(b.Notify),
+	}
 }
 
 // why is the step of the rule that was looked at last, which did not match.

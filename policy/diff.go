@@ -13,6 +13,8 @@ type Difference struct {
 	Who     string `json:"who"`
 	Target  string `json:"target"`
 	Profile string `json:"profile"`
+	// BreakGlass is set when this is about breaking glass, and not about requests.
+	BreakGlass bool `json:"break_glass,omitempty"`
 	// When is empty when the time does not matter.
 	When string `json:"when,omitempty"`
 	// Old and New say in words what either policy offers, with the rule that decides; a rule is empty when none matches.
@@ -49,7 +51,8 @@ func (c Comparison) Wider() bool {
 }
 
 // Diff compares what two policies offer to everybody on these targets, at every time, with every combination of Slack
-// user groups, schedules and used-up budgets. Without targets it makes them up from the names, patterns and environments
+// user groups, schedules and used-up budgets: requests with what follows from them (who answers, in which order, for how long
+// things wait, how far access is extended) and broken glass. How often people are reminded is no difference. Without targets it makes them up from the names, patterns and environments
 // in both files. Differences that only repeat another one for people in more groups are left out.
 func Diff(old, new *Policy, targets []Target) Comparison {
 	out := Comparison{Profiles: diffProfiles(old, new)}
@@ -64,22 +67,25 @@ func Diff(old, new *Policy, targets []Target) Comparison {
 	}
 	for _, target := range targets {
 		for _, profile := range sortedKeys(names) {
-			d := differ{old: old, new: new, target: target, profile: profile}
-			if d.untouched() {
-				continue
-			}
-			d.prepare()
-			for _, crowd := range crowds {
-				d.compare(crowd)
-			}
-			out.Differences = append(out.Differences, d.found...)
-			if d.inexact {
-				out.Inexact = append(out.Inexact, profile+" on "+target.Name)
+			for _, glass := range []bool{false, true} {
+				d := differ{old: old, new: new, target: target, profile: profile, glass: glass}
+				if d.untouched() {
+					continue
+				}
+				d.prepare()
+				for _, crowd := range crowds {
+					d.compare(crowd)
+				}
+				out.Differences = append(out.Differences, d.found...)
+				if d.inexact {
+					out.Inexact = append(out.Inexact, d.what())
+				}
 			}
 		}
 	}
 	slices.SortStableFunc(out.Differences, func(a, b Difference) int {
-		return cmp.Or(-compareBool(a.Wider, b.Wider), strings.Compare(a.Profile, b.Profile), strings.Compare(a.Target, b.Target))
+		return cmp.Or(-compareBool(a.Wider, b.Wider), compareBool(a.BreakGlass, b.BreakGlass),
+			strings.Compare(a.Profile, b.Profile), strings.Compare(a.Target, b.Target))
 	})
 	return out
 }

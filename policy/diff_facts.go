@@ -20,6 +20,8 @@ type differ struct {
 	old, new *Policy
 	target   Target
 	profile  string
+	// glass is set to compare breaking glass instead of requests.
+	glass bool
 	// facts are what may or may not hold of a person, as far as it matters here.
 	facts   []fact
 	moments []moment
@@ -58,7 +60,7 @@ func (d *differ) prepare() {
 		if !ok {
 			continue
 		}
-		for _, r := range p.relevant(d.target, number) {
+		for _, r := range d.relevant(p, number) {
 			for _, id := range r.who {
 				switch s := p.who.values[id]; s.kind {
 				case "group":
@@ -141,8 +143,8 @@ func (d *differ) untouched() bool {
 		}
 		profile := p.profiles[number]
 		fmt.Fprintln(&out, profile.Risk, profile.MaxDuration, sorted(profile.Engines))
-		for _, r := range p.relevant(d.target, number) {
-			fmt.Fprintln(&out, r.deny, r.allWho, r.automatic, r.maxDuration, r.notHours)
+		for _, r := range d.relevant(p, number) {
+			fmt.Fprintln(&out, r.deny, r.allWho, r.automatic, r.maxDuration, r.notHours, r.inOrder, r.waits.Answer, r.waits.Take)
 			for _, id := range r.who {
 				selector := p.who.values[id]
 				// An undefined name is not the same as a group of nobody.
@@ -150,6 +152,15 @@ func (d *differ) untouched() bool {
 			}
 			for _, approval := range r.approvals {
 				fmt.Fprintln(&out, " from", p.peopleOf(approval.From), approval.Count)
+			}
+			for _, step := range r.escalate {
+				fmt.Fprintln(&out, " then", step.After, p.peopleOf(step.To))
+			}
+			if r.extend != nil {
+				fmt.Fprintln(&out, " extend", *r.extend)
+			}
+			if r == p.glass {
+				fmt.Fprintln(&out, " review", *reviewOf(p.review(), p.peopleOf))
 			}
 			if r.require != nil {
 				fmt.Fprintln(&out, " require", r.require.ticket, r.require.reason)
@@ -163,11 +174,24 @@ func (d *differ) untouched() bool {
 	return digest(d.old) == digest(d.new)
 }
 
-// relevant are the rules whose targets and profiles match.
-func (p *Policy) relevant(target Target, profile int) []*rule {
+// what is compared, in words.
+func (d *differ) what() string {
+	if d.glass {
+		return "breaking glass for " + d.profile + " on " + d.target.Name
+	}
+	return d.profile + " on " + d.target.Name
+}
+
+// relevant are the rules of a policy whose targets and profiles match. Without a break_glass section no denial matters to
+// those who break glass.
+func (d *differ) relevant(p *Policy, profile int) []*rule {
+	rules := p.asking.rules
+	if d.glass {
+		rules = p.breaking.rules
+	}
 	var out []*rule
-	for _, r := range p.asking.rules {
-		if (r.allProfiles || r.profileSet[profile]) && (r.allTargets || p.targetAmong(r.targets, target)) {
+	for _, r := range rules {
+		if (r.allProfiles || r.profileSet[profile]) && (r.allTargets || p.targetAmong(r.targets, d.target)) {
 			out = append(out, r)
 		}
 	}
@@ -185,7 +209,7 @@ func (d *differ) compare(crowd crowd) {
 		for _, held := range combinations {
 			old, new := d.offer(d.old, crowd, held, moment), d.offer(d.new, crowd, held, moment)
 			found := Difference{
-				Target: d.target.place(), Profile: d.profile, Old: old.String(), OldRule: old.rule, New: new.String(), NewRule: new.rule,
+				Target: d.target.place(), Profile: d.profile, BreakGlass: d.glass, Old: old.String(), OldRule: old.rule, New: new.String(), NewRule: new.rule,
 				Wider: !new.within(old), Narrower: !old.within(new),
 			}
 			if !found.Wider && !found.Narrower || slices.ContainsFunc(reported[found], func(mask uint64) bool { return mask&held == mask }) {
@@ -280,6 +304,9 @@ func (d *differ) offer(p *Policy, crowd crowd, held uint64, moment moment) terms
 			request.Target.Engine = profile.Engines[0]
 		}
 		request.Params = profile.sample()
+	}
+	if d.glass {
+		return p.glassTerms(request, facts)
 	}
 	return p.terms(request, facts)
 }

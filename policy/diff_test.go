@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ func TestDiffIsExact(t *testing.T) {
 	targets := []Target{{"orders", "postgres", "prod"}, {"billing", "postgres", "prod"}, {"other", "mysql", "staging"}}
 	rapid.Check(t, func(t *rapid.T) {
 		before, after := drawWorld(t), smallWorld{}
-		after = smallWorld{append([]string{}, before.groups...), append([]smallRule{}, before.rules...)}
+		after = smallWorld{append([]string{}, before.groups...), append([]smallRule{}, before.rules...), before.glass}
 		if rapid.Bool().Draw(t, "regroup") {
 			after.groups[0] = "ga: { emails: [bo@example.com, eve@example.com] }"
 		}
@@ -31,6 +32,29 @@ func TestDiffIsExact(t *testing.T) {
 			i := rapid.IntRange(0, len(after.rules)).Draw(t, "where")
 			after.rules = append(after.rules[:i:i], append([]smallRule{drawRule(t, "added")}, after.rules[i:]...)...)
 		}
+		if n := len(after.rules); n > 0 && rapid.Bool().Draw(t, "change") {
+			i, other := rapid.IntRange(0, n-1).Draw(t, "which"), drawRule(t, "other")
+			r := &after.rules[i]
+			switch rapid.IntRange(0, 4).Draw(t, "what") {
+			case 0:
+				r.inOrder = !r.inOrder && len(r.approvals) > 0
+			case 1:
+				r.extend = other.extend
+			case 2:
+				r.waits.Take = other.waits.Take
+			case 3:
+				if len(r.approvals) > 0 {
+					r.waits.Answer = other.waits.Answer
+				}
+			case 4:
+				if len(r.approvals) > 0 {
+					r.escalate = other.escalate
+				}
+			}
+		}
+		if rapid.IntRange(0, 2).Draw(t, "other glass") == 0 {
+			after.glass = drawGlass(t, "other glass")
+		}
 		old, new := before.load(t), after.load(t)
 		// A key is who by address, target and profile; crowds of several addresses say the same of each.
 		type change struct{ wider, narrower bool }
@@ -39,7 +63,7 @@ func TestDiffIsExact(t *testing.T) {
 		for _, d := range comparison.Differences {
 			for _, email := range []string{"ana@example.com", "bo@example.com", "eve@example.com", "anybody else"} {
 				if crowd, _, _ := strings.Cut(d.Who, ", in "); strings.Contains(strings.Split(crowd, ", on call")[0], email) {
-					key := email + " " + d.Target + " " + d.Profile
+					key := email + " " + d.Target + " " + d.Profile + map[bool]string{true: " glass"}[d.BreakGlass]
 					got[key] = change{got[key].wider || d.Wider, got[key].narrower || d.Narrower}
 				}
 			}
@@ -56,7 +80,7 @@ func TestDiffIsExact(t *testing.T) {
 			}
 			for _, target := range targets {
 				for _, profile := range smallProfiles {
-					var c change
+					var c, glass change
 					for world := range 16 {
 						facts := Facts{Usergroups: map[string]Membership{"SB": {Member: world&1 != 0}, "SC": {Member: world&2 != 0}}, Schedules: map[string]Standing{}}
 						for i, schedule := range []string{"pa", "pb"} {
@@ -68,9 +92,19 @@ func TestDiffIsExact(t *testing.T) {
 							c.wider = c.wider || !lessOrEqual(new, b, old, a)
 							c.narrower = c.narrower || !lessOrEqual(old, a, new, b)
 						}
+						request := Request{User: Person{Email: email}, Target: target, Profile: profile, At: morning}
+						for times := range 3 {
+							a, b := lasts(old, request, facts, times), lasts(new, request, facts, times)
+							c.wider, c.narrower = c.wider || b > a, c.narrower || a > b
+						}
+						a, b := old.DecideBreakGlass(request, facts), new.DecideBreakGlass(request, facts)
+						glass.wider, glass.narrower = glass.wider || !brokenWithin(new, b, old, a), glass.narrower || !brokenWithin(old, a, new, b)
 					}
 					if c.wider || c.narrower {
 						want[name+" "+target.place()+" "+profile] = c
+					}
+					if glass.wider || glass.narrower {
+						want[name+" "+target.place()+" "+profile+" glass"] = glass
 					}
 				}
 			}
@@ -89,23 +123,67 @@ func TestDiffIsExact(t *testing.T) {
 	})
 }
 
+// lasts is how long access that somebody was given may last in all once it was extended so many times before; 0 when it
+// cannot be extended.
+func lasts(p *Policy, request Request, facts Facts, times int) time.Duration {
+	given := p.Decide(request, facts)
+	if given.Outcome == Denied {
+		return 0
+	}
+	if d := p.DecideExtension(Extending{request, given, times}, facts); d.Outcome == Approved {
+		return d.MaxDuration
+	}
+	return 0
+}
+
 // lessOrEqual says whether decision a allows nothing that decision b does not.
 func lessOrEqual(pa *Policy, a Decision, pb *Policy, b Decision) bool {
-	needs := func(p *Policy, d Decision) (out []need) {
-		for _, r := range d.Approvals {
-			out = append(out, need{count: r.Count, from: p.peopleOf(r.From)})
-		}
-		return out
-	}
 	switch {
 	case a.Outcome == Denied:
 		return true
 	case b.Outcome == Denied:
 		return false
-	case b.Shift != nil && a.Shift == nil:
+	case b.Shift != nil && a.Shift == nil, !waitsNoLonger(a, b):
 		return false
 	}
-	return meets(needs(pa, a), needs(pb, b), a.InOrder, b.InOrder)
+	return meets(needsOf(a.Approvals, a.Escalations, pa.peopleOf), needsOf(b.Approvals, b.Escalations, pb.peopleOf), a.InOrder, b.InOrder)
+}
+
+// brokenWithin says the same of broken glass.
+func brokenWithin(pa *Policy, a Decision, pb *Policy, b Decision) bool {
+	switch {
+	case a.Outcome == Denied:
+		return true
+	case b.Outcome == Denied, b.Shift != nil && a.Shift == nil, a.MaxDuration > b.MaxDuration, a.Review.Within > b.Review.Within:
+		return false
+	}
+	for _, channel := range b.Review.Notify {
+		if !slices.Contains(a.Review.Notify, channel) {
+			return false
+		}
+	}
+	// Whoever may close the review under a, and from when on, may under b.
+	closers := func(p *Policy, r *Review) map[string]time.Duration {
+		out := map[string]time.Duration{}
+		if r.Escalate != nil {
+			for _, who := range p.peopleOf(r.Escalate.To) {
+				out[who] = r.Escalate.After
+			}
+		}
+		for _, who := range p.peopleOf(r.Reviewers) {
+			out[who] = 0
+		}
+		return out
+	}
+	may := closers(pb, b.Review)
+	for who, from := range closers(pa, a.Review) {
+		everybody, all := may["anyone"]
+		own, named := may[who]
+		if !(all && everybody <= from || named && own <= from) {
+			return false
+		}
+	}
+	return true
 }
 
 func TestDiff(t *testing.T) {

@@ -18,11 +18,23 @@ type smallRule struct {
 	who, on, profiles []string
 	approvals         []Requirement // none means automatically
 	max               int           // hours; 0 means none
+	inOrder           bool
+	waits             Waits
+	escalate          []Escalation
+	extend            *Extend
+}
+
+// smallGlass is a break_glass section.
+type smallGlass struct {
+	who, on, profiles []string
+	max               int // hours; 0 means none
+	review            Review
 }
 
 type smallWorld struct {
 	groups []string // lines
 	rules  []smallRule
+	glass  *smallGlass
 }
 
 var (
@@ -35,25 +47,68 @@ var (
 	smallProfiles = []string{"low", "high"}
 )
 
+// drawSome draws one or two, drawAny perhaps none.
+func drawSome(t *rapid.T, label string, from []string) []string {
+	return rapid.SliceOfNDistinct(rapid.SampledFrom(from), 1, 2, rapid.ID[string]).Draw(t, label)
+}
+
+func drawAny(t *rapid.T, label string, from []string) []string {
+	if rapid.IntRange(0, 3).Draw(t, "any "+label) == 0 {
+		return nil
+	}
+	return drawSome(t, label, from)
+}
+
 func drawRule(t *rapid.T, label string) smallRule {
-	some := func(what string, from []string) []string {
-		if rapid.IntRange(0, 3).Draw(t, label+" any "+what) == 0 {
-			return nil
-		}
-		return rapid.SliceOfNDistinct(rapid.SampledFrom(from), 1, 2, rapid.ID[string]).Draw(t, label+" "+what)
+	minutes := func(what string, some ...int) time.Duration {
+		return time.Duration(rapid.SampledFrom(append([]int{0, 0}, some...)).Draw(t, label+" "+what)) * time.Minute
 	}
 	r := smallRule{
 		deny: rapid.IntRange(0, 4).Draw(t, label+" deny") == 0,
-		who:  some("who", smallWho), on: some("targets", smallTargets), profiles: some("profiles", smallProfiles),
+		who:  drawAny(t, label+" who", smallWho), on: drawAny(t, label+" targets", smallTargets), profiles: drawAny(t, label+" profiles", smallProfiles),
 		max: rapid.IntRange(0, 3).Draw(t, label+" max"),
+	}
+	r.waits.Take = minutes("take", 10, 40)
+	if rapid.IntRange(0, 2).Draw(t, label+" extends") == 0 {
+		r.extend = &Extend{Times: rapid.IntRange(0, 2).Draw(t, label+" times")}
+		if r.extend.Times > 0 {
+			r.extend.Total = time.Duration(rapid.IntRange(3, 5).Draw(t, label+" total")) * time.Hour
+		}
 	}
 	for i := range rapid.IntRange(0, 2).Draw(t, label+" approvals") {
 		r.approvals = append(r.approvals, Requirement{
-			From:  rapid.SliceOfNDistinct(rapid.SampledFrom(smallWho), 1, 2, rapid.ID[string]).Draw(t, fmt.Sprint(label, " from ", i)),
+			From:  drawSome(t, fmt.Sprint(label, " from ", i), smallWho),
 			Count: rapid.IntRange(1, 3).Draw(t, fmt.Sprint(label, " count ", i)),
 		})
 	}
+	if len(r.approvals) == 0 {
+		return r
+	}
+	r.inOrder = rapid.Bool().Draw(t, label+" in order")
+	r.waits.Answer, r.waits.Remind = minutes("answer", 60, 120), minutes("remind", 5, 10)
+	for i := range max(0, rapid.IntRange(-2, 2).Draw(t, label+" steps")) {
+		after := time.Duration(i*20+rapid.IntRange(1, 2).Draw(t, fmt.Sprint(label, " after ", i))*10) * time.Minute
+		r.escalate = append(r.escalate, Escalation{after, drawSome(t, fmt.Sprint(label, " to ", i), smallWho)})
+	}
 	return r
+}
+
+func drawGlass(t *rapid.T, label string) *smallGlass {
+	if rapid.IntRange(0, 2).Draw(t, label) == 0 {
+		return nil
+	}
+	g := &smallGlass{
+		who: drawSome(t, label+" who", smallWho), on: drawAny(t, label+" targets", smallTargets), profiles: drawAny(t, label+" profiles", smallProfiles),
+		max: rapid.IntRange(0, 3).Draw(t, label+" max"),
+		review: Review{
+			Reviewers: drawSome(t, label+" reviewers", smallWho), Notify: drawSome(t, label+" notify", notices),
+			Within: time.Duration(rapid.IntRange(1, 2).Draw(t, label+" within")) * time.Hour,
+		},
+	}
+	if rapid.Bool().Draw(t, label+" escalates") {
+		g.review.Escalate = &Escalation{time.Duration(rapid.IntRange(1, 3).Draw(t, label+" after")) * time.Hour, drawSome(t, label+" to", smallWho)}
+	}
+	return g
 }
 
 func drawWorld(t *rapid.T) smallWorld {
@@ -61,6 +116,7 @@ func drawWorld(t *rapid.T) smallWorld {
 	for i := range rapid.IntRange(0, 6).Draw(t, "rules") {
 		w.rules = append(w.rules, drawRule(t, fmt.Sprint("rule ", i)))
 	}
+	w.glass = drawGlass(t, "glass")
 	return w
 }
 
@@ -75,6 +131,14 @@ func (w smallWorld) load(t *rapid.T) *Policy {
 	list := func(key string, values []string) {
 		if len(values) > 0 {
 			fmt.Fprintf(&out, "    %s: [\"%s\"]\n", key, strings.Join(values, `", "`))
+		}
+	}
+	step := func(e Escalation) string {
+		return fmt.Sprintf("{ after: %s, to: [\"%s\"] }", FormatDuration(e.After), strings.Join(e.To, `", "`))
+	}
+	wait := func(key string, d time.Duration) {
+		if d > 0 {
+			fmt.Fprintf(&out, "    %s: %s\n", key, FormatDuration(d))
 		}
 	}
 	for i, r := range w.rules {
@@ -94,14 +158,42 @@ func (w smallWorld) load(t *rapid.T) *Policy {
 				fmt.Fprintf(&out, "      - { from: [\"%s\"], count: %d }\n", strings.Join(a.From, `", "`), a.Count)
 			}
 		}
-		if r.max > 0 {
-			fmt.Fprintf(&out, "    max_duration: %dh\n", r.max)
+		wait("max_duration", time.Duration(r.max)*time.Hour)
+		wait("activate_within", r.waits.Take)
+		wait("lapse_after", r.waits.Answer)
+		wait("remind_every", r.waits.Remind)
+		if r.inOrder {
+			out.WriteString("    in_order: true\n")
+		}
+		if r.extend != nil && r.extend.Times > 0 {
+			fmt.Fprintf(&out, "    extend: { times: %d, total: %s }\n", r.extend.Times, FormatDuration(r.extend.Total))
+		} else if r.extend != nil {
+			out.WriteString("    extend: { times: 0 }\n")
+		}
+		for i, e := range r.escalate {
+			if i == 0 {
+				out.WriteString("    escalate:\n")
+			}
+			fmt.Fprintf(&out, "      - %s\n", step(e))
+		}
+	}
+	if len(w.rules) == 0 {
+		out.WriteString("  []\n")
+	}
+	if g := w.glass; g != nil {
+		out.WriteString("break_glass:\n")
+		list("who", g.who)
+		list("targets", g.on)
+		list("profiles", g.profiles)
+		wait("max_duration", time.Duration(g.max)*time.Hour)
+		wait("review_within", g.review.Within)
+		list("reviewers", g.review.Reviewers)
+		list("notify", g.review.Notify)
+		if g.review.Escalate != nil {
+			fmt.Fprintf(&out, "    escalate: %s\n", step(*g.review.Escalate))
 		}
 	}
 	text := out.String()
-	if len(w.rules) == 0 {
-		text = strings.TrimSuffix(text, "rules:\n")
-	}
 	p, _, err := Load([]byte(text), "small.yaml")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -214,8 +306,24 @@ func TestUnknownNeverHelps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, request, facts := drawWorld(t).load(t), drawRequest(t), drawFacts(t)
 		known := p.Decide(request, facts)
+		knownGlass, asked := p.DecideBreakGlass(request, facts), request
 		less := forget(t, facts, &request.User)
+		if d := p.DecideBreakGlass(request, less); d.Outcome == Approved && (knownGlass.Outcome != Approved || d.Duration > knownGlass.Duration ||
+			knownGlass.Shift != nil && (d.Shift == nil || d.Shift.End.After(knownGlass.Shift.End))) {
+			t.Fatalf("forgetting broke glass: %+v\n%+v", d, knownGlass)
+		}
 		d := p.Decide(request, less)
+		for _, given := range []Decision{known, d} {
+			for before := range 3 {
+				if given.Outcome == Denied {
+					continue
+				}
+				a := p.DecideExtension(Extending{request, given, before}, less)
+				if b := p.DecideExtension(Extending{asked, given, before}, facts); a.Outcome == Approved && (b.Outcome != Approved || a.MaxDuration > b.MaxDuration) {
+					t.Fatalf("forgetting made it last: %+v\n%+v", a, b)
+				}
+			}
+		}
 		if rank[d.Outcome] > rank[known.Outcome] {
 			t.Fatalf("forgetting made %s (%s) out of %s (%s)", d.Outcome, d.Why, known.Outcome, known.Why)
 		}
@@ -231,6 +339,19 @@ func TestUnknownNeverHelps(t *testing.T) {
 				t.Fatalf("forgetting lost an approval: %+v\n%+v", d.Approvals, known.Approvals)
 			}
 		}
+		if known.InOrder && (!d.InOrder || !follows(d.Approvals, known.Approvals)) {
+			t.Fatalf("forgetting lost the order: %+v\n%+v", d.Approvals, known.Approvals)
+		}
+		if !waitsNoLonger(d, known) {
+			t.Fatalf("forgetting made it wait: %+v\n%+v", d, known)
+		}
+		for _, step := range d.Escalations {
+			for _, who := range step.To {
+				if known.Outcome == NeedsApproval && !slices.ContainsFunc(known.Escalations, func(e Escalation) bool { return e.After <= step.After && slices.Contains(e.To, who) }) {
+					t.Fatalf("forgetting lets %s answer: %+v\n%+v", who, d.Escalations, known.Escalations)
+				}
+			}
+		}
 		for _, requirement := range []Requirement{{From: smallWho[:7]}} {
 			before, after := p.MayApprove(requirement, request.User, facts), p.MayApprove(requirement, request.User, less)
 			if after.OK && !before.OK {
@@ -240,6 +361,26 @@ func TestUnknownNeverHelps(t *testing.T) {
 	})
 }
 
+// waitsNoLonger says whether one decision never waits longer than another, whatever the configuration says.
+func waitsNoLonger(a, b Decision) bool {
+	for _, configured := range []time.Duration{time.Second, 25 * time.Minute, 90 * time.Minute, 24 * time.Hour} {
+		waits := func(d Decision, said time.Duration) time.Duration {
+			switch {
+			case said == 0:
+				return configured
+			case d.Waits.OrSooner:
+				return min(said, configured)
+			}
+			return said
+		}
+		if waits(a, a.Waits.Take) > waits(b, b.Waits.Take) ||
+			a.Outcome == NeedsApproval && b.Outcome == NeedsApproval && waits(a, a.Waits.Answer) > waits(b, b.Waits.Answer) {
+			return false
+		}
+	}
+	return true
+}
+
 func TestDenyNeverWidens(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -247,8 +388,19 @@ func TestDenyNeverWidens(t *testing.T) {
 		before := w.load(t).Decide(request, facts)
 		deny := drawRule(t, "deny")
 		deny.deny = true
-		more := smallWorld{w.groups, append(slices.Clone(w.rules), deny)}
-		after := more.load(t).Decide(request, facts)
+		more := smallWorld{w.groups, append(slices.Clone(w.rules), deny), w.glass}
+		p, denying := w.load(t), more.load(t)
+		after := denying.Decide(request, facts)
+		for _, ask := range []func(*Policy) Decision{
+			func(p *Policy) Decision { return p.DecideBreakGlass(request, facts) },
+			func(p *Policy) Decision { return p.DecideExtension(Extending{request, before, 0}, facts) },
+		} {
+			a, b := ask(denying), ask(p)
+			a.Policy, a.Steps, b.Policy, b.Steps = "", nil, "", nil
+			if a.Outcome != Denied && !reflect.DeepEqual(a, b) {
+				t.Fatalf("a rule that denies changed %+v into %+v", b, a)
+			}
+		}
 		if after.Outcome != Denied && (after.Outcome != before.Outcome || after.Rule != before.Rule || after.MaxDuration != before.MaxDuration || !sameRequirements(after.Approvals, before.Approvals)) {
 			t.Fatalf("a rule that denies changed %+v into %+v", before, after)
 		}
@@ -261,6 +413,14 @@ func TestOrderOfPeopleNeverMatters(t *testing.T) {
 		w, request, facts := drawWorld(t), drawRequest(t), drawFacts(t)
 		facts = forget(t, facts, &request.User)
 		mixed := smallWorld{groups: rapid.Permutation(w.groups).Draw(t, "groups")}
+		if w.glass != nil {
+			g := *w.glass
+			for _, list := range []*[]string{&g.who, &g.on, &g.profiles} {
+				*list = slices.Clone(*list)
+				slices.Reverse(*list)
+			}
+			mixed.glass = &g
+		}
 		for _, r := range w.rules {
 			for _, list := range []*[]string{&r.who, &r.on, &r.profiles} {
 				*list = slices.Clone(*list)
@@ -271,9 +431,28 @@ func TestOrderOfPeopleNeverMatters(t *testing.T) {
 				r.approvals[i].From = slices.Clone(a.From)
 				slices.Reverse(r.approvals[i].From)
 			}
+			r.escalate = slices.Clone(r.escalate)
+			for i, e := range r.escalate {
+				r.escalate[i].To = slices.Clone(e.To)
+				slices.Reverse(r.escalate[i].To)
+			}
 			mixed.rules = append(mixed.rules, r)
 		}
-		a, b := w.load(t).Decide(request, facts), mixed.load(t).Decide(request, facts)
+		p, q := w.load(t), mixed.load(t)
+		a, b := p.Decide(request, facts), q.Decide(request, facts)
+		for _, one := range [][2]Decision{
+			{p.DecideBreakGlass(request, facts), q.DecideBreakGlass(request, facts)},
+			{p.DecideExtension(Extending{request, a, 0}, facts), q.DecideExtension(Extending{request, b, 0}, facts)},
+		} {
+			if x, y := one[0], one[1]; x.Outcome != y.Outcome || x.Rule != y.Rule || x.MaxDuration != y.MaxDuration || !reflect.DeepEqual(x.Shift, y.Shift) {
+				t.Fatalf("%+v\n%+v", x, y)
+			}
+		}
+		for _, d := range []*Decision{&a, &b} {
+			for i := range d.Escalations {
+				slices.Sort(d.Escalations[i].To)
+			}
+		}
 		if !sameRequirements(a.Approvals, b.Approvals) {
 			t.Fatalf("%+v\n%+v", a.Approvals, b.Approvals)
 		}
@@ -294,10 +473,19 @@ func TestDecisionsExplain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, request, facts := drawWorld(t), drawRequest(t), drawFacts(t)
 		facts = forget(t, facts, &request.User)
-		d := w.load(t).Decide(request, facts)
+		p := w.load(t)
+		d := p.Decide(request, facts)
+		switch rapid.IntRange(0, 2).Draw(t, "what") {
+		case 1:
+			d = p.DecideBreakGlass(request, facts)
+		case 2:
+			if d.Outcome != Denied {
+				d = p.DecideExtension(Extending{request, d, rapid.IntRange(0, 2).Draw(t, "before")}, facts)
+			}
+		}
 		step := slices.IndexFunc(d.Steps, func(s Step) bool { return s.Rule == d.Rule })
 		switch {
-		case d.Rule == "" && (d.Outcome != Denied || !strings.HasPrefix(d.Why, "No rule ")):
+		case d.Rule == "" && (d.Outcome != Denied || !strings.HasPrefix(d.Why, "No rule ") && w.glass != nil):
 			t.Fatalf("no rule decided, and it says %q", d.Why)
 		case d.Rule != "" && (!strings.Contains(d.Why, fmt.Sprintf("%q", d.Rule)) || step < 0 || !d.Steps[step].Matched && !d.Steps[step].Unknown):
 			t.Fatalf("%q decided: %q, %+v", d.Rule, d.Why, d.Steps)

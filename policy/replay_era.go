@@ -136,13 +136,8 @@ func (e *era) terms(d Decision, at time.Time, p *Policy) terms {
 	if d.Extend != nil {
 		out.extend = extent{d.Extend.Times, d.Extend.Total}
 	}
-	if r := d.Review; r != nil {
-		var late []Escalation
-		if r.Escalate != nil {
-			late = append(late, *r.Escalate)
-		}
-		by := Requirement{From: r.Reviewers, Count: 1}
-		out.review = &reviewTerms{needsOf([]Requirement{by}, late, resolve)[0], r.Within, sorted(r.Notify)}
+	if d.Review != nil {
+		out.review = reviewOf(d.Review, resolve)
 	}
 	return out
 }

@@ -42,7 +42,7 @@ func TestReplayIsExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		before := drawWorld(t)
-		after := smallWorld{before.groups, append(slices.Clone(before.rules), drawRule(t, "added"))}
+		after := smallWorld{before.groups, append(slices.Clone(before.rules), drawRule(t, "added")), before.glass}
 		slices.Reverse(after.rules)
 		old, new := before.load(t), after.load(t)
 		request, facts := drawRequest(t), drawFacts(t)

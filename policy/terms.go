@@ -85,15 +85,17 @@ func (p *Policy) glassTerms(request Request, facts Facts) terms {
 	}
 	out := c.bounds([]*rule{p.glass})
 	_, shift := c.reason(p.glass)
-	section := p.breakGlass
-	by := Requirement{From: section.Reviewers, Count: 1}
-	var late []Escalation
-	if section.Escalate != nil {
-		late = append(late, *section.Escalate)
-	}
-	out.shift, out.rule = shift != nil, BreakGlassRule
-	out.review = &reviewTerms{needsOf([]Requirement{by}, late, p.peopleOf)[0], section.ReviewWithin, sorted(section.Notify)}
+	out.shift, out.rule, out.review = shift != nil, BreakGlassRule, reviewOf(p.review(), p.peopleOf)
 	return out
+}
+
+func reviewOf(r *Review, resolve func([]string) []string) *reviewTerms {
+	var late []Escalation
+	if r.Escalate != nil {
+		late = append(late, *r.Escalate)
+	}
+	by := Requirement{From: r.Reviewers, Count: 1}
+	return &reviewTerms{needsOf([]Requirement{by}, late, resolve)[0], r.Within, sorted(r.Notify)}
 }
 
 func (c *consideration) offer(r *rule, held []*rule) terms {
