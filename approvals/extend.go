@@ -45,7 +45,7 @@ func (s *Service) extension(ctx context.Context, c Case, person Person, by time.
 	case r.BreakGlass:
 		return deadline, notAfter, refuse(NotApprover, "Access that nobody approved is never extended. File a request for more time.")
 	case r.Less != nil && r.Less.Duration > 0:
-		return deadline, notAfter, refuse(NotApprover, "%s was agreed to, which is less than you asked for. File a new request for more time.", r.Less.Duration)
+		return deadline, notAfter, refuse(NotApprover, "%s was agreed to, which is less than you asked for. File a new request for more time.", policy.FormatDuration(r.Less.Duration))
 	}
 	if err := s.stillLess(p, r); err != nil {
 		return deadline, notAfter, err

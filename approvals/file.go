@@ -32,21 +32,23 @@ func (s *Service) File(ctx context.Context, f Filing) (Case, error) {
 	}
 	// Between the decision and the commit somebody else may take what is left of a budget; then it is decided again.
 	for try := 1; ; try++ {
-		c, err := s.keep(ctx, person, f)
+		c, err := s.keep(ctx, person, f, try == mostTries)
 		if !errors.Is(err, ErrBudget) || try == mostTries {
 			return c, err
 		}
 	}
 }
 
-// mostTries is how often a request is decided before it is given up. A budget that is used up stays used up for the next
-// decision, so more than a second try takes a clock or a policy that moves in between.
-const mostTries = 5
+// mostTries is how often a request is decided. The last try does not count on a budget any more, so that a person is asked.
+const mostTries = 4
 
 // keep decides a wish and commits both.
-func (s *Service) keep(ctx context.Context, person Person, f Filing) (Case, error) {
+func (s *Service) keep(ctx context.Context, person Person, f Filing, last bool) (Case, error) {
 	p := s.cfg.Policy() // one throughout: a reload in between must not keep one policy under the other's hash
 	question := s.question(ctx, p, person, f)
+	if last && question.Facts.History != nil {
+		question.Facts.History = &policy.History{Unknown: "others draw on the same budget at this moment"}
+	}
 	change := s.filed(person, f, p.Decide(question.Request, question.Facts))
 	change.Question = &question
 	return s.create(ctx, p, change)

@@ -54,6 +54,8 @@ type office struct {
 	policy atomic.Pointer[policy.Policy]
 	keys   atomic.Int64
 	now    func() time.Time
+	ahead  *atomic.Int64 // of the real time, see sleeps
+	url    string        // of the database, as the service
 }
 
 // people is the directory and the roster of the office.
@@ -96,6 +98,7 @@ func (p *people) Standing(_ context.Context, s policy.Schedule, email string) po
 // issuer stands for the grant service: package grants has its own tests. It writes what the real one would write.
 type issuer struct {
 	mu      sync.Mutex
+	now     func() time.Time
 	store   *store.Store
 	down    bool
 	intents []grants.Intent
@@ -117,7 +120,7 @@ func (i *issuer) Intend(_ context.Context, in grants.Intent) (grants.Grant, erro
 	return grants.Grant{
 		ID: id, Request: in.Request, Holder: in.Holder, State: grants.Provisioning, Target: in.Target, Engine: "postgres", Database: "orders",
 		Fingerprint: "1", Profile: in.Profile, ProfileVersion: in.ProfileVersion, AccessRole: grants.AccessRole(in.Profile),
-		Login: grants.LoginName(in.Holder.Name, id), ConnectionLimit: 5, Intended: in.At, Deadline: deadline, NotAfter: in.NotAfter,
+		Login: grants.LoginName(in.Holder.Name, id), ConnectionLimit: 5, Params: in.Params, Intended: in.At, Deadline: deadline, NotAfter: in.NotAfter,
 	}, nil
 }
 
@@ -137,10 +140,19 @@ func (i *issuer) Rotate(context.Context, string, audit.Actor, string) (grants.Cr
 	return grants.Credential{}, nil
 }
 
-func (i *issuer) Shown(context.Context, string, audit.Actor, string) error { return nil }
+func (i *issuer) Shown(ctx context.Context, id string, _ audit.Actor, _ string) error {
+	_, err := i.change(ctx, id, func(g *grants.Grant) { g.ShownAt = i.now() })
+	return err
+}
 
 func (i *issuer) Extend(ctx context.Context, id string, deadline, notAfter time.Time, _ audit.Actor, _ string) (grants.Grant, error) {
-	return i.change(ctx, id, func(g *grants.Grant) { g.Deadline, g.NotAfter = deadline, notAfter })
+	return i.change(ctx, id, func(g *grants.Grant) {
+		if !notAfter.IsZero() && deadline.After(notAfter) {
+			deadline = notAfter
+		}
+		g.Deadline, g.NotAfter = deadline, notAfter
+		g.Extensions++
+	})
 }
 
 func (i *issuer) End(ctx context.Context, id string, e grants.Ending) (grants.Grant, error) {
@@ -148,7 +160,7 @@ func (i *issuer) End(ctx context.Context, id string, e grants.Ending) (grants.Gr
 	i.ended = append(i.ended, e)
 	i.mu.Unlock()
 	return i.change(ctx, id, func(g *grants.Grant) {
-		g.State, g.Cause, g.EndedBy, g.Note, g.EndingAt = grants.Revoking, e.Cause, e.By, e.Note, time.Now()
+		g.State, g.Cause, g.EndedBy, g.Note, g.EndingAt = grants.Revoking, e.Cause, e.By, e.Note, i.now()
 	})
 }
 
@@ -182,23 +194,67 @@ func setup(t *testing.T) *office {
 		return migrations.Up(ctx, secret.New(url), login, func(string) {})
 	})
 	db := localpg.NewDatabase(t, srv, template)
-	st, err := store.Open(t.Context(), store.Config{URL: secret.New(srv.UserURL(login, "a-password-for-tests", db)), Log: zerolog.Nop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.Close)
-	o := &office{t: t, store: &flaky{Store: st}, owner: srv.URL(db), grants: &issuer{store: st}, now: time.Now}
-	o.people = &people{gone: map[string]approvals.Code{}, member: map[string]bool{}, shift: map[string]time.Time{}, now: time.Now}
+	o := &office{t: t, owner: srv.URL(db), url: srv.UserURL(login, "a-password-for-tests", db), ahead: new(atomic.Int64)}
+	o.now = func() time.Time { return time.Now().Add(time.Duration(o.ahead.Load())) }
+	o.store = &flaky{Store: o.open()}
+	o.grants = &issuer{store: o.store.Store, now: o.now}
+	o.people = &people{gone: map[string]approvals.Code{}, member: map[string]bool{}, shift: map[string]time.Time{}, now: o.now}
 	o.rules(basePolicy)
-	o.Service, err = approvals.New(approvals.Config{
-		Store: o.store, Grants: o.grants, Directory: o.people, Roster: o.people, Policy: o.policy.Load,
+	o.Service = o.service(o.store, o.policy.Load)
+	return o
+}
+
+// open gives a replica's own connections to the store.
+func (o *office) open() *store.Store {
+	o.t.Helper()
+	st, err := store.Open(o.t.Context(), store.Config{URL: secret.New(o.url), Log: zerolog.Nop()})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(st.Close)
+	return st
+}
+
+// service gives another replica.
+func (o *office) service(st approvals.Store, inForce func() *policy.Policy) *approvals.Service {
+	o.t.Helper()
+	s, err := approvals.New(approvals.Config{
+		Store: st, Grants: o.grants, Directory: o.people, Roster: o.people, Policy: inForce,
 		Targets: []grants.Target{{Name: "orders-prod", Engine: "postgres", Environment: "production", Databases: []string{"orders"}}},
 		Now:     o.now, LapseAfter: time.Hour, TakeWithin: 30 * time.Minute, FactsWithin: time.Second,
 	})
 	if err != nil {
-		t.Fatal(err)
+		o.t.Fatal(err)
 	}
-	return o
+	return s
+}
+
+// sleeps lets time pass for everybody.
+func (o *office) sleeps(d time.Duration) { o.ahead.Add(int64(d)) }
+
+// waiting lists when the unfinished jobs of a kind about something may run, the soonest first.
+func (o *office) waiting(kind jobs.Kind, subject string) []time.Time {
+	o.t.Helper()
+	return query[time.Time](o, `SELECT scheduled_at FROM river_job WHERE args->>'work' = $1 AND args->>'subject' = $2 ORDER BY 1`, string(kind), subject)
+}
+
+// query reads one column as the owner of the tables.
+func query[T any](o *office, sql string, args ...any) []T {
+	o.t.Helper()
+	conn, err := pgx.Connect(o.t.Context(), o.owner)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(o.t.Context()))
+	rows, err := conn.Query(o.t.Context(), sql, args...)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return out
 }
 
 // rules puts another policy in force.
@@ -239,16 +295,6 @@ func press(who string, c approvals.Case) approvals.Press {
 // records counts audit events about a request, refused or not.
 func (o *office) records(kind audit.Kind, request string, refused bool) int {
 	o.t.Helper()
-	conn, err := pgx.Connect(o.t.Context(), o.owner)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	defer conn.Close(context.WithoutCancel(o.t.Context()))
-	var n int
-	err = conn.QueryRow(o.t.Context(), `SELECT count(*) FROM audit_events WHERE kind = $1 AND request_id = $2 AND refused = $3`,
-		string(kind), request, refused).Scan(&n)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	return n
+	return query[int](o, `SELECT count(*) FROM audit_events WHERE kind = $1 AND request_id = $2 AND refused = $3`,
+		string(kind), request, refused)[0]
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/prodaccess/prodaccess/policy"
 )
 
 // vote is what Approve and Deny have in common: who may answer at all.
@@ -119,7 +121,7 @@ func (c Case) lessen(a Approve) (*Less, error) {
 		return nil, input("Duration", "The shortest duration is 1s. Write one like 30m, 1h30m or 45s.")
 	}
 	if less.Duration > asked {
-		return nil, input("Duration", "%s was asked for; you can only give less.", asked)
+		return nil, input("Duration", "%s was asked for; you can only give less.", policy.FormatDuration(asked))
 	}
 	if less.Duration == asked {
 		less.Duration = 0

@@ -1,0 +1,179 @@
+package approvals
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+// narrower says which profiles give more than each: a chain, and one beside it.
+var narrower = map[string][]string{
+	"read-only": nil, "masked": {"read-only"}, "aggregates": {"read-only", "masked"}, "other": {"read-only"},
+}
+
+// TestMachineKeepsItsPromises throws random acts of random people at random requests at random times, and holds every step
+// against the invariants of doc.go.
+func TestMachineKeepsItsPromises(t *testing.T) {
+	accepted := map[string]int{}
+	lives := func(t *rapid.T) {
+		c, now := drawCase(t), began
+		for range rapid.IntRange(1, 40).Draw(t, "acts") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 1200).Draw(t, "seconds")) * time.Second)
+			c = drawGrant(t, c, now)
+			act := drawAct(t, c)
+			before := deepCopy(c)
+			next, err := Next(c, act, now)
+			if !reflect.DeepEqual(before, c) {
+				t.Fatalf("purity: %T changed the case it was given", act)
+			}
+			if err != nil {
+				if _, refused := errors.AsType[*Refusal](err); !refused && !errors.Is(err, ErrNoChange) {
+					t.Fatalf("words: %T failed with %v", act, err)
+				}
+				if !reflect.DeepEqual(before, next) {
+					t.Fatalf("refusals: %T was refused and changed the case", act)
+				}
+				continue
+			}
+			accepted[fmt.Sprintf("%T", act)]++
+			for name, holds := range invariants {
+				if wrong := holds(step{before, next, act, now}); wrong != "" {
+					t.Fatalf("%s: %T by %v: %s", name, act, act, wrong)
+				}
+			}
+			c = next
+		}
+	}
+	for range 10 {
+		rapid.Check(t, lives)
+	}
+	for _, act := range []Act{
+		Approve{}, Deny{}, Withdraw{}, Cancel{}, Activate{}, CloseReview{}, Remind{}, Escalate{}, Lapse{}, Reopen{}, LookAtReview{},
+	} {
+		if accepted[fmt.Sprintf("%T", act)] == 0 {
+			t.Errorf("%T never happened: the test shows nothing about it", act)
+		}
+	}
+}
+
+var everybody = []string{"ana", "bo", "cy", "dee", "eve", "fay"}
+
+// drawCase is a request of ana's that waits for people, or glass that she broke.
+func drawCase(t *rapid.T) Case {
+	if rapid.IntRange(0, 3).Draw(t, "glass") == 0 {
+		c := broken()
+		c.Request.Decision.Review.Remind = time.Duration(rapid.IntRange(0, 60).Draw(t, "review remind")) * time.Minute
+		c.Request.Decision.Review.Escalate.After = time.Duration(rapid.IntRange(0, 120).Draw(t, "review escalate")) * time.Minute
+		c.Review.DueAt = began.Add(time.Duration(rapid.IntRange(1, 240).Draw(t, "within")) * time.Minute)
+		return c
+	}
+	var needed []policy.Requirement
+	for i := range rapid.IntRange(1, 3).Draw(t, "requirements") {
+		needed = append(needed, policy.Requirement{From: []string{fmt.Sprintf("group:g%d", i)}, Count: rapid.IntRange(1, 2).Draw(t, "count")})
+	}
+	c := pending(needed...)
+	c.Request.Profile = "read-only"
+	c.Request.LapsesAt = began.Add(3 * time.Hour)
+	d := &c.Request.Decision
+	d.InOrder = rapid.Bool().Draw(t, "in order")
+	d.Waits.Remind = time.Duration(rapid.IntRange(0, 30).Draw(t, "remind")) * time.Minute
+	for i := range rapid.IntRange(0, 2).Draw(t, "escalations") {
+		d.Escalations = append(d.Escalations, policy.Escalation{After: time.Duration(20+15*i) * time.Minute, To: []string{"group:managers"}})
+	}
+	return c
+}
+
+// drawGrant lets something happen to the grant: it comes to be, is shown, fails, ends.
+func drawGrant(t *rapid.T, c Case, now time.Time) Case {
+	if c.Request.State != Activated {
+		return c
+	}
+	if c.Grant == nil || c.Grant.State == grants.Revoked {
+		if c.Grant == nil || c.Grant.Cause == grants.Failed {
+			c.Grant, c.Grants = &grants.Grant{State: grants.Provisioning, Deadline: now.Add(time.Hour)}, c.Grants+1
+		}
+		return c
+	}
+	g := *c.Grant
+	switch rapid.IntRange(0, 5).Draw(t, "grant") {
+	case 0:
+		if g.State == grants.Provisioning {
+			g.State, g.IssuedAt = grants.Active, now
+		}
+	case 1:
+		if g.State == grants.Active {
+			g.ShownAt = now
+		}
+	case 2:
+		if g.Live() && g.ShownAt.IsZero() {
+			g.State, g.Cause = grants.Revoking, grants.Failed
+		}
+	case 3:
+		if g.Live() {
+			g.State, g.Cause = grants.Revoking, grants.Expired
+		}
+	case 4:
+		if g.State == grants.Revoking {
+			g.State, g.SecuredAt = grants.Revoked, now
+		}
+	}
+	c.Grant = &g
+	return c
+}
+
+func drawAct(t *rapid.T, c Case) Act {
+	by := person(rapid.SampledFrom(everybody).Draw(t, "by"))
+	if rapid.IntRange(0, 5).Draw(t, "another account") == 0 {
+		by.ID += "-2" // of the same human: the address is the same
+	}
+	fills := []int{}
+	if n := len(c.Request.Decision.Approvals); n > 0 {
+		fills = rapid.SliceOfNDistinct(rapid.IntRange(0, n-1), 0, n, rapid.ID).Draw(t, "fills")
+	}
+	approve := Approve{By: by, Fills: fills, TakeWithin: 20 * time.Minute}
+	if rapid.IntRange(0, 2).Draw(t, "less") == 0 {
+		profile := rapid.SampledFrom([]string{"", "", "masked", "aggregates", "other", "read-only"}).Draw(t, "profile")
+		approve.Less = &Less{time.Duration(rapid.IntRange(-1, 40).Draw(t, "minutes")) * time.Minute, profile}
+		approve.Above = narrower[profile]
+	}
+	verdict := rapid.SampledFrom([]ReviewVerdict{Justified, NotJustified, Unused}).Draw(t, "verdict")
+	note := rapid.SampledFrom([]string{"", " ", "looked", "looked"}).Draw(t, "note")
+	return rapid.SampledFrom([]Act{
+		approve, approve, approve, approve,
+		Deny{By: by, Fills: fills, Reason: "no"}, Withdraw{By: by}, Withdraw{By: by}, Cancel{By: by}, Activate{By: by},
+		CloseReview{By: by, Reviewer: rapid.Bool().Draw(t, "reviewer"), Verdict: verdict, Note: note},
+		Remind{}, Escalate{}, Lapse{}, Reopen{}, LookAtReview{},
+	}).Draw(t, "act")
+}
+
+func deepCopy(c Case) Case {
+	c.Approvals = slices.Clone(c.Approvals)
+	for i := range c.Approvals {
+		c.Approvals[i].Fills = slices.Clone(c.Approvals[i].Fills)
+		if less := c.Approvals[i].Less; less != nil {
+			copied := *less
+			c.Approvals[i].Less = &copied
+		}
+	}
+	if c.Request.Less != nil {
+		less := *c.Request.Less
+		c.Request.Less = &less
+	}
+	if c.Review != nil {
+		review := *c.Review
+		c.Review = &review
+	}
+	if c.Grant != nil {
+		g := *c.Grant
+		c.Grant = &g
+	}
+	return c
+}
