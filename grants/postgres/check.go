@@ -24,6 +24,9 @@ func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants
 		findings = append(findings, grants.Finding{Database: step.Database, What: step.Why, Mend: step.SQL})
 	}
 	for _, m := range s.shared.strangers {
+		if m[1] == m[0]+"__owner" {
+			continue // a durable owner is a member of its access role; memberships says when it should not be
+		}
 		findings = append(findings, grants.Finding{
 			What: fmt.Sprintf("%s is a member of %s, and no grant made it one", m[1], m[0]),
 			Mend: "REVOKE " + ident(m[0]) + " FROM " + ident(m[1]),
@@ -48,13 +51,18 @@ func (s *survey) orphans(profiles []grants.Profile) []grants.Finding {
 		if !strings.HasPrefix(name, grants.Prefix) || name == grants.QuarantineRole || r.canLogin {
 			continue
 		}
-		if slices.ContainsFunc(profiles, func(p grants.Profile) bool { return grants.AccessRole(p.Name) == name }) {
+		if name == internal || slices.ContainsFunc(profiles, func(p grants.Profile) bool { return slices.Contains(rolesOf(p), name) }) {
 			continue
 		}
-		findings = append(findings, grants.Finding{
+		finding := grants.Finding{
 			What: fmt.Sprintf("the role %s looks like an access role and belongs to no profile", name),
 			Mend: "DROP OWNED BY " + ident(name) + " in each database, then DROP ROLE " + ident(name),
-		})
+		}
+		if strings.HasSuffix(name, "__owner") { // DROP OWNED would drop tables that are in use
+			finding.What = fmt.Sprintf("the role %s belongs to no profile; it may own tables that holders of one made", name)
+			finding.Mend = "REASSIGN OWNED BY " + ident(name) + " TO their owner in each database, then DROP OWNED and DROP ROLE " + ident(name)
+		}
+		findings = append(findings, finding)
 	}
 	slices.SortFunc(findings, func(a, b grants.Finding) int { return strings.Compare(a.What, b.What) })
 	return findings

@@ -48,6 +48,11 @@ func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.
 	}
 	cleaned.DroppedAt = d.cfg.Now()
 	cleaned.Checks, err = d.prove(ctx, login, proof)
+	if err != nil {
+		return cleaned, err
+	}
+	values, err := d.unbind(ctx, login)
+	cleaned.Checks = append(cleaned.Checks, values...)
 	return cleaned, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,6 +25,8 @@ type shared struct {
 	barred []string
 	// members of roles with our prefix that are neither stamped nor the administrator: role, then member.
 	strangers [][2]string
+	// belongs lists what roles of ours are members of: role, then member, then who made it one.
+	belongs [][3]string
 }
 
 type roleState struct {
@@ -31,6 +34,7 @@ type roleState struct {
 	superuser  bool
 	createRole bool
 	canLogin   bool
+	comment    string
 	// What the administrator may do with it.
 	adminHasAdmin, adminInherits, adminSets bool
 }
@@ -60,7 +64,7 @@ func readShared(ctx context.Context, conn *pgx.Conn, admin string) (*shared, err
 	results, err := sendOn(ctx, conn,
 		"SELECT r.rolname, r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls,"+
 			" r.rolsuper, r.rolcreaterole, r.rolcanlogin,"+
-			" EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid AND m.member = a.oid AND m.admin_option), "+has("USAGE")+", "+sets+
+			" EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid AND m.member = a.oid AND m.admin_option), "+has("USAGE")+", "+sets+", coalesce(shobj_description(r.oid, 'pg_authid'), '')"+
 			" FROM pg_roles r LEFT JOIN pg_roles a ON a.rolname = "+literal(admin)+
 			" WHERE r.rolname IN ("+literal(admin)+", 'pg_signal_backend') OR (starts_with(r.rolname, "+literal(grants.Prefix)+")"+
 			" AND coalesce(shobj_description(r.oid, 'pg_authid'), '') NOT LIKE 'prodaccess installation=%')",
@@ -76,6 +80,9 @@ func readShared(ctx context.Context, conn *pgx.Conn, admin string) (*shared, err
 		"SELECT r.rolname, m.rolname FROM pg_auth_members x JOIN pg_roles r ON r.oid = x.roleid JOIN pg_roles m ON m.oid = x.member"+
 			" WHERE starts_with(r.rolname, "+literal(grants.Prefix)+") AND NOT r.rolcanlogin AND m.rolname <> "+literal(admin)+
 			" AND coalesce(shobj_description(m.oid, 'pg_authid'), '') NOT LIKE 'prodaccess installation=%' ORDER BY 1, 2",
+		"SELECT r.rolname, m.rolname, pg_get_userbyid(x.grantor) FROM pg_auth_members x JOIN pg_roles r ON r.oid = x.roleid JOIN pg_roles m ON m.oid = x.member"+
+			" WHERE starts_with(m.rolname, "+literal(grants.Prefix)+") AND NOT m.rolcanlogin"+
+			" AND coalesce(shobj_description(m.oid, 'pg_authid'), '') NOT LIKE 'prodaccess installation=%' ORDER BY 1, 2, 3",
 	)
 	if err != nil {
 		return nil, err
@@ -85,6 +92,7 @@ func readShared(ctx context.Context, conn *pgx.Conn, admin string) (*shared, err
 		s.roles[row[0]] = roleState{
 			attributes: is(1), superuser: is(2), createRole: is(3), canLogin: is(4),
 			adminHasAdmin: is(5), adminInherits: is(6), adminSets: is(7),
+			comment: row[8],
 		}
 	}
 	relying := map[string][]string{}
@@ -103,6 +111,9 @@ func readShared(ctx context.Context, conn *pgx.Conn, admin string) (*shared, err
 	}
 	for _, row := range texts(results[4]) {
 		s.strangers = append(s.strangers, [2]string{row[0], row[1]})
+	}
+	for _, row := range texts(results[5]) {
+		s.belongs = append(s.belongs, [3]string{row[0], row[1], row[2]})
 	}
 	return s, nil
 }
@@ -149,17 +160,72 @@ func (s *shared) steps(admin string, profiles []grants.Profile) (steps []grants.
 	} else if !q.adminInherits {
 		add("the administrator hands objects over to it", "GRANT "+ident(name)+" TO "+ident(admin))
 	}
-	for _, p := range profiles {
-		name := grants.AccessRole(p.Name)
-		r := s.role(&steps, name, "it holds the privileges of profile "+p.Name)
-		if r.adminHasAdmin || s.version < 16 {
-			continue // up to 15, CREATEROLE may make members of any role that is no superuser
-		}
-		add("the administrator makes logins members of it, and does not use it itself", ifNo(
-			"SELECT FROM pg_catalog.pg_auth_members WHERE admin_option AND roleid = "+literal(ident(name))+"::regrole AND member = "+literal(ident(admin))+"::regrole",
-			"GRANT "+ident(name)+" TO "+ident(admin)+" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"))
+	if slices.ContainsFunc(profiles, needsInternal) {
+		s.role(&steps, internal, "it owns what prodaccess keeps in databases, and nobody can become it")
 	}
-	return steps, problems
+	for _, p := range profiles {
+		r := s.role(&steps, grants.AccessRole(p.Name), "it holds the privileges of profile "+p.Name)
+		s.administer(&steps, admin, grants.AccessRole(p.Name), r)
+		if hasViews(p) {
+			s.role(&steps, viewOwner(p), "it owns the views of profile "+p.Name+" and may read what they need, and nobody can become it")
+		}
+		if creates(p) {
+			owner := s.role(&steps, durableOwner(p), "it owns what holders of profile "+p.Name+" make, for good")
+			s.administer(&steps, admin, durableOwner(p), owner)
+		}
+		if step, changed := shapeStep(p, r.comment); changed {
+			steps = append(steps, step)
+		}
+	}
+	return append(steps, s.memberships(profiles)...), problems
+}
+
+// administer lets the administrator make logins members of a role.
+func (s *shared) administer(steps *[]grants.PreparationStep, admin, name string, r roleState) {
+	if r.adminHasAdmin || s.version < 16 {
+		return // up to 15, CREATEROLE may make members of any role that is no superuser
+	}
+	*steps = append(*steps, grants.PreparationStep{Why: "the administrator makes logins members of it, and does not use it itself", SQL: ifNo(
+		"SELECT FROM pg_catalog.pg_auth_members WHERE admin_option AND roleid = "+literal(ident(name))+"::regrole AND member = "+literal(ident(admin))+"::regrole",
+		"GRANT "+ident(name)+" TO "+ident(admin)+" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")})
+}
+
+// memberships makes roles of ours members of what their profile says, and of nothing else.
+func (s *shared) memberships(profiles []grants.Profile) (steps []grants.PreparationStep) {
+	want, ours := map[[2]string]string{}, map[string]bool{grants.QuarantineRole: true, internal: true}
+	for _, p := range profiles {
+		for _, role := range rolesOf(p) {
+			ours[role] = true
+		}
+		for _, role := range p.MemberOf {
+			want[[2]string{role, grants.AccessRole(p.Name)}] = "profile " + p.Name + " says so"
+		}
+		if creates(p) {
+			want[[2]string{grants.AccessRole(p.Name), durableOwner(p)}] = "who acts as the owner may do what the profile says"
+		}
+	}
+	has := map[[2]string]bool{}
+	for _, m := range s.belongs {
+		at := [2]string{m[0], m[1]}
+		has[at] = true
+		if _, wanted := want[at]; wanted || !ours[m[1]] {
+			continue
+		}
+		by := ""
+		if s.version >= 16 { // where another grantor's membership stays
+			by = " GRANTED BY " + ident(m[2])
+		}
+		steps = append(steps, grants.PreparationStep{
+			Why: m[1] + " is a member of " + m[0] + ", and has more than its profile says", SQL: "REVOKE " + ident(m[0]) + " FROM " + ident(m[1]) + by,
+		})
+	}
+	for at, why := range want {
+		if !has[at] {
+			steps = append(steps, grants.PreparationStep{Why: why, SQL: "GRANT " + ident(at[0]) + " TO " + ident(at[1])})
+		}
+	}
+	slices.SortFunc(steps, func(a, b grants.PreparationStep) int { return strings.Compare(a.SQL, b.SQL) })
+	return steps
 }
 
 // role adds what makes a role of that name a mere bundle of privileges.

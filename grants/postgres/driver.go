@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -72,6 +73,8 @@ type Driver struct {
 	patience time.Duration // drainPatience, but for tests
 	// rooms bounds the connections that cleaning up opens in other databases.
 	rooms chan struct{}
+	// shapes remembers the shape of each access role, a prepared by name.
+	shapes sync.Map
 }
 
 type node struct {

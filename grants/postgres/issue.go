@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/secret"
 )
 
 // Issue implements grants.Driver: one message, one transaction, and the catalogs read back after it.
@@ -32,7 +34,25 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (grants.Issued, 
 		return grants.Issued{}, err
 	}
 	defer conn.Release()
+	shape, err := d.shapeFor(ctx, conn.Conn(), order.AccessRole, len(order.Params) > 0)
+	if err != nil {
+		return grants.Issued{}, err
+	}
+	issued, err := d.issueOn(ctx, conn.Conn(), order, login, shape, verifier)
+	if !errors.Is(err, errShape) {
+		return issued, err
+	}
+	// Somebody ran `targets apply` since this driver last looked.
+	if shape, err = d.shapeFor(ctx, conn.Conn(), order.AccessRole, true); err != nil {
+		return grants.Issued{}, err
+	}
+	return d.issueOn(ctx, conn.Conn(), order, login, shape, verifier)
+}
 
+// issueOn carries out an order on one connection.
+func (d *Driver) issueOn(
+	ctx context.Context, conn *pgx.Conn, order grants.Order, login grants.Login, shape prepared, verifier secret.String,
+) (grants.Issued, error) {
 	now := d.cfg.Now() // after the wait for a connection, for the comparison of clocks
 	if !now.Before(order.NotAfter) {
 		return grants.Issued{}, late(order)
@@ -43,12 +63,21 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (grants.Issued, 
 		// Before the 4 ms that the server may spend on the verifier.
 		guard("abs(extract(epoch FROM clock_timestamp() - " + instant(now) + ")) <= " + strconv.Itoa(int(maxSkew.Seconds())) +
 			" AND clock_timestamp() <= " + instant(order.NotAfter) +
-			" AND " + isAccessRole(order.AccessRole) + sameCluster(order.Fingerprint)),
-		"CREATE ROLE " + name + " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT" +
-			" CONNECTION LIMIT " + strconv.Itoa(order.ConnectionLimit) +
-			" VALID UNTIL " + validUntil(order.ValidUntil) + " PASSWORD " + literal(verifier.Reveal()),
-		"COMMENT ON ROLE " + name + " IS " + literal(order.Stamp.String()),
+			" AND " + isAccessRole(order.AccessRole) + " AND " + shape.unchanged(order.AccessRole) + sameCluster(order.Fingerprint)),
 	}
+	if len(shape.Parameters)+len(order.Params) > 0 {
+		if err := d.bindFirst(ctx, conn, statements, order, login, shape); err != nil {
+			return grants.Issued{}, err
+		}
+		statements = nil
+	}
+	statements = append(statements,
+		"CREATE ROLE "+name+" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT"+
+			" CONNECTION LIMIT "+strconv.Itoa(order.ConnectionLimit)+
+			" VALID UNTIL "+validUntil(order.ValidUntil)+" PASSWORD "+literal(verifier.Reveal()),
+		"COMMENT ON ROLE "+name+" IS "+literal(order.Stamp.String()),
+	)
+	statements = append(statements, shape.statements(order.Login)...)
 	if order.StatementTimeout > 0 {
 		statements = append(statements, "ALTER ROLE "+name+" SET statement_timeout = "+literal(ms(order.StatementTimeout)))
 	}
@@ -59,15 +88,41 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (grants.Issued, 
 		"COMMIT",
 		readBack(order.Login),
 	)
-	results, err := sendOn(ctx, conn.Conn(), statements...)
+	results, err := sendOn(ctx, conn, statements...)
 	switch {
 	case refused(err), duplicate(err):
-		return grants.Issued{}, d.explain(ctx, conn.Conn(), login, order, duplicate(err))
+		return grants.Issued{}, d.explain(ctx, conn, login, order, shape, duplicate(err))
 	case err != nil:
 		return grants.Issued{}, err
 	}
-	return checkIssued(results[len(results)-1], order)
+	return checkIssued(results[len(results)-1], order, shape)
 }
+
+// bindFirst writes the values of a request before there is a login that could look for them: in other databases at once,
+// in this one in the transaction that it opens, which goes on to make the login.
+func (d *Driver) bindFirst(
+	ctx context.Context, conn *pgx.Conn, opening []string, order grants.Order, login grants.Login, shape prepared,
+) error {
+	if err := shape.accepts(order.Params); err != nil {
+		return err
+	}
+	if err := d.bindElsewhere(ctx, shape, order); err != nil {
+		return err
+	}
+	_, err := sendOn(ctx, conn, opening...)
+	if err == nil && d.homeIsTarget() {
+		if err = bind(ctx, conn, order.Login, shape, order.Params); err != nil {
+			_, _ = conn.PgConn().Exec(ctx, "ROLLBACK").ReadAll()
+		}
+	}
+	if refused(err) || duplicate(err) {
+		return d.explain(ctx, conn, login, order, shape, duplicate(err))
+	}
+	return err
+}
+
+// errShape says that the access role is prepared in another way than the driver remembers.
+var errShape = errors.New("the access role is prepared otherwise")
 
 func checkOrder(order grants.Order) error {
 	if err := checkLogin(grants.Login{Name: order.Login, Stamp: order.Stamp}); err != nil {
@@ -101,12 +156,12 @@ func isAccessRole(name string) string {
 func readBack(name string) string {
 	return "SELECT r.oid, r.rolcanlogin AND r.rolinherit, r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls," +
 		" r.rolconnlimit, (extract(epoch FROM r.rolvaliduntil) * 1000000)::bigint, shobj_description(r.oid, 'pg_authid')," +
-		" (SELECT string_agg(g.rolname || CASE WHEN m.admin_option THEN ' with admin' ELSE '' END, ',')" +
+		" (SELECT string_agg(g.rolname || CASE WHEN m.admin_option THEN ' with admin' ELSE '' END, ',' ORDER BY g.rolname::text COLLATE \"C\")" +
 		" FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)" +
 		" FROM pg_roles r WHERE r.rolname = " + literal(name)
 }
 
-func checkIssued(r *pgconn.Result, order grants.Order) (grants.Issued, error) {
+func checkIssued(r *pgconn.Result, order grants.Order, shape prepared) (grants.Issued, error) {
 	if len(r.Rows) != 1 || len(r.Rows[0]) != 7 {
 		return grants.Issued{}, fail(grants.FailInternal, "", "the login is not in the catalogs after COMMIT")
 	}
@@ -121,7 +176,7 @@ func checkIssued(r *pgconn.Result, order grants.Order) (grants.Issued, error) {
 		{"connection limit", string(row[3]), strconv.Itoa(order.ConnectionLimit)},
 		{"valid until", string(row[4]), strconv.FormatInt(order.ValidUntil.UnixMicro(), 10)},
 		{"stamp", string(row[5]), order.Stamp.String()},
-		{"member of", string(row[6]), order.AccessRole},
+		{"member of", string(row[6]), shape.memberOf(order.AccessRole)},
 	} {
 		if c.got != c.want {
 			return grants.Issued{}, fail(grants.FailInternal, "", "the catalogs say otherwise than ordered: %s: %q instead of %q", c.what, c.got, c.want)
@@ -131,10 +186,10 @@ func checkIssued(r *pgconn.Result, order grants.Order) (grants.Issued, error) {
 }
 
 // explain finds what stopped the transaction by looking again; nothing has been changed.
-func (d *Driver) explain(ctx context.Context, conn *pgx.Conn, login grants.Login, order grants.Order, duplicate bool) error {
+func (d *Driver) explain(ctx context.Context, conn *pgx.Conn, login grants.Login, order grants.Order, shape prepared, duplicate bool) error {
 	sent := d.cfg.Now()
 	results, err := sendOn(ctx, conn, factsAbout(order.Login, 0),
-		"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(order.AccessRole)+")", "SELECT "+isAccessRole(order.AccessRole))
+		"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(order.AccessRole)+")", "SELECT "+isAccessRole(order.AccessRole), "SELECT "+shape.unchanged(order.AccessRole))
 	if err != nil {
 		return err
 	}
@@ -145,10 +200,11 @@ func (d *Driver) explain(ctx context.Context, conn *pgx.Conn, login grants.Login
 	_, found, err := f.ours(login)
 	exists, err1 := first(results[1])
 	fits, err2 := first(results[2])
+	same, err3 := first(results[3])
 	switch {
 	case err != nil:
 		return err
-	case err1 != nil || err2 != nil:
+	case err1 != nil || err2 != nil || err3 != nil:
 		return errUnreadable
 	case found:
 		// Nobody knows its password: an existing role is never taken for the one just ordered.
@@ -163,6 +219,8 @@ func (d *Driver) explain(ctx context.Context, conn *pgx.Conn, login grants.Login
 	case fits != "t":
 		return fail(grants.FailUnprepared, "run `prodaccess targets check`",
 			"the role %q can log in or has attributes, so it is no access role", order.AccessRole)
+	case same != "t":
+		return errShape
 	}
 	return late(order)
 }

@@ -23,6 +23,17 @@ func (d *Driver) Plan(ctx context.Context, profiles []grants.Profile) (grants.Pr
 	return s.prepared, failure("planning "+d.cfg.Target.Name, err)
 }
 
+// durable adds the roles that will own what holders of profiles make, so that other profiles cover it from the beginning.
+func (c *catalog) durable(profiles []grants.Profile) {
+	for _, p := range profiles {
+		for _, g := range p.Privileges {
+			if owner := durableOwner(p); slices.Contains(g.Privileges, "create") && !slices.Contains(c.creators[g.Schema], owner) {
+				c.creators[g.Schema] = append(c.creators[g.Schema], owner)
+			}
+		}
+	}
+}
+
 // survey is what Plan and Check look at.
 type survey struct {
 	prepared grants.Preparation
@@ -53,10 +64,25 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey,
 	steps, problems := s.shared.steps(d.admin.User, sound)
 	s.add(home, steps, problems)
 	for _, database := range d.cfg.Target.Databases {
-		var c *catalog
+		var (
+			c     *catalog
+			views []view
+		)
 		_, err := d.visit(ctx, database, func(conn *pgx.Conn) (err error) {
-			c, err = readCatalog(ctx, conn)
-			return err
+			if c, err = readCatalog(ctx, conn, d.admin.User); err != nil {
+				return err
+			}
+			c.durable(sound)
+			for _, p := range sound {
+				compiled, problems := viewsOf(p, c)
+				tried, untried, err := c.try(ctx, conn, compiled)
+				if err != nil {
+					return err
+				}
+				views = append(views, tried...)
+				s.prepared.Problems = append(s.prepared.Problems, append(problems, untried...)...)
+			}
+			return nil
 		})
 		if stateOf(err) == "3D000" {
 			s.prepared.Problems = append(s.prepared.Problems, fmt.Sprintf("the target has no database %s", database))
@@ -66,7 +92,11 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey,
 			return s, failure("reading the catalogs of database "+database, err)
 		}
 		s.catalogs = append(s.catalogs, c)
-		steps, problems := c.steps(sound)
+		if slices.ContainsFunc(sound, needsInternal) {
+			s.add(database, c.internalSteps(d.admin.User), nil)
+		}
+		s.add(database, c.viewSteps(sound, views), nil)
+		steps, problems := c.steps(sound, views)
 		s.add(database, steps, problems)
 	}
 	for _, open := range s.shared.open {
@@ -112,15 +142,23 @@ func (o openDatabase) close() grants.PreparationStep {
 }
 
 // steps is the difference between what profiles want of a database and what their roles have.
-func (c *catalog) steps(profiles []grants.Profile) (steps []grants.PreparationStep, problems []string) {
+func (c *catalog) steps(profiles []grants.Profile, views []view) (steps []grants.PreparationStep, problems []string) {
 	want := map[entry]bool{}
 	for _, p := range profiles {
-		w, bad := wanted(p, c)
+		w, bad := wanted(p, c, views)
 		maps.Copy(want, w)
 		problems = append(problems, bad...)
 	}
 	ours := func(e entry) bool {
-		return slices.ContainsFunc(profiles, func(p grants.Profile) bool { return grants.AccessRole(p.Name) == e.role })
+		return slices.ContainsFunc(profiles, func(p grants.Profile) bool { return slices.Contains(rolesOf(p), e.role) })
+	}
+	// ALL TABLES IN SCHEMA would cover those that a profile limits as well.
+	reserves := func(role, schema string) bool {
+		return slices.ContainsFunc(profiles, func(p grants.Profile) bool {
+			return grants.AccessRole(p.Name) == role && slices.ContainsFunc(c.objects[schema], func(o object) bool {
+				return o.kind == onTable && limits(p, schema, o.name)
+			})
+		})
 	}
 	var missing, extra []entry
 	for e := range want {
@@ -135,7 +173,7 @@ func (c *catalog) steps(profiles []grants.Profile) (steps []grants.PreparationSt
 	}
 	for _, g := range group(missing) {
 		_, toCome := want[entry{role: g.role, kind: defaults[g.kind], schema: g.schema, object: firstOwner(c, g), privilege: g.privileges[0]}]
-		steps = append(steps, grants.PreparationStep{Why: g.role + " needs this for its profile", SQL: g.sql("GRANT", "TO", toCome)})
+		steps = append(steps, grants.PreparationStep{Why: g.role + " needs this for its profile", SQL: g.sql("GRANT", "TO", toCome && (g.kind != onTable || !reserves(g.role, g.schema)))})
 	}
 	for _, g := range group(extra) {
 		steps = append(steps, grants.PreparationStep{Why: g.role + " has more than its profile says", SQL: g.sql("REVOKE", "FROM", false)})

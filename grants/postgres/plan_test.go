@@ -264,6 +264,7 @@ func TestProblems(t *testing.T) {
 		cfg.PrepareURL = secret.New(c.srv.URL("app"))
 		cfg.Target.Databases = []string{"app", "nowhere"}
 	})
+	run(t, c.srv.URL("app"), "CREATE VIEW sc.seen AS SELECT * FROM sc.orders")
 	one := func(p grants.Privilege) grants.Profile {
 		return grants.Profile{Name: "p", Privileges: []grants.Privilege{p}}
 	}
@@ -274,20 +275,53 @@ func TestProblems(t *testing.T) {
 		return one(p)
 	}
 	for says, p := range map[string]grants.Profile{
-		"row limits":                 with(func(p *grants.Privilege) { p.Rows = "id = 1" }),
-		"masks are not":              with(func(p *grants.Privilege) { p.Mask = map[string]string{"email": "hide"} }),
-		`"trigger" is not supported`: with(func(p *grants.Privilege) { p.Privileges = []string{"trigger"} }),
-		`"all" is not supported`:     with(func(p *grants.Privilege) { p.Privileges = []string{"all"} }),
-		"no schema nosuch":           with(func(p *grants.Privilege) { p.Schema = "nosuch" }),
-		"no table sc.nosuch":         with(func(p *grants.Privilege) { p.Tables = []string{"nosuch"} }),
-		"no column nosuch":           with(func(p *grants.Privilege) { p.Columns = []string{"nosuch"} }),
-		"limited to columns":         with(func(p *grants.Privilege) { p.Columns, p.Privileges = []string{"id"}, []string{"delete"} }),
-		"named tables only":          with(func(p *grants.Privilege) { p.Columns, p.Tables = []string{"id"}, []string{"*"} }),
-		"stands alone":               with(func(p *grants.Privilege) { p.Tables = []string{"*", "orders"} }),
-		"for all sequences":          with(func(p *grants.Privilege) { p.Privileges = []string{"usage"} }),
-		"needs a schema":             with(func(p *grants.Privilege) { p.Tables = nil }),
-		"the quarantine role":        {Name: "quarantine", Privileges: []grants.Privilege{good}},
-		"no database nowhere":        one(good),
+		"app has a column nosuch":       with(func(p *grants.Privilege) { p.Mask = map[string]string{"nosuch": "hide"} }),
+		"does not fit the type integer": with(func(p *grants.Privilege) { p.Mask = map[string]string{"id": "partial"} }),
+		"invalid input syntax":          with(func(p *grants.Privilege) { p.Mask = map[string]string{"id": "constant:x"} }),
+		"does not exist":                with(func(p *grants.Privilege) { p.Rows = "nosuch = 1" }),
+		"has no such parameter":         with(func(p *grants.Privilege) { p.Rows = "id = :nosuch" }),
+		"has a semicolon":               with(func(p *grants.Privilege) { p.Rows = "true; DROP TABLE x" }),
+		"it has SELECT":                 with(func(p *grants.Privilege) { p.Rows = "id IN (SELECT 1)" }),
+		"so they need select":           with(func(p *grants.Privilege) { p.Rows, p.Privileges = "true", []string{"delete"} }),
+		"nothing to do with rows":       with(func(p *grants.Privilege) { p.Rows, p.Privileges = "true", []string{"select", "execute"} }),
+		"which columns leaves out":      with(func(p *grants.Privilege) { p.Columns, p.Mask = []string{"id"}, map[string]string{"email": "hide"} }),
+		"every column is masked": with(func(p *grants.Privilege) {
+			p.Privileges, p.Columns, p.Mask = []string{"select", "update"}, []string{"email"}, map[string]string{"email": "hide"}
+		}),
+		"needs a plain table": with(func(p *grants.Privilege) {
+			p.Tables, p.Privileges, p.Rows = []string{"seen"}, []string{"select", "update"}, "true"
+		}),
+		"limited twice": {Name: "p", Privileges: []grants.Privilege{
+			{Schema: "sc", Tables: []string{"orders"}, Privileges: []string{"select"}, Rows: "true"},
+			{Schema: "sc", Tables: []string{"ord*"}, Privileges: []string{"select"}, Rows: "id > 1"},
+		}},
+		"with a limit and without": {Name: "p", Privileges: []grants.Privilege{
+			{Schema: "sc", Tables: []string{"orders"}, Privileges: []string{"select"}, Rows: "true"}, good,
+		}},
+		"limits nothing": {Name: "p", Privileges: []grants.Privilege{good}, Parameters: []grants.Parameter{{Name: "x", Type: "text"}}},
+		"make two profiles": {Name: "p", Privileges: []grants.Privilege{
+			{Schema: "sc", Tables: []string{"orders"}, Privileges: []string{"select"}, Rows: "true"}, {Schema: "sc", Privileges: []string{"create"}},
+		}},
+		"reads past rows": {Name: "p", MemberOf: []string{"pg_read_all_data"}, Privileges: []grants.Privilege{
+			{Schema: "sc", Tables: []string{"orders"}, Privileges: []string{"select"}, Rows: "true"},
+		}},
+		"cannot be a member of pg_write_all_data": {Name: "p", MemberOf: []string{"pg_write_all_data"}, Privileges: []grants.Privilege{good}},
+		"keeps for itself":                        {Name: "internal", Privileges: []grants.Privilege{good}},
+		"names that end in":                       {Name: "p--views", Privileges: []grants.Privilege{good}},
+		"no sequence sc.nosuch":                   with(func(p *grants.Privilege) { p.Sequences, p.Privileges = []string{"nosuch"}, []string{"usage"} }),
+		"no routine sc.nosuch":                    with(func(p *grants.Privilege) { p.Functions, p.Privileges = []string{"nosuch"}, []string{"execute"} }),
+		`"trigger" is not supported`:              with(func(p *grants.Privilege) { p.Privileges = []string{"trigger"} }),
+		`"all" is not supported`:                  with(func(p *grants.Privilege) { p.Privileges = []string{"all"} }),
+		"no schema nosuch":                        with(func(p *grants.Privilege) { p.Schema = "nosuch" }),
+		"no table sc.nosuch":                      with(func(p *grants.Privilege) { p.Tables = []string{"nosuch"} }),
+		"no column nosuch":                        with(func(p *grants.Privilege) { p.Columns = []string{"nosuch"} }),
+		"limited to columns":                      with(func(p *grants.Privilege) { p.Columns, p.Privileges = []string{"id"}, []string{"delete"} }),
+		"named tables only":                       with(func(p *grants.Privilege) { p.Columns, p.Tables = []string{"id"}, []string{"*"} }),
+		"stands alone":                            with(func(p *grants.Privilege) { p.Tables = []string{"*", "orders"} }),
+		"is for sequences":                        with(func(p *grants.Privilege) { p.Privileges = []string{"usage"} }),
+		"needs a schema":                          with(func(p *grants.Privilege) { p.Tables = nil }),
+		"the quarantine role":                     {Name: "quarantine", Privileges: []grants.Privilege{good}},
+		"no database nowhere":                     one(good),
 	} {
 		plan, err := d.Plan(t.Context(), []grants.Profile{p})
 		if err != nil {

@@ -14,6 +14,12 @@ const everything = "*"
 // tableWords are the privileges of a profile that tables have, as SQL writes them.
 var tableWords = []string{"select", "insert", "update", "delete"}
 
+// predefined are roles of the server's own that only look. The others read and write files, run programs or end sessions;
+// whoever has one can get any other privilege, or undo what prodaccess does.
+var predefined = []string{
+	"pg_monitor", "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables", "pg_checkpoint", "pg_read_all_data",
+}
+
 // refusals says why a profile cannot be compiled into an access role as it stands. A profile is never prepared, nor
 // issued, without the narrowing it asks for.
 func refusals(p grants.Profile) []string {
@@ -21,40 +27,90 @@ func refusals(p grants.Profile) []string {
 	refuse := func(format string, args ...any) {
 		problems = append(problems, fmt.Sprintf("profile %s: ", p.Name)+fmt.Sprintf(format, args...))
 	}
-	if err := checkName("access role", grants.AccessRole(p.Name)); err != nil {
-		refuse("%v", err)
+	for _, role := range rolesOf(p) {
+		if err := checkName("access role", role); err != nil {
+			refuse("%v", err)
+		}
 	}
-	if grants.AccessRole(p.Name) == grants.QuarantineRole {
+	switch role := grants.AccessRole(p.Name); {
+	case role == grants.QuarantineRole:
 		refuse("its access role would be the quarantine role; choose another name")
+	case role == internal:
+		refuse("its access role would be the one that prodaccess keeps for itself; choose another name")
+	case strings.HasSuffix(role, "__views") || strings.HasSuffix(role, "__owner"):
+		refuse("names that end in --views or --owner are kept for what belongs to a profile; choose another")
 	}
+	for _, role := range p.MemberOf {
+		if !slices.Contains(predefined, role) {
+			refuse("it cannot be a member of %s; there are %s", role, strings.Join(predefined, ", "))
+		}
+	}
+	used := map[string]bool{}
 	for _, g := range p.Privileges {
-		if g.Rows != "" {
-			refuse("row limits (rows: %q) are not supported yet", g.Rows)
+		for _, problem := range unfit(g) {
+			refuse("%s", problem)
 		}
-		if len(g.Mask) > 0 {
-			refuse("masks are not supported yet")
+		rows, err := parseCondition(g.Rows, p.Parameters)
+		if err != nil {
+			refuse("rows %q: %v", g.Rows, err)
 		}
-		if g.Schema == "" || len(g.Tables) == 0 || len(g.Privileges) == 0 {
-			refuse("each entry needs a schema, tables and privileges")
+		for _, parameter := range rows.uses {
+			used[parameter.Name] = true
 		}
-		if len(g.Tables) > 1 && slices.Contains(g.Tables, everything) {
-			refuse(`"*" stands alone in a list of tables`)
+	}
+	for _, parameter := range p.Parameters {
+		if !used[parameter.Name] {
+			refuse("the parameter %s is asked for and limits nothing; use :%s in rows", parameter.Name, parameter.Name)
 		}
-		for _, word := range g.Privileges {
-			switch {
-			case slices.Contains(tableWords, word):
-			case word != "usage" && word != "execute":
-				refuse("the privilege %q is not supported; there are select, insert, update, delete, usage, execute", word)
-			case !slices.Equal(g.Tables, []string{everything}):
-				refuse(`%s is for all sequences or functions of a schema: write tables: "*"`, word)
+	}
+	if hasViews(p) {
+		if creates(p) {
+			refuse("create does not go together with rows or mask; make two profiles")
+		}
+		if slices.Contains(p.MemberOf, "pg_read_all_data") {
+			refuse("pg_read_all_data reads past rows and mask")
+		}
+	}
+	return problems
+}
+
+// unfit says what is wrong with one privilege on its own.
+func unfit(g grants.Privilege) (problems []string) {
+	refuse := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if g.Schema == "" || len(g.Tables)+len(g.Sequences)+len(g.Functions) == 0 && !slices.Contains(g.Privileges, "create") || len(g.Privileges) == 0 {
+		refuse("each entry needs a schema, tables and privileges")
+	}
+	if len(g.Tables) > 1 && slices.Contains(g.Tables, everything) {
+		refuse(`"*" stands alone in a list of tables`)
+	}
+	all := slices.Equal(g.Tables, []string{everything})
+	for _, word := range g.Privileges {
+		switch {
+		case slices.Contains(tableWords, word):
+			if len(g.Tables) == 0 {
+				refuse("%s needs tables", word)
 			}
-			if len(g.Columns) > 0 && !slices.Contains([]string{"select", "insert", "update"}, word) {
-				refuse("%s cannot be limited to columns", word)
+		case word == "create":
+			if g.Schema == everything {
+				refuse("create needs the name of a schema")
 			}
+		case word != "usage" && word != "execute":
+			refuse("the privilege %q is not supported; there are select, insert, update, delete, usage, execute, create", word)
+		case word == "usage" && !all && len(g.Sequences) == 0, word == "execute" && !all && len(g.Functions) == 0:
+			refuse(`%s is for sequences or functions: name them, or write tables: "*" for all of the schema`, word)
 		}
-		if len(g.Columns) > 0 && slices.Contains(g.Tables, everything) {
-			refuse("columns can be named for named tables only")
+		if len(g.Columns) > 0 && !slices.Contains([]string{"select", "insert", "update"}, word) && !(limited(g) && word == "delete") {
+			refuse("%s cannot be limited to columns", word)
 		}
+		if limited(g) && !slices.Contains(tableWords, word) {
+			refuse("%s has nothing to do with rows or masks; put it into an entry of its own", word)
+		}
+	}
+	if len(g.Columns) > 0 && slices.ContainsFunc(g.Tables, isPattern) {
+		refuse("columns can be named for named tables only")
+	}
+	if limited(g) && !slices.Contains(g.Privileges, "select") {
+		refuse("rows and masks limit what is seen, so they need select")
 	}
 	return problems
 }
@@ -97,18 +153,23 @@ var plural = map[kind]string{
 	byDefault: "TABLES", byDefaultSq: "SEQUENCES", byDefaultFn: "ROUTINES",
 }
 
-// wanted compiles a profile against what a database holds.
-func wanted(p grants.Profile, c *catalog) (want map[entry]bool, problems []string) {
+// wanted compiles a profile against what a database holds. views are those that could be compiled.
+func wanted(p grants.Profile, c *catalog, views []view) (want map[entry]bool, problems []string) {
 	want = map[entry]bool{}
 	role := grants.AccessRole(p.Name)
-	add := func(e entry) { e.role = role; want[e] = true }
+	add := func(e entry) {
+		if e.role == "" {
+			e.role = role
+		}
+		want[e] = true
+	}
 	add(entry{kind: onDatabase, object: c.database, privilege: "CONNECT"})
 	for _, g := range p.Privileges {
-		schemas := []string{g.Schema}
-		if g.Schema == everything {
-			schemas = c.schemaNames()
+		if limited(g) {
+			problems = append(problems, c.missing(p, g)...)
+			continue
 		}
-		for _, schema := range schemas {
+		for _, schema := range c.expand(g.Schema) {
 			if _, ok := c.schemas[schema]; !ok {
 				problems = append(problems, fmt.Sprintf("profile %s: database %s has no schema %s", p.Name, c.database, schema))
 				continue
@@ -118,50 +179,98 @@ func wanted(p grants.Profile, c *catalog) (want map[entry]bool, problems []strin
 				problems = append(problems, wantIn(c, p, g, schema, word, add)...)
 			}
 		}
+		problems = append(problems, c.missing(p, g)...)
+	}
+	for _, v := range views {
+		if v.profile.Name == p.Name {
+			add(entry{kind: onSchema, object: viewSchema(p), privilege: "USAGE"})
+			v.wants(add)
+		}
 	}
 	return want, problems
 }
 
-func wantIn(c *catalog, p grants.Profile, g grants.Privilege, schema, word string, add func(entry)) (problems []string) {
-	k, privilege := onTable, strings.ToUpper(word)
-	switch word {
-	case "usage":
-		k = onSequence
-	case "execute":
-		k = onFunction
+// missing lists tables and columns that a privilege names one by one and the database does not have.
+func (c *catalog) missing(p grants.Profile, g grants.Privilege) (problems []string) {
+	if g.Schema == everything {
+		return nil
 	}
-	if slices.Equal(g.Tables, []string{everything}) {
-		for _, o := range c.objects[schema] {
-			if o.kind == k && o.owner != grants.QuarantineRole {
-				add(entry{kind: k, schema: schema, object: o.name, privilege: privilege})
+	if _, ok := c.schemas[g.Schema]; !ok {
+		if limited(g) {
+			return []string{fmt.Sprintf("profile %s: database %s has no schema %s", p.Name, c.database, g.Schema)}
+		}
+		return nil // said before
+	}
+	for _, name := range g.Tables {
+		if _, ok := c.table(g.Schema, name); !ok && !isPattern(name) {
+			problems = append(problems, fmt.Sprintf("profile %s: database %s has no table %s.%s", p.Name, c.database, g.Schema, name))
+		}
+	}
+	for k, names := range map[kind][]string{onSequence: g.Sequences, onFunction: g.Functions} {
+		for _, name := range names {
+			if !isPattern(name) && !slices.ContainsFunc(c.objects[g.Schema], func(o object) bool { return o.kind == k && o.called(name) }) {
+				problems = append(problems, fmt.Sprintf("profile %s: database %s has no %s %s.%s", p.Name, c.database, strings.ToLower(string(k)), g.Schema, name))
 			}
 		}
+	}
+	slices.Sort(problems)
+	return problems
+}
+
+// called says whether a profile's name or pattern means the object. A function is meant by its name alone, whatever it
+// takes, or with the types of its arguments as the catalogs write them.
+func (o object) called(name string) bool {
+	if o.kind != onFunction {
+		return matches(name, o.name)
+	}
+	return matches(name, o.name) || matches(name, o.plain)
+}
+
+// limits says whether a table of a profile is limited, and so not covered by privileges without a limit.
+func limits(p grants.Profile, schema, table string) bool {
+	return slices.ContainsFunc(p.Privileges, func(g grants.Privilege) bool {
+		return limited(g) && (g.Schema == schema || g.Schema == everything) &&
+			slices.ContainsFunc(g.Tables, func(name string) bool { return matches(name, table) })
+	})
+}
+
+func wantIn(c *catalog, p grants.Profile, g grants.Privilege, schema, word string, add func(entry)) (problems []string) {
+	k, names, privilege := onTable, g.Tables, strings.ToUpper(word)
+	switch word {
+	case "create":
+		add(entry{role: durableOwner(p), kind: onSchema, object: schema, privilege: privilege})
+		return nil
+	case "usage":
+		k, names = onSequence, g.Sequences
+	case "execute":
+		k, names = onFunction, g.Functions
+	}
+	if slices.Equal(g.Tables, []string{everything}) {
+		names = g.Tables
 		for _, owner := range c.owners(schema, k) {
 			add(entry{kind: defaults[k], schema: schema, object: owner, privilege: privilege})
 		}
-		if word == "insert" { // a serial column's default calls nextval
-			problems = wantIn(c, p, g, schema, "usage", add)
-		}
-		return problems
 	}
-	for _, table := range g.Tables {
-		o, ok := c.table(schema, table)
-		if !ok {
-			if g.Schema != everything {
-				problems = append(problems, fmt.Sprintf("profile %s: database %s has no table %s.%s", p.Name, c.database, schema, table))
-			}
+	for _, o := range c.objects[schema] {
+		named := slices.ContainsFunc(names, func(name string) bool { return !isPattern(name) && o.called(name) })
+		fits := named || o.owner != grants.QuarantineRole && slices.ContainsFunc(names, o.called)
+		if o.kind != k || !fits || k == onTable && limits(p, schema, o.name) {
 			continue
 		}
-		if len(g.Columns) == 0 {
-			add(entry{kind: onTable, schema: schema, object: table, privilege: privilege})
+		if len(g.Columns) == 0 || k != onTable {
+			add(entry{kind: k, schema: schema, object: o.name, privilege: privilege})
+			continue
 		}
-		for _, column := range g.Columns {
-			if !slices.Contains(o.columns, column) {
-				problems = append(problems, fmt.Sprintf("profile %s: table %s.%s in database %s has no column %s", p.Name, schema, table, c.database, column))
+		for _, name := range g.Columns {
+			if !slices.ContainsFunc(o.columns, func(c column) bool { return c.name == name }) {
+				problems = append(problems, fmt.Sprintf("profile %s: table %s.%s in database %s has no column %s", p.Name, schema, o.name, c.database, name))
 				continue
 			}
-			add(entry{kind: onTable, schema: schema, object: table, column: column, privilege: privilege})
+			add(entry{kind: k, schema: schema, object: o.name, column: name, privilege: privilege})
 		}
+	}
+	if word == "insert" && slices.Equal(g.Tables, []string{everything}) { // a serial column's default calls nextval
+		problems = append(problems, wantIn(c, p, g, schema, "usage", add)...)
 	}
 	return problems
 }
