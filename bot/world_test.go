@@ -10,6 +10,7 @@ import (
 
 	"github.com/prodaccess/prodaccess/internal/secret"
 	"github.com/prodaccess/prodaccess/sandbox"
+	"github.com/prodaccess/prodaccess/sandbox/slacktypes"
 	"github.com/rs/zerolog"
 )
 
@@ -21,7 +22,7 @@ type world struct {
 	outbox  *fakeOutbox
 	slack   *Slack
 	bot     *Bot
-	ana, bo *sandbox.Actor
+	ana, bo, cy *sandbox.Actor
 
 	approvals, audit, security string
 
@@ -75,10 +76,17 @@ func quiet(t *testing.T, opts sandbox.Options) *world {
 	t.Helper()
 	ws, err := sandbox.New(opts)
 	no(t, err)
-	t.Cleanup(ws.Close)
+	t.Cleanup(func() {
+		// Everything this test made Slack show is also what Slack's own SDK would have sent.
+		for _, wrong := range slacktypes.Check(ws) {
+			t.Error(wrong)
+		}
+		ws.Close()
+	})
 	w := &world{T: t, ws: ws, service: newFakeService(), outbox: newFakeOutbox()}
 	w.ana = ws.AddPerson(sandbox.Person{Name: "ana", Email: "ana@example.com"})
 	w.bo = ws.AddPerson(sandbox.Person{Name: "bo", Email: "bo@example.com"})
+	w.cy = ws.AddPerson(sandbox.Person{Name: "cy", Email: "cy@example.com"})
 	w.approvals = ws.AddChannel("approvals", "ana", "bo")
 	w.audit = ws.AddChannel("audit", "bo")
 	w.security = ws.AddChannel("security", "bo")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prodaccess/prodaccess/internal/stage"
 	"github.com/prodaccess/prodaccess/sandbox"
+	"github.com/prodaccess/prodaccess/sandbox/slacktypes"
 )
 
 // patience bounds every wait. It is long because machines are slow, and every wait ends as soon as what it waits for is
@@ -38,6 +39,9 @@ func newWorld(t *testing.T, opts stage.Options) *world {
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("what the bots wrote:\n%s", s.Logs())
+		}
+		for _, wrong := range slacktypes.Check(s.Slack) {
+			t.Error(wrong)
 		}
 		s.Close()
 		if strings.Contains(s.Logs(), "WARNING: DATA RACE") {
