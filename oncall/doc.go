@@ -22,4 +22,10 @@
 // Nothing here returns an error. Whatever keeps the source from answering becomes [Status.Unknown], one plain clause that
 // completes "because …", which means that a person is asked. It never contains the token, an address or a URL. A failure
 // is remembered for a few seconds only, so that a burst does not make a slow source slower.
+//
+// # Incidents
+//
+// [Incidents] tells PagerDuty about broken glass, so that somebody is woken. There an error matters: a [Failure] says, from a
+// closed list, why PagerDuty was not told and whether trying again may help, and holds neither the routing key nor anything
+// that was sent or answered.
 package oncall

@@ -86,18 +86,12 @@ func NewPagerDuty(cfg Config) (*PagerDuty, error) {
 	if cfg.BaseURL == "" {
 		cfg.BaseURL = defaultBaseURL
 	}
-	base, err := checkBase(cfg.BaseURL, cfg.AllowPlainText)
+	base, err := checkBase(cfg.BaseURL, defaultBaseURL, cfg.AllowPlainText)
 	if err != nil {
 		return nil, fmt.Errorf("making the PagerDuty roster: %w", err)
 	}
 	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{
-			Transport: &http.Transport{
-				Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second,
-				TLSHandshakeTimeout: cfg.Timeout, ForceAttemptHTTP2: true,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		cfg.HTTPClient = newHTTPClient(cfg.Timeout)
 	}
 	api := pagerduty.NewClient(cfg.Token.Reveal(), pagerduty.WithAPIEndpoint(base))
 	api.HTTPClient = bounded{cfg.HTTPClient}
@@ -111,17 +105,28 @@ func NewPagerDuty(cfg Config) (*PagerDuty, error) {
 	return p, nil
 }
 
-// checkBase says what the API's address must be. The error does not repeat it, since it may hold a password.
-func checkBase(text string, allowPlainText bool) (string, error) {
+// newHTTPClient follows no redirects, which would carry a secret along.
+func newHTTPClient(timeout time.Duration) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second,
+			TLSHandshakeTimeout: timeout, ForceAttemptHTTP2: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// checkBase says what an API's address must be, for example like. The error does not repeat it, since it may hold a password.
+func checkBase(text, like string, allowPlainText bool) (string, error) {
 	base, err := url.Parse(text)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		return "", fmt.Errorf("its address must look like %s", defaultBaseURL)
+		return "", fmt.Errorf("its address must look like %s", like)
 	}
 	switch ip := net.ParseIP(base.Hostname()); {
 	case base.Scheme == "https":
 	case base.Scheme == "http" && (allowPlainText || base.Hostname() == "localhost" || ip != nil && ip.IsLoopback()):
 	default:
-		return "", fmt.Errorf("its address must begin with https://, because the token travels there")
+		return "", fmt.Errorf("its address must begin with https://, because a secret travels there")
 	}
 	for len(text) > 0 && text[len(text)-1] == '/' {
 		text = text[:len(text)-1]

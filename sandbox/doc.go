@@ -1,4 +1,4 @@
-// Package sandbox is a strict stand-in for Slack and for PagerDuty's on-call API. The tests and the demo of
+// Package sandbox is a strict stand-in for Slack and for PagerDuty's on-call and events APIs. The tests and the demo of
 // prodaccess run on it; nothing in it knows prodaccess.
 //
 // # What is promised
@@ -25,7 +25,8 @@
 //     every version of every message and view.
 //   - [Workspace.Close] ends every goroutine and connection the workspace started.
 //
-// A [PagerDuty] serves GET /oncalls and GET /users of PagerDuty's REST API in the same spirit.
+// A [PagerDuty] serves GET /oncalls and GET /users of PagerDuty's REST API, and POST /v2/enqueue of its Events API, in the same
+// spirit.
 //
 // People can be driven from a terminal too, while the workspace runs:
 //

@@ -16,9 +16,10 @@ const DefaultPagerDutyToken = "sandbox-pagerduty-key"
 
 // PagerDutyOptions say what the stand-in is like. The zero value is the real clock and the default token.
 type PagerDutyOptions struct {
-	Now    func() time.Time
-	Token  string
-	Listen string // host:port; a free loopback port when empty
+	Now        func() time.Time
+	Token      string
+	RoutingKey string // 32 letters and digits
+	Listen     string // host:port; a free loopback port when empty
 }
 
 // Shift is one on-call entry. A user without a schedule is on call directly on the escalation policy; without start
@@ -32,7 +33,7 @@ type Shift struct {
 	ScheduleName string
 }
 
-// PagerDuty serves GET /oncalls and GET /users of PagerDuty's REST API v2. It is stricter than PagerDuty in one thing:
+// PagerDuty serves GET /oncalls and GET /users of PagerDuty's REST API v2, and POST /v2/enqueue of its Events API v2. It is stricter than PagerDuty in one thing:
 // a request without the version 2 Accept header is refused. Make one with [NewPagerDuty]; end it with Close.
 type PagerDuty struct {
 	opts     PagerDutyOptions
@@ -48,6 +49,10 @@ type PagerDuty struct {
 	faults   []*Fault
 	down     bool
 	requests int
+
+	incidents   []Incident
+	eventFaults []*Fault
+	events      int
 }
 
 type pdUser struct{ id, name, email string }
@@ -59,6 +64,9 @@ func NewPagerDuty(opts PagerDutyOptions) (*PagerDuty, error) {
 	}
 	if opts.Token == "" {
 		opts.Token = DefaultPagerDutyToken
+	}
+	if opts.RoutingKey == "" {
+		opts.RoutingKey = DefaultPagerDutyRoutingKey
 	}
 	if opts.Listen == "" {
 		opts.Listen = "127.0.0.1:0"
@@ -77,6 +85,7 @@ func NewPagerDuty(opts PagerDutyOptions) (*PagerDuty, error) {
 	mux.HandleFunc("GET /oncalls", pd.serve(pd.oncalls))
 	mux.HandleFunc("GET /users", pd.serve(pd.listUsers))
 	mux.HandleFunc("GET /users/{id}", pd.serve(pd.oneUser))
+	mux.HandleFunc("POST /v2/enqueue", pd.enqueue)
 	pd.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	pd.work.Go(func() { _ = pd.server.Serve(listener) })
 	return pd, nil
@@ -89,7 +98,7 @@ func (pd *PagerDuty) Close() {
 	pd.work.Wait()
 }
 
-// URL is what a client takes for https://api.pagerduty.com.
+// URL is what a client takes for https://api.pagerduty.com, and for https://events.pagerduty.com.
 func (pd *PagerDuty) URL() string { return "http://" + pd.listener.Addr().String() }
 
 // Token is the API key.
@@ -131,11 +140,11 @@ func (pd *PagerDuty) Fail(f Fault) {
 	pd.faults = append(pd.faults, &f)
 }
 
-// Heal ends every fault, and Down.
+// Heal ends every fault, those of events too, and Down.
 func (pd *PagerDuty) Heal() {
 	pd.mu.Lock()
 	defer pd.mu.Unlock()
-	pd.faults, pd.down = nil, false
+	pd.faults, pd.eventFaults, pd.down = nil, nil, false
 }
 
 // Down breaks every connection without an answer.

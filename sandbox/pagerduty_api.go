@@ -68,19 +68,24 @@ func (pd *PagerDuty) count() (fault *Fault, down bool) {
 	pd.mu.Lock()
 	defer pd.mu.Unlock()
 	pd.requests++
-	for i, f := range pd.faults {
+	return nextFault(&pd.faults), pd.down
+}
+
+// nextFault takes the fault that is next.
+func nextFault(faults *[]*Fault) *Fault {
+	for i, f := range *faults {
 		if f.Probability > 0 && rand.Float64() >= f.Probability {
 			continue
 		}
 		taken := *f
 		if f.Times > 0 {
 			if f.Times--; f.Times == 0 {
-				pd.faults = append(pd.faults[:i:i], pd.faults[i+1:]...)
+				*faults = append((*faults)[:i:i], (*faults)[i+1:]...)
 			}
 		}
-		return &taken, pd.down
+		return &taken
 	}
-	return nil, pd.down
+	return nil
 }
 
 func (pd *PagerDuty) suffer(w http.ResponseWriter, r *http.Request, f *Fault) (over bool) {

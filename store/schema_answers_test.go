@@ -20,7 +20,9 @@ func TestSchemaRefusesImpossibleAnswers(t *testing.T) {
 		c.Request.Reminders, c.Request.Escalated, c.Request.EscalatedAt = 2, 1, noon
 		return approvals.Change{Request: c.Request}
 	})
-	b.change(r.ID, func(c approvals.Case) approvals.Change { return approveLess(c, cy, approvals.Less{Duration: time.Minute}) })
+	b.change(r.ID, func(c approvals.Case) approvals.Change {
+		return approveLess(c, cy, approvals.Less{Duration: time.Minute})
+	})
 	met := b.file(pending()).Request // to less, by both
 	less := approvals.Less{Duration: 10 * time.Minute, Profile: "support"}
 	b.change(met.ID, func(c approvals.Case) approvals.Change { return approveLess(c, bo, less) })
