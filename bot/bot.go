@@ -44,6 +44,8 @@ type Bot struct {
 	now  func() time.Time
 	log  zerolog.Logger
 	pace *pacer
+	// people are for mentions; who may act is asked of the service.
+	people *Directory
 
 	changes changes
 	homes   homes
@@ -79,7 +81,7 @@ func New(c Config) (*Bot, error) {
 	return &Bot{
 		slack: c.Slack, service: c.Service, grants: c.Grants, outbox: c.Outbox, digests: c.Digests, findings: c.Findings,
 		command: c.Command, approvalsChannel: c.ApprovalsChannel, auditChannel: c.AuditChannel, securityChannel: c.SecurityChannel,
-		now: c.Now, log: c.Log, pace: newPacer(c.Now), life: life, end: end,
+		now: c.Now, log: c.Log, pace: newPacer(c.Now), people: NewDirectory(c.Slack, c.Now), life: life, end: end,
 	}, nil
 }
 

@@ -1,7 +1,6 @@
 package bot
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,13 +15,15 @@ import (
 
 // What buttons say they are; their value is the request's id.
 const (
-	actApprove = "approve"
-	actDeny    = "deny"
-	actGet     = "get_credentials"
-	actExtend  = "extend"
-	actRelease = "release"
-	actRevoke  = "revoke"
-	actCancel  = "cancel"
+	actApprove  = "approve"
+	actLess     = "approve_less"
+	actDeny     = "deny"
+	actWithdraw = "withdraw"
+	actGet      = "get_credentials"
+	actExtend   = "extend"
+	actRelease  = "release"
+	actRevoke   = "revoke"
+	actCancel   = "cancel"
 )
 
 // hasCard says whether a request is shown in the approvals channel. What the policy refused is nobody's business there.
@@ -33,6 +34,9 @@ func card(c approvals.Case, now time.Time) message {
 	s := stands(c, now)
 	m := message{text: summary(c, s)}
 	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(s.now))
+	if c.Review != nil {
+		m.blocks = append(m.blocks, section("🚨 *The glass was broken: nobody approved this.* The security channel has the timeline and the review.\n*Review*: "+reviewWords(c, now)))
+	}
 	m.blocks = append(m.blocks, particulars(c)...)
 	var acts []*slack.ButtonBlockElement
 	id := c.Request.ID
@@ -54,6 +58,9 @@ func notice(c approvals.Case, now time.Time) message {
 	s := stands(c, now)
 	m := message{text: summary(c, s)}
 	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(strings.TrimSpace(s.now+"\n"+s.next)))
+	if c.Review != nil {
+		m.blocks = append(m.blocks, section(glassWords(c, now)))
+	}
 	m.blocks = append(m.blocks, particulars(c)...)
 	if acts := requesterButtons(c); len(acts) > 0 {
 		m.blocks = append(m.blocks, buttons(acts...))
@@ -90,7 +97,7 @@ func particulars(c approvals.Case) []slack.Block {
 		who += " (" + r.Requester.Email + ")"
 	}
 	fields := []*slack.TextBlockObject{
-		field("Who", who), field("Database", r.Target), field("Access", r.Profile), field("Duration", lasting(length(r))),
+		field("Who", who), field("Database", r.Target), field("Access", accessWords(r)), field("Duration", lengthWords(r)),
 	}
 	if r.Ticket != "" {
 		fields = append(fields, field("Ticket", r.Ticket))
@@ -103,14 +110,17 @@ func particulars(c approvals.Case) []slack.Block {
 		out = append(out, section("*Reason*"), plainSection(reason))
 	}
 	out = append(out, section("*Policy*\n"+said(r.Decision)))
+	if words := stages(c); words != "" {
+		out = append(out, section("*Approvals*\n"+words))
+	}
+	if r.Decision.Advice != "" {
+		out = append(out, section("*Advice*\n"+mrkdwn(r.Decision.Advice, 1000)))
+	}
 	if lines := timeline(c); len(lines) > 0 {
 		out = append(out, section("*So far*\n"+strings.Join(lines, "\n")))
 	}
 	return out
 }
-
-// length is for how long the request is; the policy's default stands in where none was asked for.
-func length(r approvals.Request) time.Duration { return cmp.Or(r.Duration, r.Decision.Duration) }
 
 func paramWords(params map[string]string) string {
 	var out []string
@@ -124,19 +134,24 @@ func paramWords(params map[string]string) string {
 func timeline(c approvals.Case) []string {
 	r := c.Request
 	lines := []string{"• asked " + at(r.FiledAt)}
+	if c.Review != nil {
+		lines = []string{"• glass broken, approved by nobody " + at(r.FiledAt)}
+	}
 	const most = 8
 	for i, a := range c.Approvals {
 		if i == most {
 			lines = append(lines, fmt.Sprintf("• and %d more answers", len(c.Approvals)-most))
 			break
 		}
-		verb := "approved"
-		if a.Verdict == approvals.No {
-			verb = "said no"
-		}
-		lines = append(lines, "• "+person(a.By)+" "+verb+" "+at(a.At))
+		lines = append(lines, "• "+answerWords(c, a))
 	}
-	if !r.ApprovedAt.IsZero() && len(c.Approvals) == 0 {
+	if r.Reminders > 0 {
+		lines = append(lines, "• reminded "+times(r.Reminders))
+	}
+	if r.Escalated > 0 {
+		lines = append(lines, "• escalated to "+mrkdwn(either(selectors(escalatedTo(r))), 300)+" "+at(r.EscalatedAt))
+	}
+	if !r.ApprovedAt.IsZero() && len(c.Approvals) == 0 && c.Review == nil {
 		lines = append(lines, "• approved by the policy "+at(r.ApprovedAt))
 	}
 	g := c.Grant
@@ -174,6 +189,6 @@ func stamp(c approvals.Case) string {
 // summary is the message in one line.
 func summary(c approvals.Case, s standing) string {
 	r := c.Request
-	return mrkdwn(fmt.Sprintf("%s: %s, %s on %s for %s", s.head, r.Requester.Name, r.Profile, r.Target,
-		lasting(length(r))), 600) + ": " + mrkdwn(r.Reason, 1000)
+	return mrkdwn(fmt.Sprintf("%s: %s, %s on %s for %s", s.head, r.Requester.Name, r.Access(), r.Target,
+		lasting(r.Length())), 600) + ": " + mrkdwn(r.Reason, 1000)
 }

@@ -177,7 +177,75 @@ func (w writing) states() map[string]approvals.Case {
 	})
 	add("lapsed-unanswered", w.asked(), func(c *approvals.Case) { c.Request.State, c.Request.EndedAt = approvals.Lapsed, ago(time.Minute) })
 	add("lapsed-untaken", w.approved(), func(c *approvals.Case) { c.Request.State, c.Request.EndedAt = approvals.Lapsed, ago(time.Minute) })
+	add("pending-in-order", w.asked(), func(c *approvals.Case) {
+		d := &c.Request.Decision
+		d.InOrder, d.Advice, d.Extend = true, w.why, &policy.Extend{Times: 2, Total: 4 * time.Hour}
+		d.Approvals = []policy.Requirement{{From: []string{"group:dba"}, Count: 2}, {From: []string{"group:security"}, Count: 1}}
+		d.Waits = policy.Waits{Remind: 7 * time.Minute}
+		d.Escalations = []policy.Escalation{{After: 10 * time.Minute, To: []string{"group:" + w.rule}}, {After: 25 * time.Minute, To: []string{"user:" + w.email}}}
+		c.Request.Reminders, c.Request.Escalated, c.Request.EscalatedAt = 1, 1, ago(10*time.Minute)
+		less := &approvals.Less{Duration: 15 * time.Minute, Profile: "support"}
+		c.Request.Less = less
+		c.Approvals = []approvals.Approval{
+			{By: w.person("U0BO"), Verdict: approvals.Yes, At: ago(5 * time.Minute), Fills: []int{0}, Less: less},
+			{By: w.person("U0CY"), Verdict: approvals.Yes, At: ago(4 * time.Minute), Fills: []int{0}, WithdrawnAt: ago(2 * time.Minute)},
+		}
+	})
+	add("approved-less", w.approved(), func(c *approvals.Case) {
+		c.Request.Less = &approvals.Less{Duration: 15 * time.Minute}
+		c.Approvals = []approvals.Approval{{By: w.person("U0BO"), Verdict: approvals.Yes, At: ago(15 * time.Minute), Fills: []int{0}, Less: c.Request.Less}}
+		c.Request.Decision.Extend = &policy.Extend{}
+	})
+	broken := func(c *approvals.Case) {
+		r := &c.Request
+		c.Approvals, r.BreakGlass, r.Decision.Rule, r.Decision.Outcome, r.Decision.Approvals = nil, true, policy.BreakGlassRule, policy.Approved, nil
+		r.ApprovedAt = r.FiledAt
+		r.Decision.Review = &policy.Review{
+			Reviewers: []string{"group:security", "user:" + w.email}, Within: 24 * time.Hour, Remind: 8 * time.Hour, Notify: []string{"security_channel", "pagerduty"},
+			Escalate: &policy.Escalation{After: 20 * time.Hour, To: []string{"group:" + w.rule}},
+		}
+		c.Review = &approvals.Review{OpenedAt: r.FiledAt, DueAt: r.FiledAt.Add(24 * time.Hour)}
+	}
+	add("glass-approved", w.approved(), broken)
+	add("glass-active", w.granted(grants.Active), broken)
+	add("glass-over", w.granted(grants.Revoked), broken)
+	add("glass-overdue", w.granted(grants.Revoked), func(c *approvals.Case) {
+		broken(c)
+		c.Review.DueAt, c.Review.Reminders, c.Review.EscalatedAt = ago(time.Minute), 4, ago(10*time.Minute)
+	})
+	closed := func(verdict approvals.ReviewVerdict) func(*approvals.Case) {
+		return func(c *approvals.Case) {
+			broken(c)
+			c.Review.ClosedAt, c.Review.ClosedBy, c.Review.Verdict, c.Review.Note = ago(time.Second), w.person("U0SEC"), verdict, w.note
+		}
+	}
+	add("glass-justified", w.granted(grants.Revoked), closed(approvals.Justified))
+	add("glass-not-justified", w.granted(grants.Revoked), closed(approvals.NotJustified))
+	add("glass-unused", w.approved(), func(c *approvals.Case) {
+		closed(approvals.Unused)(c)
+		c.Request.State, c.Request.EndedAt, c.Review.ClosedBy, c.Review.Note = approvals.Lapsed, ago(time.Second), approvals.Person{}, ""
+	})
 	return out
+}
+
+// events are what was recorded about broken glass.
+func (w writing) events() []audit.Event {
+	ana := audit.Actor{Kind: "person", ID: "U0ANA", Name: w.name, Email: w.email}
+	out := []audit.Event{
+		{At: ago(20 * time.Minute), Kind: audit.GlassBroken, Actor: ana},
+		{At: ago(10 * time.Minute), Kind: audit.GrantIntended, Actor: ana},
+		{At: ago(10 * time.Minute), Kind: audit.GrantIssued, Actor: audit.System("grants")},
+	}
+	for i := range 2 + w.many {
+		out = append(out, audit.Event{At: ago(9*time.Minute - time.Duration(i)*time.Second), Kind: audit.GrantShown, Actor: ana})
+	}
+	for range w.many {
+		out = append(out, audit.Event{At: ago(5 * time.Minute), Kind: audit.ReviewClosed, Refused: true, Actor: w.actor(), Detail: map[string]string{"verdict": w.note}},
+			audit.Event{At: ago(4 * time.Minute), Kind: audit.Kind(w.rule), Actor: ana})
+	}
+	return append(out,
+		audit.Event{At: ago(5 * time.Second), Kind: audit.GrantEnding, Actor: audit.System("reaper"), Detail: map[string]string{"cause": "expired"}},
+		audit.Event{At: ago(4 * time.Second), Kind: audit.GrantSecured, Actor: audit.System("grants")})
 }
 
 func (w writing) digest() audit.Digest {

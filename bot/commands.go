@@ -13,9 +13,9 @@ import (
 
 func (b *Bot) runCommand(ctx context.Context, cmd slack.SlashCommand, source string) answer {
 	c, wrong := parse(cmd.Text)
-	if wrong == nil && (c.verb == verbRequest || c.verb == verbExplain) {
+	if wrong == nil && (c.verb == verbRequest || c.verb == verbExplain || c.verb == verbBreakGlass) {
 		wrong = b.check(c)
-	} else if wrong != nil && c.verb == verbRequest {
+	} else if wrong != nil && (c.verb == verbRequest || c.verb == verbBreakGlass && c.target != "") {
 		// Of two mistakes the name is worth more: a line with a wrong name cannot be put right.
 		if name := b.check(c); name != nil && (c.profile != "" || name.line != "") {
 			wrong = name
@@ -40,7 +40,7 @@ func (b *Bot) runCommand(ctx context.Context, cmd slack.SlashCommand, source str
 	case verbRelease, verbExtend:
 		return b.onOwnGrant(ctx, c, cmd.UserID, source)
 	case verbBreakGlass:
-		return tell("Break-glass is not available yet. Ask with `"+b.command+"`: whoever may approve is told at once.", "", "not available")
+		return b.aboutToBreak(ctx, c, cmd, source)
 	}
 	return b.file(ctx, c, cmd, source)
 }
@@ -76,12 +76,12 @@ func (b *Bot) file(ctx context.Context, c command, cmd slack.SlashCommand, sourc
 // outcomeWords tell a requester what became of the wish they just filed.
 func outcomeWords(c approvals.Case) string {
 	r := c.Request
-	what := mrkdwn(r.Profile, 200) + " on " + mrkdwn(r.Target, 200)
+	what := mrkdwn(r.Access(), 200) + " on " + mrkdwn(r.Target, 200)
 	switch r.State {
 	case approvals.Denied:
 		return "⛔ Denied: " + what + ". " + mrkdwn(firstOf(r.Answer, r.Decision.Why), 1000) + unknowns(r.Decision)
 	case approvals.Pending:
-		return "⏳ Asked for " + what + ". It needs " + mrkdwn(requirements(c.Waiting()), 500) + ". You get a direct message when somebody answers." +
+		return "⏳ Asked for " + what + ". It needs " + mrkdwn(needs(c), 500) + ". You get a direct message when somebody answers." +
 			unknowns(r.Decision)
 	case approvals.Approved:
 		approved := "✅ Approved: " + what + ". "
@@ -89,7 +89,7 @@ func outcomeWords(c approvals.Case) string {
 			approved = "✅ *" + what + "*. " // the policy says the rest
 		}
 		return approved + mrkdwn(r.Decision.Why, 1000) + " Press *Get credentials* in your direct message with prodaccess; the " +
-			lasting(length(r)) + " start then."
+			lasting(r.Length()) + " start then."
 	}
 	return "This request was filed before: " + what + ". " + stands(c, r.FiledAt).head + "."
 }
@@ -122,6 +122,7 @@ func (b *Bot) help() string {
 		"• `" + c + " explain TARGET PROFILE [DURATION]`: what would happen, and why; nothing is asked",
 		"• `" + c + " extend [ID] DURATION`: more time",
 		"• `" + c + " release [ID]`: give access back",
+		"• `" + c + " break-glass TARGET PROFILE REASON…`: access at once in an emergency, if the policy lets you; loud, short, and reviewed afterwards",
 		"The *Home* tab of prodaccess has all of it as buttons, and what waits for your answer.",
 	}, "\n")
 }
@@ -180,7 +181,7 @@ func listLine(c approvals.Case, now time.Time) string {
 	out := fmt.Sprintf("%s %s: *%s*", s.icon, what(c), mrkdwn(s.head, 80))
 	switch {
 	case c.Request.State == approvals.Pending:
-		out += ", needs " + mrkdwn(requirements(c.Waiting()), 200)
+		out += ", needs " + mrkdwn(needs(c), 200)
 	case c.Request.State == approvals.Approved:
 		out += "; press *Get credentials* in your direct message or on the Home tab before " + at(c.Request.LapsesAt)
 	case c.Grant != nil && c.Grant.State == grants.Active && now.Before(c.Grant.Deadline):
@@ -211,7 +212,7 @@ func (b *Bot) onOwnGrant(ctx context.Context, c command, by, source string) answ
 			lines := []string{"You have more than one. Say which:"}
 			for _, m := range live[:min(10, len(live))] {
 				c.request = m.Request.ID
-				lines = append(lines, "• `"+b.command+" "+mrkdwn(c.String(), 200)+"` for "+mrkdwn(m.Request.Profile, 80)+" on "+mrkdwn(m.Request.Target, 80))
+				lines = append(lines, "• `"+b.command+" "+mrkdwn(c.String(), 200)+"` for "+mrkdwn(m.Request.Access(), 80)+" on "+mrkdwn(m.Request.Target, 80))
 			}
 			return tell(strings.Join(lines, "\n"), "", "which")
 		}

@@ -43,10 +43,8 @@ func (b *Bot) hand(ctx context.Context, cb slack.InteractionCallback, request, g
 	}
 	made := make(chan issued, 1)
 	b.work.Go(func() {
-		out := issued{err: errPanicked}
-		defer func() { made <- out }()
-		defer b.survive("making a login")
-		out.cred, out.err = b.service.Issue(ctx, grant)
+		cred, err := b.issue(ctx, grant)
+		made <- issued{cred, err}
 	})
 	opened, openErr := b.slack.api.OpenViewContext(ctx, cb.TriggerID, makingView())
 	result := <-made
@@ -73,6 +71,16 @@ func (b *Bot) hand(ctx context.Context, cb slack.InteractionCallback, request, g
 	default:
 		b.show(ctx, cb, opened.ID, "", request, result.cred)
 	}
+}
+
+// issue makes a login; a panic in making it is an error like any other.
+func (b *Bot) issue(ctx context.Context, grant string) (cred grants.Credential, err error) {
+	err = errPanicked
+	func() {
+		defer b.survive("making a login")
+		cred, err = b.service.Issue(ctx, grant)
+	}()
+	return cred, err
 }
 
 // show fills a window with a credential and records it. A window somebody closed meanwhile shows nothing; the login stays, and

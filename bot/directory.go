@@ -20,6 +20,8 @@ const (
 	remembered = time.Minute
 	// askWithin bounds one look-up, so that a slow Slack becomes "not known" within a press's three seconds.
 	askWithin = 1500 * time.Millisecond
+	// addressed is how long an address is taken to lead to the same account, for mentions.
+	addressed = time.Hour
 )
 
 // Directory says who somebody in the workspace is, and which user groups they are in. It is safe for concurrent use.
@@ -31,6 +33,7 @@ type Directory struct {
 	mu     sync.Mutex
 	people map[string]known[*slack.User]
 	groups map[string]groupAnswer
+	emails map[string]known[string]
 }
 
 type known[T any] struct {
@@ -40,7 +43,7 @@ type known[T any] struct {
 
 // NewDirectory needs both.
 func NewDirectory(s *Slack, now func() time.Time) *Directory {
-	return &Directory{slack: s, now: now, people: map[string]known[*slack.User]{}, groups: map[string]groupAnswer{}}
+	return &Directory{slack: s, now: now, people: map[string]known[*slack.User]{}, groups: map[string]groupAnswer{}, emails: map[string]known[string]{}}
 }
 
 // Person is somebody who may act, as Slack has them now (fresh) or had them within the last minute. Whoever may not act
@@ -125,6 +128,26 @@ func (d *Directory) askUser(ctx context.Context, id string) (*slack.User, error)
 	defer d.mu.Unlock()
 	remember(d.people, id, known[*slack.User]{u, asked})
 	return u, nil
+}
+
+// byEmail is the Slack user ID behind an address, to be mentioned; it says nothing of what they may do.
+func (d *Directory) byEmail(ctx context.Context, email string) (string, error) {
+	d.mu.Lock()
+	k, ok := d.emails[email]
+	d.mu.Unlock()
+	if ok && d.now().Sub(k.at) < addressed {
+		return k.value, nil
+	}
+	return ask(ctx, &d.calls, "email "+email, func(ctx context.Context) (string, error) {
+		u, err := d.slack.api.GetUserByEmailContext(ctx, email)
+		if err != nil {
+			return "", safe(err)
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		remember(d.emails, email, known[string]{u.ID, d.now()})
+		return u.ID, nil
+	})
 }
 
 // groupAnswer is what Slack said of a user group, or why it did not, and until when that stands.

@@ -40,6 +40,9 @@ func (b *Bot) drawCopies(ctx context.Context, requestID string) (requester strin
 				key: cardKey(requestID), version: c.Request.Version, channel: toChannel(b.approvalsChannel), content: card(c, b.now()),
 			})
 		}
+		if c.Review != nil {
+			failed = sooner(failed, b.drawGlass(ctx, c))
+		}
 		own := b.keep(ctx, posting{
 			key: noticeKey(requestID), version: c.Request.Version, content: notice(c, b.now()),
 			channel: func(ctx context.Context) (string, error) { return b.slack.direct(ctx, c.Request.Requester.ID) },
@@ -103,14 +106,19 @@ func (b *Bot) PostReceipt(ctx context.Context, grantID string) error {
 
 // threadOf finds a request's card. A card that is gone leaves the channel itself.
 func (b *Bot) threadOf(ctx context.Context, request string) (channel, thread string, err error) {
-	m, err := b.outbox.Message(ctx, cardKey(request))
+	return b.thread(ctx, cardKey(request), b.approvalsChannel)
+}
+
+// thread finds a message by its key; for one that is gone it is the channel itself.
+func (b *Bot) thread(ctx context.Context, key, otherwise string) (channel, thread string, err error) {
+	m, err := b.outbox.Message(ctx, key)
 	switch {
 	case err != nil && !errors.Is(err, outbox.ErrNoMessage):
-		return "", "", delay(fmt.Errorf("reading where the card of request %s is: %w", request, err))
+		return "", "", delay(fmt.Errorf("reading where message %s is: %w", key, err))
 	case m.Gone:
-		return b.approvalsChannel, "", nil
+		return otherwise, "", nil
 	case m.TS == "":
-		return "", "", &Undelivered{After: pauseBusy, Err: fmt.Errorf("the card of request %s is not posted yet", request)}
+		return "", "", &Undelivered{After: pauseBusy, Err: fmt.Errorf("message %s is not posted yet", key)}
 	}
 	return m.Channel, m.TS, nil
 }

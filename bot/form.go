@@ -53,11 +53,7 @@ func (b *Bot) form(w wish, preview string) slack.ModalViewRequest {
 	var accesses []*slack.OptionBlockObject
 	names := fnv.New32a()
 	for _, p := range profiles {
-		about := p.Description
-		if p.Risk != "" {
-			about = p.Risk + " risk. " + about
-		}
-		accesses = offer(accesses, p.Name, about)
+		accesses = offer(accesses, p.Name, aboutProfile(p))
 		fmt.Fprintln(names, p.Name)
 	}
 	if len(databases) == 0 || len(accesses) == 0 {
@@ -186,11 +182,7 @@ func (w wish) filing(by, source string) (approvals.Filing, map[string]string) {
 	if w.length != "" {
 		d, err := policy.ParseDuration(w.length)
 		if err != nil {
-			words := capital(err.Error()) + "."
-			if near, ok := nearestDuration(w.length); ok {
-				words += " Did you mean " + near + "?"
-			}
-			return f, map[string]string{blockDuration: words}
+			return f, map[string]string{blockDuration: durationWords(w.length, err)}
 		}
 		f.Duration = d
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/secret"
 	"github.com/prodaccess/prodaccess/policy"
@@ -61,7 +62,8 @@ func (w *world) posted(m message) string {
 }
 
 // harmless fails when anything but a date is left in a message that Slack would act upon.
-func harmless(t *testing.T, m message) {
+// ours are references to Slack that this package writes on purpose.
+func harmless(t *testing.T, m message, ours ...string) {
 	t.Helper()
 	texts := []string{m.text}
 	raw, err := json.Marshal(m.blocks)
@@ -96,7 +98,7 @@ func harmless(t *testing.T, m message) {
 			if !found {
 				break
 			}
-			if !strings.HasPrefix(after, "!date^") {
+			if !strings.HasPrefix(after, "!date^") && !slices.ContainsFunc(ours, func(own string) bool { return strings.HasPrefix("<"+after, own) }) {
 				t.Errorf("Slack would act upon %q", text)
 			}
 			rest = after
@@ -122,7 +124,11 @@ func goldenCards(w *world, kind string, written writing) {
 	states := written.states()
 	for _, name := range slices.Sorted(maps.Keys(states)) {
 		c := states[name]
-		golden(t, filepath.Join(kind, name), "--- approvals channel\n"+w.posted(card(c, noon))+"\n--- requester\n"+w.posted(notice(c, noon)))
+		copies := "--- approvals channel\n" + w.posted(card(c, noon)) + "\n--- requester\n" + w.posted(notice(c, noon))
+		if c.Review != nil {
+			copies += "\n--- security channel\n" + w.posted(glassMessage(c, written.events(), noon))
+		}
+		golden(t, filepath.Join(kind, name), copies)
 	}
 	over := states["over-expired"]
 	golden(t, filepath.Join(kind, "receipt"), w.posted(receiptMessage(*over.Grant)))
@@ -138,9 +144,11 @@ func goldenCards(w *world, kind string, written writing) {
 // TestButtons lists exactly which buttons each copy has in each state.
 func TestButtons(t *testing.T) {
 	t.Parallel()
-	want := map[string][2]string{
-		"pending":           {"Approve Deny", "Cancel"},
-		"pending-half":      {"Approve Deny", "Cancel"},
+	want := map[string][3]string{
+		"pending":           {"Approve Approve for less… Deny", "Cancel"},
+		"pending-half":      {"Approve Approve for less… Deny Withdraw my approval", "Cancel"},
+		"pending-in-order":  {"Approve Approve for less… Deny Withdraw my approval", "Cancel"},
+		"approved-less":     {"", "Get credentials Cancel"},
 		"approved":          {"", "Get credentials Cancel"},
 		"approved-at-once":  {"", "Get credentials Cancel"},
 		"approved-again":    {"", "Get credentials Cancel"},
@@ -162,6 +170,14 @@ func TestButtons(t *testing.T) {
 		"cancelled":         {},
 		"lapsed-unanswered": {},
 		"lapsed-untaken":    {},
+
+		"glass-approved":      {"", "Get credentials Cancel", ""},
+		"glass-active":        {"Revoke", "Get credentials Extend Release", "Revoke"},
+		"glass-over":          {"", "", "Justified… Not justified…"},
+		"glass-overdue":       {"", "", "Justified… Not justified…"},
+		"glass-justified":     {},
+		"glass-not-justified": {},
+		"glass-unused":        {},
 	}
 	for name, c := range writings["ordinary"].states() {
 		expected, listed := want[name]
@@ -173,6 +189,9 @@ func TestButtons(t *testing.T) {
 		}
 		if got := labels(notice(c, noon)); got != expected[1] {
 			t.Errorf("the requester's copy of %s has %q", name, got)
+		}
+		if got := labels(glassMessage(c, writings["ordinary"].events(), noon)); c.Review != nil && got != expected[2] {
+			t.Errorf("the security channel's message of %s has %q", name, got)
 		}
 	}
 }
@@ -194,7 +213,11 @@ func TestCardsTellTheTruth(t *testing.T) {
 	t.Parallel()
 	for _, written := range writings {
 		for name, c := range written.states() {
-			for _, m := range []message{card(c, noon), notice(c, noon)} {
+			copies := []message{card(c, noon), notice(c, noon)}
+			if c.Review != nil {
+				copies = append(copies, glassMessage(c, nil, noon))
+			}
+			for _, m := range copies {
 				raw, err := json.Marshal(m.blocks)
 				no(t, err)
 				all := m.text + string(raw)
@@ -213,7 +236,11 @@ func TestCardsTellTheTruth(t *testing.T) {
 				claims("no session left", g != nil && !g.SecuredAt.IsZero())
 				claims("login gone", g != nil && g.State == grants.Revoked)
 				claims("Verified ", g != nil && g.Receipt != nil)
-				if overdue := strings.Contains(all, "OVERDUE"); overdue != (name == "revoking-overdue") {
+				claims("Glass broken", c.Review != nil)
+				claims("Justified", c.Review != nil)
+				claims("instead of", c.Request.Less != nil)
+				claims("*OVERDUE*", name == "glass-overdue")
+				if overdue := strings.Contains(all, "OVERDUE: "); overdue != (name == "revoking-overdue") {
 					t.Errorf("%s is loud: %v", name, overdue)
 				}
 			}
@@ -234,8 +261,14 @@ func TestWindows(t *testing.T) {
 			})
 		}
 		views := map[string]slack.ModalViewRequest{
-			"deny":       reasonView(viewDeny, "Deny request", "Deny", "The requester reads it.", c),
-			"extend":     extendView(c),
+			"deny":          reasonView(viewDeny, "Deny request", "Deny", "The requester reads it.", c),
+			"extend":        extendView(c),
+			"less":          lessView(c, []policy.Profile{profile}),
+			"less-only":     lessView(written.asked(), nil),
+			"justified":     reviewView(approvals.Justified, written.states()["glass-over"], written.events()),
+			"not-justified": reviewView(approvals.NotJustified, written.states()["glass-over"], written.events()),
+			"break-glass": w.bot.glassView(approvals.Filing{Target: written.target, Profile: written.profile, Ticket: written.ticket, Reason: written.reason, Params: written.params},
+				policy.Decision{Duration: time.Hour, Advice: written.why, Review: written.states()["glass-over"].Request.Decision.Review}, "{}", noon),
 			"making":     makingView(),
 			"show-again": againView(c.Request.ID, mrkdwn(written.why, 1000)),
 			"credential": credentialView(grants.Credential{
@@ -252,7 +285,7 @@ func TestWindows(t *testing.T) {
 			}
 			v, _ := w.ana.View()
 			golden(t, filepath.Join(kind, "view-"+name), v.Text+"\n")
-			harmless(t, message{text: "", blocks: views[name].Blocks.BlockSet})
+			harmless(t, message{text: "", blocks: views[name].Blocks.BlockSet}, "<#"+w.security+">")
 			w.does(w.ana.Closes())
 		}
 	}

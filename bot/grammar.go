@@ -90,8 +90,10 @@ func parse(text string) (command, *mistake) {
 		return command{verb: verbForm}, nil
 	}
 	switch verb := strings.ToLower(words[0]); verb {
-	case verbHelp, verbList, verbBreakGlass:
+	case verbHelp, verbList:
 		return command{verb: verb}, nil
+	case verbBreakGlass:
+		return parseBreakGlass(words[1:])
 	case verbExplain:
 		return parseExplain(words[1:])
 	case verbRelease:
@@ -141,6 +143,34 @@ func parseExtend(words []string) (command, *mistake) {
 		return c, wrongDuration(c, err)
 	}
 	c.duration = d
+	return c, nil
+}
+
+// parseBreakGlass reads "TARGET PROFILE [DURATION] [name=value…] [TICKET] REASON…". Without a duration it is the longest allowed.
+func parseBreakGlass(words []string) (command, *mistake) {
+	c := command{verb: verbBreakGlass}
+	if len(words) > 0 {
+		c.target = bare(words[0])
+	}
+	if len(words) > 1 {
+		c.profile = bare(words[1])
+	}
+	rest := words[min(2, len(words)):]
+	if len(rest) > 0 {
+		if d, err := policy.ParseDuration(bare(rest[0])); err == nil {
+			c.length, c.duration, rest = bare(rest[0]), d, rest[1:]
+		}
+	}
+	twice := c.take(rest)
+	switch {
+	case c.profile == "":
+		return c, &mistake{words: "Say which database, which access, and why: break-glass TARGET PROFILE REASON."}
+	case twice != "":
+		return c, &mistake{words: "The parameter " + twice + " is there twice.", line: c.String()}
+	case c.reason == "":
+		c.reason = "REASON"
+		return c, &mistake{words: "Say why, at the end of the line; it is what the review begins with.", line: c.String()}
+	}
 	return c, nil
 }
 

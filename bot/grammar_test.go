@@ -17,7 +17,9 @@ func TestParse(t *testing.T) {
 	plainRequest := request("orders-prod", "read-only", "30m", 30*time.Minute, nil, "INC-123", "checkout is failing")
 	for line, want := range map[string]command{
 		"": {verb: verbForm}, "  \u00a0 ": {verb: verbForm},
-		"help": {verb: verbHelp}, "HELP me": {verb: verbHelp}, "list": {verb: verbList}, "break-glass x": {verb: verbBreakGlass}, "break–glass": {verb: verbBreakGlass},
+		"help": {verb: verbHelp}, "HELP me": {verb: verbHelp}, "list": {verb: verbList},
+		"break-glass orders-prod read-only INC-9 all is lost":                        {verb: verbBreakGlass, target: "orders-prod", profile: "read-only", ticket: "INC-9", reason: "all is lost"},
+		"break–glass orders-prod support 30m customer_id=4 why":                      {verb: verbBreakGlass, target: "orders-prod", profile: "support", length: "30m", duration: 30 * time.Minute, params: map[string]string{"customer_id": "4"}, reason: "why"},
 		"orders-prod read-only 30m INC-123 checkout is failing":                      plainRequest,
 		"orders–prod\u00a0read‑only 30m INC-123 checkout is failing":                 plainRequest,
 		"`orders-prod` “read-only” '30m' INC-123 checkout is failing":                plainRequest,
@@ -45,20 +47,24 @@ func TestParse(t *testing.T) {
 func TestParseMendsMistakes(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
-		"orders-prod":                               "",
-		"orders-prod read-only":                     "",
-		"orders-prod read-only 30m":                 "orders-prod read-only 30m REASON",
-		"orders-prod read-only 30 why":              "orders-prod read-only 30m why",
-		"orders-prod read-only 30min INC-1 why":     "orders-prod read-only 30m INC-1 why",
-		"orders-prod read-only 1.5h why":            "orders-prod read-only 1h30m why",
-		"orders-prod read-only 1h 30m why":          "orders-prod read-only 1h30m why",
-		"orders-prod read-only checkout is failing": "orders-prod read-only 30m checkout is failing",
-		"orders-prod read-only INC-1 why so":        "orders-prod read-only 30m INC-1 why so",
-		"orders-prod read-only 30m a=1 a=2 why":     "orders-prod read-only 30m a=2 why",
-		"release a b":                               "release a",
-		"extend":                                    "extend 30m",
-		"extend r1 2hours":                          "extend r1 2h",
-		"explain orders-prod":                       "",
+		"orders-prod":                                   "",
+		"orders-prod read-only":                         "",
+		"orders-prod read-only 30m":                     "orders-prod read-only 30m REASON",
+		"orders-prod read-only 30 why":                  "orders-prod read-only 30m why",
+		"orders-prod read-only 30min INC-1 why":         "orders-prod read-only 30m INC-1 why",
+		"orders-prod read-only 1.5h why":                "orders-prod read-only 1h30m why",
+		"orders-prod read-only 1h 30m why":              "orders-prod read-only 1h30m why",
+		"orders-prod read-only checkout is failing":     "orders-prod read-only 30m checkout is failing",
+		"orders-prod read-only INC-1 why so":            "orders-prod read-only 30m INC-1 why so",
+		"orders-prod read-only 30m a=1 a=2 why":         "orders-prod read-only 30m a=2 why",
+		"release a b":                                   "release a",
+		"extend":                                        "extend 30m",
+		"extend r1 2hours":                              "extend r1 2h",
+		"explain orders-prod":                           "",
+		"break-glass":                                   "",
+		"break-glass orders-prod":                       "",
+		"break-glass orders-prod read-only":             "break-glass orders-prod read-only REASON",
+		"break-glass orders-prod read-only a=1 a=2 why": "break-glass orders-prod read-only a=2 why",
 	} {
 		_, wrong := parse(line)
 		if wrong == nil {

@@ -25,6 +25,8 @@ type home struct {
 	// note is what the last press could not say elsewhere, in mrkdwn.
 	note                       string
 	live, take, answer, recent []approvals.Case
+	// review are the reviews that wait for the person, broken their own that wait for somebody else.
+	review, broken []approvals.Case
 }
 
 // homeOf reads what a person's Home shows. Somebody who may neither ask nor answer gets the *approvals.Refusal that says so.
@@ -45,6 +47,12 @@ func (b *Bot) homeOf(ctx context.Context, user string) (h home, err error) {
 	h.take, err = b.service.Cases(ctx, approvals.Query{Requester: user, States: []approvals.State{approvals.Approved}, Limit: 50})
 	if err != nil {
 		return h, fmt.Errorf("reading what %s may take: %w", user, err)
+	}
+	if h.review, err = b.service.Reviewable(ctx, user); err != nil {
+		return h, fmt.Errorf("reading the reviews that wait for %s: %w", user, err)
+	}
+	if h.broken, err = b.service.Cases(ctx, approvals.Query{Requester: user, OpenReviews: true, Limit: mostAtHome}); err != nil {
+		return h, fmt.Errorf("reading the open reviews of %s: %w", user, err)
 	}
 	if h.recent, err = b.service.Cases(ctx, approvals.Query{Requester: user, Limit: mostHistory}); err != nil {
 		return h, fmt.Errorf("reading the requests of %s: %w", user, err)
@@ -78,11 +86,24 @@ func homeView(h home, command string, now time.Time) slack.HomeTabViewRequest {
 		blocks = append(blocks, header("What waits for my answer"))
 	}
 	blocks = append(blocks, entries(h.answer, func(c approvals.Case) []slack.Block {
-		out := []slack.Block{section(askedWords(c))}
+		out := []slack.Block{section(askedWords(c, now))}
 		if reason := plain(c.Request.Reason, longestSection); reason != "" {
 			out = append(out, plainSection(reason))
 		}
-		return withButtons("answer", c, deciderButtons(c), out...)
+		return withButtons("answer", c, decisionButtons(c), out...)
+	})...)
+	if len(h.review) > 0 {
+		blocks = append(blocks, header("Reviews waiting for me"))
+	}
+	blocks = append(blocks, entries(h.review, func(c approvals.Case) []slack.Block {
+		words := "🚨 *" + person(c.Request.Requester) + "* broke the glass " + at(c.Request.FiledAt) + ": " + whatFor(c) + because(c.Request.Reason) + "\n" + reviewWords(c, now)
+		return withButtons("review", c, reviewButtons(c), section(words))
+	})...)
+	if len(h.broken) > 0 {
+		blocks = append(blocks, header("My open review"))
+	}
+	blocks = append(blocks, entries(h.broken, func(c approvals.Case) []slack.Block {
+		return []slack.Block{section(whatFor(c) + "\n" + glassWords(c, now))}
 	})...)
 	if len(h.recent) > 0 {
 		blocks = append(blocks, header("My requests"), section(history(h.recent, now)))
@@ -121,11 +142,11 @@ func withButtons(part string, c approvals.Case, acts []*slack.ButtonBlockElement
 
 // whatFor says what a request is about in one line.
 func whatFor(c approvals.Case) string {
-	return what(c) + " for " + lasting(length(c.Request)) + ticket(c)
+	return what(c) + " for " + lasting(c.Request.Length()) + ticket(c)
 }
 
 func what(c approvals.Case) string {
-	return "*" + mrkdwn(c.Request.Profile, 100) + "* on *" + mrkdwn(c.Request.Target, 100) + "*"
+	return "*" + mrkdwn(c.Request.Access(), 100) + "* on *" + mrkdwn(c.Request.Target, 100) + "*"
 }
 
 func ticket(c approvals.Case) string {
@@ -150,7 +171,7 @@ func liveWords(c approvals.Case, now time.Time) string {
 }
 
 // askedWords say what an approver has to know beside the reason.
-func askedWords(c approvals.Case) string {
+func askedWords(c approvals.Case, now time.Time) string {
 	r := c.Request
 	who := "*" + person(r.Requester) + "*"
 	if r.Requester.Email != "" {
@@ -160,7 +181,7 @@ func askedWords(c approvals.Case) string {
 	if len(r.Params) > 0 {
 		out += ", only for " + mrkdwn(paramWords(r.Params), 500)
 	}
-	return out + "\nNeeds " + mrkdwn(requirements(c.Waiting()), 300) + ". Lapses " + at(r.LapsesAt) + " without an answer." + unknowns(r.Decision)
+	return out + "\nNeeds " + mrkdwn(needs(c), 300) + ". " + clockWords(c, now) + unknowns(r.Decision)
 }
 
 // history lists requests with where they stand, one line each.
@@ -169,17 +190,29 @@ func history(cases []approvals.Case, now time.Time) string {
 	for _, c := range cases[:min(mostHistory, len(cases))] {
 		r, s := c.Request, stands(c, now)
 		lines = append(lines, fmt.Sprintf("%s %s %s on %s: *%s* (`%s`)",
-			s.icon, at(r.FiledAt), mrkdwn(r.Profile, 45), mrkdwn(r.Target, 45), mrkdwn(s.head, 60), mrkdwn(r.ID, 20)))
+			s.icon, at(r.FiledAt), mrkdwn(r.Access(), 45), mrkdwn(r.Target, 45), mrkdwn(s.head, 60), mrkdwn(r.ID, 20)))
 	}
 	return strings.Join(lines, "\n")
 }
 
-// deciderButtons are what an approver may press while a request is pending.
-func deciderButtons(c approvals.Case) []*slack.ButtonBlockElement {
+// decisionButtons are what somebody may press who has not answered yet.
+func decisionButtons(c approvals.Case) []*slack.ButtonBlockElement {
 	return []*slack.ButtonBlockElement{
 		button("Approve", actApprove, c.Request.ID).WithStyle(slack.StylePrimary),
+		button("Approve for less…", actLess, c.Request.ID),
 		button("Deny", actDeny, c.Request.ID).WithStyle(slack.StyleDanger),
 	}
+}
+
+// deciderButtons are what an approver may press while a request is pending.
+func deciderButtons(c approvals.Case) []*slack.ButtonBlockElement {
+	out := decisionButtons(c)
+	if standingYes(c) {
+		withdraw := button("Withdraw my approval", actWithdraw, c.Request.ID)
+		withdraw.Confirm = confirm("Withdraw your approval?", "Only if you gave one. The request then waits for another.", "Withdraw", "Keep it")
+		out = append(out, withdraw)
+	}
+	return out
 }
 
 // blankForm is the form before anything was chosen; where there is only one database, that is chosen.

@@ -280,6 +280,7 @@ func (w writing) homes() map[string]home {
 		"full": {
 			note: mrkdwn(w.why, 500), live: append(numbered(w.many, states["active"]), states["revoking-overdue"]), take: numbered(w.many, states["approved-at-once"]),
 			answer: numbered(w.many, states["pending-half"]), recent: recent,
+			review: append(numbered(w.many, states["glass-over"]), states["glass-overdue"], states["glass-active"]), broken: []approvals.Case{states["glass-active"]},
 		},
 	}
 }
@@ -324,6 +325,9 @@ func TestHomeTellsTheTruth(t *testing.T) {
 		h, err := w.bot.homeOf(t.Context(), w.ana.ID())
 		no(t, err)
 		live := c.Request.State == approvals.Activated && c.Grant.SecuredAt.IsZero()
+		if (len(h.broken) == 1) != c.Review.Open() || len(h.review) != 0 {
+			t.Errorf("%s: %d open reviews, %d to close", name, len(h.broken), len(h.review))
+		}
 		if (len(h.live) == 1) != live || (len(h.take) == 1) != (c.Request.State == approvals.Approved) || len(h.recent) != 1 {
 			t.Errorf("%s: %d live, %d to take, %d recent", name, len(h.live), len(h.take), len(h.recent))
 		}

@@ -23,6 +23,16 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 	switch action.ActionID {
 	case actApprove:
 		return b.pressed(ctx, cb, press, "approved", b.service.Approve)
+	case actWithdraw:
+		return b.pressed(ctx, cb, press, "withdrawn", b.service.Withdraw)
+	case actLess:
+		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) { return b.askLess(ctx, press) })
+	case actJustified, actNotJustified:
+		verdict := approvals.Justified
+		if action.ActionID == actNotJustified {
+			verdict = approvals.NotJustified
+		}
+		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) { return b.askReview(ctx, press, verdict) })
 	case actRelease:
 		return b.pressed(ctx, cb, press, "releasing", b.service.Release)
 	case actCancel:

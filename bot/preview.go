@@ -39,16 +39,22 @@ func outlook(d policy.Decision) string {
 			out = "✅ *Approved at once* " + mrkdwn(rest, 1000)
 		}
 	case policy.NeedsApproval:
-		out = "⏳ *Needs " + mrkdwn(requirements(d.Approvals), 300) + ".* " + mrkdwn(d.Why, 800)
+		out = "⏳ *Needs " + mrkdwn(inWords(d.Approvals, d.InOrder), 300) + ".* " + mrkdwn(d.Why, 800)
 		if d.Rule != "" && strings.HasPrefix(d.Why, "Needs ") {
 			// The policy's own sentence says the same in other words.
-			out = "⏳ *Needs " + mrkdwn(requirements(d.Approvals), 300) + "* (rule “" + mrkdwn(d.Rule, 200) + "”)."
+			out = "⏳ *Needs " + mrkdwn(inWords(d.Approvals, d.InOrder), 300) + "* (rule “" + mrkdwn(d.Rule, 200) + "”)."
 		}
 	default:
 		out = "⛔ *Not allowed.* " + mrkdwn(d.Why, 1000)
 	}
 	if d.MaxDuration > 0 {
 		out += fmt.Sprintf(" At most %s here.", lasting(d.MaxDuration))
+	}
+	if words := extensionWords(d); words != "" {
+		out += " " + words
+	}
+	if d.Advice != "" {
+		out += "\nℹ️ " + mrkdwn(d.Advice, 500)
 	}
 	return out + unknowns(d)
 }

@@ -25,17 +25,19 @@ func stands(c approvals.Case, now time.Time) standing {
 	r := c.Request
 	switch r.State {
 	case approvals.Pending:
-		waiting := mrkdwn(requirements(c.Waiting()), 500)
 		return standing{
 			"⏳", "Waiting for approval",
-			"Needs " + waiting + ". Lapses " + at(r.LapsesAt) + " without an answer.",
+			"Needs " + mrkdwn(needs(c), 500) + ". " + clockWords(c, now),
 			"You will get a message here when somebody answers.",
 		}
 	case approvals.Approved:
 		s := standing{
 			"✅", "Approved, not taken yet",
 			"Nothing exists on the database yet. Lapses " + at(r.LapsesAt) + " if it is not taken.",
-			"Press *Get credentials* when you are ready: the " + lasting(length(r)) + " start then.",
+			"Press *Get credentials* when you are ready: the " + lasting(r.Length()) + " start then.",
+		}
+		if r.BreakGlass {
+			s.head = "Glass broken, not taken yet"
 		}
 		return afterFailure(s, c, now)
 	case approvals.Denied:
@@ -45,6 +47,9 @@ func stands(c approvals.Case, now time.Time) standing {
 	case approvals.Lapsed:
 		if r.ApprovedAt.IsZero() {
 			return standing{"⚪", "Lapsed", "Nobody answered in time.", "Ask again if you still need it."}
+		}
+		if r.BreakGlass {
+			return standing{"⚪", "Lapsed", "Nobody took the access in time.", "Break it again if you must."}
 		}
 		return standing{"⚪", "Lapsed", "It was approved and not taken in time.", "Ask again if you still need it."}
 	}
@@ -201,6 +206,9 @@ func said(d policy.Decision) string {
 		if !s.AsOf.IsZero() {
 			out += ", as of " + atSecond(s.AsOf)
 		}
+	}
+	if words := extensionWords(d); words != "" {
+		out += "\n" + words
 	}
 	for i, unknown := range d.Unknowns {
 		if i == 3 {

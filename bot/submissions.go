@@ -9,7 +9,8 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// onSubmission answers a window that was sent. The request it is about is in private_metadata, which only we write.
+// onSubmission answers a window that was sent. What it is about is in private_metadata, which only we write: a request's id, or for
+// the window that breaks glass what there is to break.
 func (b *Bot) onSubmission(ctx context.Context, cb slack.InteractionCallback, source string) answer {
 	press := approvals.Press{By: cb.User.ID, Request: cb.View.PrivateMetadata, Source: source}
 	switch cb.View.CallbackID {
@@ -25,6 +26,14 @@ func (b *Bot) onSubmission(ctx context.Context, cb slack.InteractionCallback, so
 			_, err := b.service.Revoke(ctx, press, reason)
 			return err
 		})
+	case viewLess:
+		return b.submitLess(ctx, cb, press)
+	case viewGlass:
+		return b.submitGlass(ctx, cb, source)
+	case viewJustified:
+		return b.submitReview(ctx, cb, press, approvals.Justified)
+	case viewNotJustified:
+		return b.submitReview(ctx, cb, press, approvals.NotJustified)
 	case viewExtend:
 		return b.submitExtend(ctx, cb, press)
 	case viewAgain:

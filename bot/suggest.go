@@ -113,7 +113,10 @@ func (b *Bot) check(c command) *mistake {
 		return nil
 	}
 	if c.profile == "" && len(profiles) > 0 {
-		c.profile, c.length, c.reason = profiles[0], firstOf(c.length, "30m"), firstOf(c.reason, "REASON")
+		c.profile, c.reason = profiles[0], firstOf(c.reason, "REASON")
+		if c.verb != verbBreakGlass {
+			c.length = firstOf(c.length, "30m")
+		}
 		return &mistake{words: fmt.Sprintf("Say which access on %s. There is %s.", c.target, some(profiles)), line: c.String()}
 	}
 	m := &mistake{words: fmt.Sprintf("There is no access called %q on %s.", short(c.profile), c.target)}

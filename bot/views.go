@@ -11,7 +11,7 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// The windows. private_metadata holds a request's id and nothing else.
+// The windows. private_metadata holds a request's id and nothing else, but for the one that breaks glass.
 const (
 	viewRequest = "request"
 	viewDeny    = "deny"
@@ -36,7 +36,7 @@ func reasonView(callback, title, submit, hint string, c approvals.Case) slack.Mo
 	input := slack.NewPlainTextInputBlockElement(nil, "reason").WithMultiline(true).WithMinLength(1).WithMaxLength(1000)
 	input.FocusOnLoad = true
 	r := c.Request
-	v := modal(title, section(mrkdwn(r.Requester.Name, 80)+": "+mrkdwn(r.Profile, 200)+" on "+mrkdwn(r.Target, 200)+" for "+lasting(length(r))),
+	v := modal(title, section(wishLine(r)),
 		slack.NewInputBlock("reason", literal("Reason"), literal(hint), input))
 	v.CallbackID, v.PrivateMetadata = callback, r.ID
 	v.Submit, v.Close = literal(submit), literal("Back")

@@ -17,11 +17,11 @@ import (
 // world is a workspace with the bot in it, on a fake service whose changes are drawn at once.
 type world struct {
 	*testing.T
-	ws      *sandbox.Workspace
-	service *fakeService
-	outbox  *fakeOutbox
-	slack   *Slack
-	bot     *Bot
+	ws          *sandbox.Workspace
+	service     *fakeService
+	outbox      *fakeOutbox
+	slack       *Slack
+	bot         *Bot
 	ana, bo, cy *sandbox.Actor
 
 	approvals, audit, security string

@@ -1,0 +1,141 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/slack-go/slack"
+)
+
+// What a nudge is about: the first part of its job's subject.
+const (
+	nudgeRemind   = "remind"
+	nudgeEscalate = "escalate"
+	nudgeReview   = "review"
+	nudgeOverdue  = "overdue"
+)
+
+// nudge is a reminder that is about to be posted.
+type nudge struct {
+	what    string
+	number  int
+	request string
+}
+
+// parseNudge reads a job's subject: "remind/2/<request>".
+func parseNudge(subject string) (nudge, error) {
+	parts := strings.SplitN(subject, "/", 3)
+	if len(parts) == 3 && parts[2] != "" {
+		n, err := strconv.Atoi(parts[1])
+		switch parts[0] {
+		case nudgeRemind, nudgeEscalate, nudgeReview, nudgeOverdue:
+			if err == nil && n > 0 {
+				return nudge{parts[0], n, parts[2]}, nil
+			}
+		}
+	}
+	return nudge{}, fmt.Errorf("%q is no nudge", subject)
+}
+
+// PostNudge posts one reminder or escalation into the thread of its request, once, and mentions those who may act. What came too
+// late for that, because somebody acted or a later reminder is out, is done without a word.
+func (b *Bot) PostNudge(ctx context.Context, subject string) error {
+	n, err := parseNudge(subject)
+	if err != nil {
+		return &Undelivered{Permanent: true, Err: err}
+	}
+	c, err := b.service.Case(ctx, n.request)
+	if err != nil {
+		return unread(fmt.Errorf("reading request %s: %w", n.request, err))
+	}
+	if n.late(c, b.now()) {
+		return nil
+	}
+	key, otherwise := cardKey(n.request), b.approvalsChannel
+	if n.ofReview() {
+		key, otherwise = glassKey(n.request), b.securityChannel
+	}
+	channel, thread, err := b.thread(ctx, key, otherwise)
+	if err != nil {
+		return err
+	}
+	who, err := b.mentions(ctx, n.to(c), n.except(c))
+	if err != nil {
+		return delay(err)
+	}
+	return b.keep(ctx, posting{key: "nudge:" + subject, version: 1, channel: toChannel(channel), thread: thread, content: n.message(c, who, b.now())})
+}
+
+func (n nudge) ofReview() bool { return n.what == nudgeReview || n.what == nudgeOverdue }
+
+// late says whether nobody needs it any more. Reminders that piled up while Slack was away are one reminder.
+func (n nudge) late(c approvals.Case, now time.Time) bool {
+	if n.ofReview() {
+		return !c.Review.Open() || n.number < c.Review.Reminders
+	}
+	if c.Request.State != approvals.Pending || !now.Before(c.Request.LapsesAt) {
+		return true
+	}
+	if n.what == nudgeEscalate {
+		return n.number > len(c.Request.Decision.Escalations)
+	}
+	return n.number < c.Request.Reminders
+}
+
+// to lists the selectors of those who may act now. Where approvals are asked for in order, it is the first who are waited for.
+func (n nudge) to(c approvals.Case) []string {
+	switch {
+	case n.what == nudgeEscalate:
+		return c.Request.Decision.Escalations[n.number-1].To
+	case n.ofReview():
+		if c.Request.Decision.Review == nil {
+			return nil
+		}
+		from := append([]string(nil), c.Request.Decision.Review.Reviewers...)
+		if further := c.Request.Decision.Review.Escalate; further != nil && !c.Review.EscalatedAt.IsZero() {
+			from = append(from, further.To...)
+		}
+		return from
+	}
+	waiting := c.Waiting()
+	if c.Request.Decision.InOrder {
+		waiting = waiting[:min(1, len(waiting))]
+	}
+	var from []string
+	for _, r := range waiting {
+		from = append(from, r.From...)
+	}
+	return from
+}
+
+// except are those who are never called: the requester, and whoever answered already.
+func (n nudge) except(c approvals.Case) []approvals.Person {
+	out := []approvals.Person{c.Request.Requester}
+	for _, a := range c.Approvals {
+		if a.WithdrawnAt.IsZero() {
+			out = append(out, a.By)
+		}
+	}
+	return out
+}
+
+func (n nudge) message(c approvals.Case, who string, now time.Time) message {
+	r := c.Request
+	about := person(r.Requester) + " asks for " + whatFor(c) + because(r.Reason)
+	var text string
+	switch n.what {
+	case nudgeRemind:
+		text = "⏳ " + who + " this still waits for an answer: " + about + ". Needs " + mrkdwn(needs(c), 300) + ". Lapses " + at(r.LapsesAt) + "."
+	case nudgeEscalate:
+		text = "⏫ " + who + " nobody has answered, so you may as well: " + about + ". Lapses " + at(r.LapsesAt) + "."
+	case nudgeReview:
+		text = "🔎 " + who + " a review waits: " + person(r.Requester) + " broke the glass for " + whatFor(c) + ". " + reviewWords(c, now)
+	case nudgeOverdue:
+		text = "🚨 " + who + " a review is overdue: " + person(r.Requester) + " broke the glass for " + whatFor(c) + ". " + reviewWords(c, now)
+	}
+	return message{text: text, blocks: []slack.Block{section(text)}}
+}
