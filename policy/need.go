@@ -114,35 +114,44 @@ func meets(have, wanted []need, haveInOrder, wantedInOrder bool) bool {
 	return anyOrder(have, wanted)
 }
 
-// fill looks for a whole assignment; the lists are short.
-func fill(have, wanted []need) bool {
-	if len(wanted) == 0 {
-		return true
-	}
-	first, rest := wanted[0], wanted[1:]
-	return assign(have, 0, first, first.count, func(left []need) bool { return fill(left, rest) })
-}
+// mostNeeds bounds the sets of needs that are tried. Files with more of them in one rule are compared one by one.
+const mostNeeds = 10
 
-// assign takes count approvals for one need out of have, from the entry at on, in every way until one lets the rest work.
-func assign(have []need, at int, wanted need, count int, then func([]need) bool) bool {
-	if count == 0 {
-		return then(have)
+// fill says whether the approvals can always be shared out among the needs, whoever of those asked gives them. By Hall's
+// theorem they can when for every set of needs there are as many that are sure to fill one of the set as it asks for.
+func fill(have, wanted []need) bool {
+	if len(wanted) > mostNeeds {
+		return oneByOne(have, wanted)
 	}
-	if at == len(have) {
-		return false
-	}
-	most := 0
-	if wanted.covers(have[at]) {
-		most = min(count, have[at].count)
-	}
-	for n := most; n >= 0; n-- {
-		left := slices.Clone(have)
-		left[at].count -= n
-		if assign(left, at+1, wanted, count-n, then) {
-			return true
+	for set := range 1 << len(wanted) {
+		asked, sure := 0, 0
+		union := need{}
+		for i, w := range wanted {
+			if set&(1<<i) != 0 {
+				asked += w.count
+				union.from, union.late = append(union.from, w.from...), append(union.late, w.late...)
+			}
+		}
+		for _, one := range have {
+			if union.covers(one) {
+				sure += one.count
+			}
+		}
+		if sure < asked {
+			return false
 		}
 	}
-	return false
+	return true
+}
+
+// oneByOne takes each need for met by the one in its place only.
+func oneByOne(have, wanted []need) bool {
+	for i, w := range wanted {
+		if i >= len(have) || !w.covers(have[i]) || have[i].count < w.count {
+			return false
+		}
+	}
+	return true
 }
 
 // inStep lets approvals that come one stage after another fill stages that are filled one after another. One that comes
