@@ -15,6 +15,9 @@
 //     Its buttons are those of the messages. Who may neither ask nor answer sees words there.
 //   - A credential is shown in a modal and nowhere else: no message, response_url, private_metadata, log line or error of
 //     this package ever holds one.
+//   - Broken glass is announced in the security channel, in one message that is kept true until its review is closed. The approvals
+//     channel has its card too, with nothing to approve. Nothing happens before the window that says what will is sent.
+//   - A nudge mentions everybody at most once, never the requester and never who answered, and is posted once or not at all.
 //   - Text written by people does nothing: no mention, no formatting, no direction marks.
 //
 // # Errors

@@ -17,6 +17,9 @@ import (
 // viewGlass is the window that says what breaking glass will do. Nothing has happened until it is sent.
 const viewGlass = "break_glass"
 
+// notifyPagerDuty is how the policy says that an incident is opened.
+const notifyPagerDuty = "pagerduty"
+
 // longestMetadata is what Slack keeps with a window.
 const longestMetadata = 3000
 
@@ -71,7 +74,7 @@ func (b *Bot) glassView(f approvals.Filing, d policy.Decision, metadata string, 
 		"A login is made *at once* and shown in this window. *Nobody approves it.* It ends by itself after " + lasting(d.Duration) + ", about " + at(now.Add(d.Duration)) + ".",
 		"<#" + b.securityChannel + "> is told this moment: who, what, where, why, and everything that happens after.",
 	}
-	if slices.Contains(d.Review.Notify, "pagerduty") {
+	if slices.Contains(d.Review.Notify, notifyPagerDuty) {
 		lines = append(lines, "An incident is opened in PagerDuty.")
 	}
 	if len(d.Review.Reviewers) > 0 {
