@@ -1,0 +1,102 @@
+package mysql
+
+import (
+	"strconv"
+
+	"github.com/prodaccess/prodaccess/grants"
+)
+
+// deadman is the event by which the server itself ends what nobody has ended: see doc.go.
+const deadman = ledger + ".deadman"
+
+// deadmanEvery is how often it looks.
+const deadmanEvery = 10
+
+// schema are the statements that make the ledger. They may be run twice.
+func schema() []grants.PreparationStep {
+	return []grants.PreparationStep{
+		{Why: "prodaccess keeps its own notes on the target in a schema of its own", SQL: "CREATE DATABASE IF NOT EXISTS prodaccess CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"},
+		{Why: "what identifies this cluster, on its replicas too", SQL: "CREATE TABLE IF NOT EXISTS prodaccess.cluster" +
+			" (one TINYINT NOT NULL PRIMARY KEY CHECK (one = 1), id CHAR(36) NOT NULL, made_on VARCHAR(255) NOT NULL) ENGINE = InnoDB"},
+		{Why: "it is made up once", SQL: "INSERT IGNORE INTO prodaccess.cluster (one, id, made_on) VALUES (1, UUID(), @@hostname)"},
+		{Why: "one row for each login: its number, its stamp, how far it has come", SQL: "CREATE TABLE IF NOT EXISTS prodaccess.logins" +
+			" (login VARCHAR(32) NOT NULL PRIMARY KEY, id INT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE," +
+			" stamp VARCHAR(190) NOT NULL, state ENUM ('making', 'live', 'shut', 'gone') NOT NULL," +
+			" made TINYINT NOT NULL, mark VARCHAR(64) NOT NULL," +
+			" access_role VARCHAR(32) NOT NULL, valid_until DATETIME(6) NOT NULL," +
+			" worker BIGINT UNSIGNED NOT NULL, changed DATETIME(6) NOT NULL, KEY (state, valid_until), KEY (state, changed)) ENGINE = InnoDB"},
+	}
+}
+
+// Bootstrap is what somebody with all privileges runs once to make the administrator login itself; Plan prints what of it
+// is missing. It is made locked: give it a password and unlock it, so that the password is in no file.
+func Bootstrap(f string, admin string) []grants.PreparationStep {
+	return flavour(f).bootstrap(admin)
+}
+
+func (f flavour) bootstrap(admin string) (steps []grants.PreparationStep) {
+	to := " TO " + account(admin)
+	add := func(why, sql string) { steps = append(steps, grants.PreparationStep{Why: why, SQL: sql}) }
+	add("the administrator login does not exist; then give it a password and unlock it: ALTER USER "+account(admin)+" IDENTIFIED BY '…' ACCOUNT UNLOCK",
+		"CREATE USER IF NOT EXISTS "+account(admin)+" ACCOUNT LOCK")
+	for _, p := range f.adminGlobal() {
+		add(p.why, "GRANT "+p.privilege+" ON *.*"+to)
+	}
+	for _, p := range f.adminOn() {
+		add(p.why, "GRANT "+p.privilege+" ON "+p.database+".*"+to)
+	}
+	return steps
+}
+
+type need struct{ privilege, database, why string }
+
+// adminGlobal is what the administrator needs everywhere.
+func (f flavour) adminGlobal() []need {
+	if f == mariadb {
+		return []need{
+			{privilege: "CREATE USER", why: "it makes, locks and drops logins"},
+			{privilege: "PROCESS", why: "it looks for sessions"},
+			{privilege: "CONNECTION ADMIN", why: "it ends sessions"},
+		}
+	}
+	return []need{
+		{privilege: "CREATE USER", why: "it makes, locks and drops logins"},
+		{privilege: "PROCESS", why: "it looks for sessions"},
+		{privilege: "CONNECTION_ADMIN", why: "it ends sessions"},
+		{privilege: "ALLOW_NONEXISTENT_DEFINER", why: "it drops a login that made a view or a routine"},
+		{privilege: "SHOW_ROUTINE", why: "it finds routines that a login made"},
+	}
+}
+
+// adminOn is what the administrator needs on some databases.
+func (f flavour) adminOn() []need {
+	return []need{
+		{privilege: "SELECT", database: "`mysql`", why: "it reads back what it did"},
+		{privilege: "UPDATE", database: "`mysql`", why: "SET DEFAULT ROLE for somebody else asks for it"},
+		{privilege: "SELECT, INSERT, UPDATE, DELETE, EVENT", database: ledger, why: "it keeps its notes there, and its event runs with its rights"},
+	}
+}
+
+// event is the dead man's switch: every few seconds the server locks the logins whose time is over, and ends their
+// sessions, whether prodaccess is there or not.
+func (f flavour) event(admin string) []grants.PreparationStep {
+	body := "BEGIN DECLARE done INT DEFAULT 0; DECLARE name VARCHAR(32) CHARACTER SET utf8mb4;" +
+		" DECLARE due CURSOR FOR SELECT login FROM prodaccess.logins WHERE state = 'live' AND valid_until < UTC_TIMESTAMP(6);" +
+		" DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = 1; DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;" +
+		" OPEN due; walk: LOOP FETCH due INTO name; IF done THEN LEAVE walk; END IF;" +
+		" EXECUTE IMMEDIATE CONCAT('ALTER USER ', QUOTE(name), '@''%'' ACCOUNT LOCK');" +
+		" EXECUTE IMMEDIATE CONCAT('KILL USER ', QUOTE(name)); END LOOP; CLOSE due; END"
+	if f == mysql {
+		body = "BEGIN DECLARE done INT DEFAULT 0; DECLARE name VARCHAR(32) CHARACTER SET utf8mb4;" +
+			" DECLARE due CURSOR FOR SELECT login FROM prodaccess.logins WHERE state = 'live' AND valid_until < UTC_TIMESTAMP(6);" +
+			" DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = 1; DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;" +
+			" OPEN due; walk: LOOP FETCH due INTO name; IF done THEN LEAVE walk; END IF;" +
+			" SET @prodaccess = CONCAT('ALTER USER ', QUOTE(name), '@''%'' ACCOUNT LOCK'); PREPARE prodaccess FROM @prodaccess;" +
+			" EXECUTE prodaccess; DEALLOCATE PREPARE prodaccess; END LOOP; CLOSE due; END"
+	}
+	return []grants.PreparationStep{{
+		Why: "the server itself locks logins whose time is over, should prodaccess be gone",
+		SQL: "CREATE DEFINER = " + account(admin) + " EVENT IF NOT EXISTS " + deadman + " ON SCHEDULE EVERY " + strconv.Itoa(deadmanEvery) +
+			" SECOND ON COMPLETION PRESERVE DO " + body,
+	}}
+}

@@ -1,0 +1,168 @@
+package mysql
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// privilege is one that a role, or the administrator, holds or should hold. It is comparable, so that what is
+// wanted and what is there are sets.
+type privilege struct {
+	account string
+	// database is a pattern as GRANT keeps it, _ and % escaped; "" is everywhere.
+	database string
+	table    string
+	column   string
+	// routine is "procedure name" or "function name".
+	routine string
+	word    string // upper-case SQL
+}
+
+// catalog is what a server holds, as far as the one who asks may see.
+type catalog struct {
+	flavour flavour
+	admin   string
+	me      string // CURRENT_USER() of the one who asks
+	host    string // @@hostname
+	// schemas are the databases there are.
+	schemas map[string]bool
+	// tables by database, then by name, with their columns. Views of ours are apart.
+	tables map[string]map[string][]string
+	has    map[privilege]bool
+	// grantable are those of has that may be passed on.
+	grantable map[privilege]bool
+	accounts  []known
+	// members of roles: role, member, host, and whether it may pass the role on.
+	members []member
+	// events of the ledger.
+	events    map[string]string // name to status
+	scheduler bool
+	ledger    map[string]bool // tables of the schema prodaccess
+	cluster   int             // rows of prodaccess.cluster
+	madeOn    string
+	stamped   map[string]bool // accounts with a row in the ledger
+	definers  []definer
+}
+
+type known struct {
+	name, host   string
+	locked, role bool
+}
+
+type member struct {
+	role, account, host string
+	admin               bool
+}
+
+// definer is a routine, or a view, that runs with somebody else's rights.
+type definer struct {
+	database, kind, name, definer string
+}
+
+func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
+	conn, f, err := p.borrow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	c := &catalog{
+		flavour: f, admin: admin, schemas: map[string]bool{}, tables: map[string]map[string][]string{}, has: map[privilege]bool{},
+		grantable: map[privilege]bool{}, events: map[string]string{}, ledger: map[string]bool{}, stamped: map[string]bool{},
+	}
+	read := func(query string, take func(row []string)) {
+		if err != nil {
+			return
+		}
+		var rows [][]string
+		if rows, err = send(ctx, conn, query); err == nil {
+			for _, row := range rows {
+				take(row)
+			}
+		}
+	}
+	read("SELECT CURRENT_USER(), @@hostname, @@GLOBAL.event_scheduler", func(r []string) {
+		c.me, c.host, c.scheduler = r[0], r[1], strings.EqualFold(r[2], "ON")
+	})
+	read("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA", func(r []string) { c.schemas[r[0]] = true })
+	read("SELECT account, host, locked, role FROM "+f.accounts()+" a ORDER BY 1, 2", func(r []string) {
+		c.accounts = append(c.accounts, known{name: r[0], host: r[1], locked: r[2] == "1", role: r[3] == "1"})
+	})
+	read("SELECT role, account, host, admin FROM "+f.memberships()+" m ORDER BY 1, 2, 3", func(r []string) {
+		c.members = append(c.members, member{role: r[0], account: r[1], host: r[2], admin: r[3] == "Y"})
+	})
+	c.readPrivileges(read)
+	read("SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN"+
+		" ('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY 1, 2, ORDINAL_POSITION", func(r []string) {
+		if c.tables[r[0]] == nil {
+			c.tables[r[0]] = map[string][]string{}
+		}
+		c.tables[r[0]][r[1]] = append(c.tables[r[0]][r[1]], r[2])
+	})
+	for name := range c.tables[ledger] {
+		c.ledger[name] = true
+	}
+	if c.ledger["cluster"] {
+		read("SELECT made_on FROM prodaccess.cluster WHERE one = 1", func(r []string) { c.cluster++; c.madeOn = r[0] })
+	}
+	if c.ledger["logins"] {
+		read("SELECT login FROM prodaccess.logins", func(r []string) { c.stamped[r[0]] = true })
+	}
+	read("SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '"+ledger+"'", func(r []string) { c.events[r[0]] = r[1] })
+	routines := "SELECT ROUTINE_SCHEMA, LOWER(ROUTINE_TYPE), ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES WHERE SECURITY_TYPE = 'DEFINER'" +
+		" AND ROUTINE_SCHEMA NOT IN ('mysql', 'sys')"
+	if f == mariadb {
+		routines = "SELECT db, LOWER(type), name, definer FROM mysql.proc WHERE security_type = 'DEFINER' AND db NOT IN ('mysql', 'sys')"
+	}
+	read(routines, func(r []string) {
+		c.definers = append(c.definers, definer{database: r[0], kind: r[1], name: r[2], definer: r[3]})
+	})
+	return c, err
+}
+
+// readPrivileges reads what accounts with our prefix and the administrator hold.
+func (c *catalog) readPrivileges(read func(string, func([]string))) {
+	ours := " WHERE GRANTEE LIKE '''pa|_%' ESCAPE '|' OR GRANTEE = " + literal("'"+c.admin+"'@'%'")
+	take := func(r []string, p privilege) {
+		if p.word == "USAGE" {
+			return
+		}
+		p.account = strings.Trim(strings.SplitN(r[0], "@", 2)[0], "'")
+		c.has[p] = true
+		if r[1] == "YES" {
+			c.grantable[p] = true
+		}
+	}
+	read("SELECT GRANTEE, IS_GRANTABLE, PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES"+ours, func(r []string) {
+		take(r, privilege{word: r[2]})
+	})
+	read("SELECT GRANTEE, IS_GRANTABLE, PRIVILEGE_TYPE, TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES"+ours, func(r []string) {
+		take(r, privilege{word: r[2], database: r[3]})
+	})
+	read("SELECT GRANTEE, IS_GRANTABLE, PRIVILEGE_TYPE, TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLE_PRIVILEGES"+ours, func(r []string) {
+		take(r, privilege{word: r[2], database: escape(r[3]), table: r[4]})
+	})
+	read("SELECT GRANTEE, IS_GRANTABLE, PRIVILEGE_TYPE, TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMN_PRIVILEGES"+ours, func(r []string) {
+		take(r, privilege{word: r[2], database: escape(r[3]), table: r[4], column: r[5]})
+	})
+	read("SELECT User, Proc_priv, Db, LOWER(Routine_type), Routine_name FROM mysql.procs_priv WHERE User LIKE 'pa|_%' ESCAPE '|'", func(r []string) {
+		for word := range strings.SplitSeq(strings.ToUpper(r[1]), ",") {
+			c.has[privilege{account: r[0], database: escape(r[2]), routine: r[3] + " " + r[4], word: word}] = true
+		}
+	})
+}
+
+// account finds one by name, at any host.
+func (c *catalog) account(name string) (known, bool) {
+	i := slices.IndexFunc(c.accounts, func(k known) bool { return k.name == name })
+	if i < 0 {
+		return known{}, false
+	}
+	return c.accounts[i], true
+}
+
+func (c *catalog) hasMember(role, account string, admin bool) bool {
+	return slices.ContainsFunc(c.members, func(m member) bool {
+		return m.role == role && m.account == account && (m.admin || !admin)
+	})
+}

@@ -1,0 +1,230 @@
+package mysql
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/prodaccess/prodaccess/grants"
+)
+
+// Plan compares the server with what the profiles say and returns the statements that are missing, and no others: nothing
+// when all is well. Statements may be run twice. Privileges that an access role has beyond its profile are revoked.
+//
+// A profile that cannot be compiled is a problem, and gets no step.
+func (d *Driver) Plan(ctx context.Context, profiles []grants.Profile) (grants.Preparation, error) {
+	s, err := d.survey(ctx, profiles)
+	return s.prepared, failure("planning "+d.cfg.Target.Name, err)
+}
+
+// survey is what Plan and Check look at.
+type survey struct {
+	prepared grants.Preparation
+	catalog  *catalog
+	sound    []grants.Profile
+}
+
+func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey, error) {
+	s := survey{prepared: grants.Preparation{Target: d.cfg.Target.Name}}
+	for _, p := range profiles {
+		if !applies(p) {
+			continue
+		}
+		if refused := refusals(p); len(refused) > 0 {
+			s.prepared.Problems = append(s.prepared.Problems, refused...)
+			continue
+		}
+		s.sound = append(s.sound, p)
+	}
+	var err error
+	if s.catalog, err = readCatalog(ctx, d.prepare, d.everyday.connector.cfg.User); err != nil {
+		if n := number(err); n == errDenied || n == errDeniedNoPw {
+			err = fail(grants.FailPrivilege, "once, as root: "+d.everyday.connector.flavour().firstSteps(d.everyday.connector.cfg.User),
+				"the login %s is refused", d.prepare.connector.cfg.User)
+		}
+		return s, err
+	}
+	s.add(s.catalog.base())
+	s.add(s.catalog.roles(s.sound), nil)
+	s.add(s.catalog.privileges(s.sound, d.cfg.Target.Databases))
+	return s, nil
+}
+
+func (s *survey) add(steps []grants.PreparationStep, problems []string) {
+	s.prepared.Steps = append(s.prepared.Steps, steps...)
+	s.prepared.Problems = append(s.prepared.Problems, problems...)
+}
+
+// firstSteps is the bootstrap in one line, for somebody who reads an error.
+func (f flavour) firstSteps(admin string) string {
+	var all []string
+	for _, step := range f.bootstrap(admin) {
+		all = append(all, step.SQL)
+	}
+	return strings.Join(all, "; ")
+}
+
+// base is what every target needs, whatever the profiles: the ledger, the administrator, the dead man's switch.
+func (c *catalog) base() (steps []grants.PreparationStep, problems []string) {
+	wants := schema()
+	for i, there := range []bool{c.schemas[ledger], c.ledger["cluster"], c.cluster == 1, c.ledger["logins"]} {
+		if !there {
+			steps = append(steps, wants[i])
+		}
+	}
+	boot := c.flavour.bootstrap(c.admin)
+	if _, exists := c.account(c.admin); !exists {
+		steps = append(steps, boot[0])
+	}
+	if c.has[privilege{account: c.admin, word: "SUPER"}] {
+		problems = append(problems, fmt.Sprintf("the administrator login %s has SUPER; make another that has not", c.admin))
+	}
+	var needs []need
+	for _, n := range c.flavour.adminGlobal() {
+		needs = append(needs, n)
+	}
+	needs = append(needs, c.flavour.adminOn()...)
+	for i, n := range needs {
+		missing := func(word string) bool {
+			on := ""
+			if n.database != "" {
+				on = escape(strings.Trim(n.database, "`"))
+			}
+			return !c.has[privilege{account: c.admin, database: on, word: word}] && !c.has[privilege{account: c.admin, word: word}]
+		}
+		if slices.ContainsFunc(strings.Split(n.privilege, ", "), missing) {
+			steps = append(steps, boot[1+i])
+		}
+	}
+	if _, exists := c.events["deadman"]; !exists {
+		steps = append(steps, c.flavour.event(c.admin)...)
+	}
+	return steps, problems
+}
+
+// roles are the access roles themselves, and the administrator's right to hand them out.
+func (c *catalog) roles(profiles []grants.Profile) (steps []grants.PreparationStep) {
+	for _, p := range profiles {
+		name := grants.AccessRole(p.Name)
+		if k, exists := c.account(name); !exists {
+			steps = append(steps, grants.PreparationStep{Why: "it holds the privileges of profile " + p.Name, SQL: "CREATE ROLE IF NOT EXISTS " + c.flavour.roleName(name)})
+		} else if !k.role {
+			steps = append(steps, grants.PreparationStep{Why: name + " must not be able to log in", SQL: lock(name)})
+		}
+		if !c.hasMember(name, c.admin, true) {
+			steps = append(steps, grants.PreparationStep{
+				Why: "the administrator makes logins members of it",
+				SQL: "GRANT " + c.flavour.roleName(name) + " TO " + account(c.admin) + " WITH ADMIN OPTION",
+			})
+		}
+	}
+	return steps
+}
+
+// privileges is the difference between what profiles want and what their roles have.
+func (c *catalog) privileges(profiles []grants.Profile, databases []string) (steps []grants.PreparationStep, problems []string) {
+	want := map[privilege]bool{}
+	for _, p := range profiles {
+		w, bad := wanted(p, c, databases)
+		maps.Copy(want, w)
+		problems = append(problems, bad...)
+	}
+	ours := func(p privilege) bool {
+		return slices.ContainsFunc(profiles, func(x grants.Profile) bool { return grants.AccessRole(x.Name) == p.account })
+	}
+	var missing, extra []privilege
+	for p := range want {
+		if !c.has[p] {
+			missing = append(missing, p)
+		}
+	}
+	for p := range c.has {
+		if ours(p) && (!want[p] || c.grantable[p]) {
+			extra = append(extra, p)
+		}
+	}
+	for _, s := range group(missing) {
+		steps = append(steps, grants.PreparationStep{Database: s.database(), Why: s.account + " needs this for its profile", SQL: c.flavour.grant("GRANT", "TO", s)})
+	}
+	for _, s := range group(extra) {
+		steps = append(steps, grants.PreparationStep{Database: s.database(), Why: s.account + " has more than its profile says", SQL: c.flavour.grant("REVOKE", "FROM", s)})
+	}
+	return steps, problems
+}
+
+// statement is several privileges on one object.
+type statement struct {
+	privilege
+	words []string
+}
+
+func (s statement) database() string { return unescape(s.privilege.database) }
+
+// group puts the privileges of one object together.
+func group(all []privilege) []statement {
+	by := map[privilege]*statement{}
+	for _, p := range all {
+		key := p
+		key.word, key.column = "", ""
+		s := by[key]
+		if s == nil {
+			s = &statement{privilege: key}
+			by[key] = s
+		}
+		word := p.word
+		if p.column != "" {
+			word += " (" + ident(p.column) + ")"
+		}
+		s.words = append(s.words, word)
+	}
+	var out []statement
+	for _, s := range by {
+		slices.Sort(s.words)
+		out = append(out, *s)
+	}
+	slices.SortFunc(out, func(a, b statement) int {
+		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.privilege.database, b.privilege.database),
+			cmp.Compare(a.table, b.table), cmp.Compare(a.routine, b.routine))
+	})
+	return out
+}
+
+// grant writes the statement.
+func (f flavour) grant(verb, preposition string, s statement) string {
+	on := "*.*"
+	switch {
+	case s.routine != "":
+		kind, name, _ := strings.Cut(s.routine, " ")
+		on = strings.ToUpper(kind) + " " + ident(s.database()) + "." + ident(name)
+	case s.table != "":
+		on = ident(s.database()) + "." + ident(s.table)
+	case s.privilege.database != "":
+		on = ident(s.privilege.database) + ".*"
+	}
+	return verb + " " + strings.Join(s.words, ", ") + " ON " + on + " " + preposition + " " + f.roleName(s.account)
+}
+
+// Apply runs a plan's statements, one after the other: neither server can undo one that changes accounts. What the login
+// in use may not do is left out, and the error, FailPrivilege, lists those statements for somebody who may.
+func (d *Driver) Apply(ctx context.Context, plan grants.Preparation) error {
+	doing := "preparing " + d.cfg.Target.Name
+	var left []string
+	for _, s := range plan.Steps {
+		_, err := change(ctx, d.prepare.db, s.SQL)
+		if err == nil {
+			continue
+		}
+		if reason, _ := reasonOf(number(err)); reason != grants.FailPrivilege {
+			return failure(doing, failure(fmt.Sprintf("running %.200q", s.SQL), err))
+		}
+		left = append(left, s.SQL+";")
+	}
+	if len(left) > 0 {
+		return failure(doing, fail(grants.FailPrivilege, "have somebody with more rights run:\n"+strings.Join(left, "\n"),
+			"%d of %d statements need rights that %s does not have", len(left), len(plan.Steps), d.prepare.connector.cfg.User))
+	}
+	return nil
+}
