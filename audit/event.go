@@ -22,6 +22,9 @@ const (
 	ReviewReminded   Kind = "review.reminded"
 	ReviewEscalated  Kind = "review.escalated"
 	ReviewClosed     Kind = "review.closed" // Detail "verdict"
+	IncidentOpened   Kind = "incident.opened"
+	IncidentResolved Kind = "incident.resolved"
+	IncidentFailed   Kind = "incident.failed" // PagerDuty was not told, and trying again would not help; Reason says why
 
 	RequestReopened Kind = "request.reopened" // issuing failed; the requester may press again
 

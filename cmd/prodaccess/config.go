@@ -2,10 +2,13 @@ package main
 
 import (
 	"errors"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/prodaccess/prodaccess/internal/app"
 	"github.com/prodaccess/prodaccess/internal/config"
+	"github.com/prodaccess/prodaccess/policy"
 )
 
 func (c *command) config() *cobra.Command {
@@ -22,6 +25,14 @@ func (c *command) config() *cobra.Command {
 			}
 			if err != nil {
 				return err
+			}
+			// A policy that does not load is for `policy check`.
+			if source, err := os.ReadFile(cfg.Policy.File); err == nil {
+				if p, _, err := policy.Load(source, cfg.Policy.File); err == nil {
+					if deaf := app.DeafPager(cfg, p); deaf != "" {
+						say(c.out, "warning: %s", deaf)
+					}
+				}
 			}
 			say(c.out, "The configuration is complete: %d targets, Slack by %s, policy %s.", len(cfg.Targets), cfg.Slack.Mode, cfg.Policy.File)
 			return nil

@@ -54,6 +54,7 @@ type App struct {
 	drivers   map[string]grants.Driver
 	store     *store.Store
 	grants    *grants.Service
+	incidents *oncall.Incidents // nil without a routing key
 	approvals *approvals.Service
 	bot       *bot.Bot
 	listener  net.Listener
@@ -134,6 +135,12 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	people, err := newRoster(a.cfg, a.now)
 	if err != nil {
 		return nil, err
+	}
+	if a.incidents, err = newIncidents(a.cfg); err != nil {
+		return nil, err
+	}
+	if a.incidents != nil {
+		a.lifecycle.onStop("pagerduty connections", func(context.Context) error { a.incidents.Close(); return nil })
 	}
 	a.approvals, err = approvals.New(approvals.Config{
 		Store: a.store, Grants: a.grants, Directory: bot.NewDirectory(slack, a.now), Roster: people,
@@ -233,7 +240,7 @@ func newRoster(cfg config.Config, now func() time.Time) (roster, error) {
 		overrides[o.Email] = o.User
 	}
 	source, err := oncall.NewPagerDuty(oncall.Config{
-		Token: cfg.PagerDuty.Token, BaseURL: cfg.PagerDuty.APIURL, Overrides: overrides,
+		Token: cfg.PagerDuty.Token, BaseURL: cfg.PagerDuty.APIURL, AllowPlainText: cfg.PagerDuty.AllowPlaintext, Overrides: overrides,
 		Now: now, CacheFor: time.Minute, Timeout: rosterWithin,
 	})
 	if err != nil {

@@ -138,6 +138,11 @@ func (d Doctor) slack(ctx context.Context, p *policy.Policy) {
 }
 
 func (d Doctor) pagerDuty(ctx context.Context, p *policy.Policy) {
+	if p != nil {
+		if deaf := DeafPager(d.Config, p); deaf != "" {
+			d.Tell(Diagnosis{Part: "pagerduty", What: deaf, Warning: true, Mend: "pagerduty.routing_key in the configuration"})
+		}
+	}
 	if p == nil || len(p.Schedules()) == 0 {
 		return
 	}

@@ -30,6 +30,10 @@ func (f findings) Finding(ctx context.Context, eventID string) (string, error) {
 	case audit.GrantMissing:
 		return fmt.Sprintf("The login %s is not on %s any more, though its grant %s was live. Nobody of ours took it away: ask whoever "+
 			"administers that database. The grant is being ended.", login, event.Target, event.Grant), nil
+	case audit.IncidentFailed:
+		// Whoever should have been woken is woken by whoever reads this.
+		return fmt.Sprintf("PagerDuty was not told about broken glass on %s, request %s: %s. Look at the request yourselves, and mend "+
+			"pagerduty in the configuration.", event.Target, event.Request, event.Reason), nil
 	case audit.PolicyRejected:
 		more := ""
 		if n, _ := strconv.Atoi(event.Detail["faults"]); n > 1 {

@@ -187,4 +187,7 @@ func (a *App) sayPolicy(p *policy.Policy, warnings []policy.Warning) {
 	for _, w := range warnings {
 		a.log.Warn().Str("file", a.policy.path).Msg(w.String())
 	}
+	if deaf := DeafPager(a.cfg, p); deaf != "" {
+		a.log.Warn().Msg(deaf)
+	}
 }

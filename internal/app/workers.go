@@ -10,9 +10,11 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/robfig/cron/v3"
 
+	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/bot"
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/jobs"
+	"github.com/prodaccess/prodaccess/oncall"
 	"github.com/prodaccess/prodaccess/store"
 )
 
@@ -45,7 +47,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[store.JobArgs]) error 
 		w.app.log.Error().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Msg("job given up; trying again would not help")
 		return nil
 	}
-	if ctx.Err() == nil && job.Attempt == 1 && !errors.Is(err, grants.ErrPursued) {
+	if ctx.Err() == nil && job.Attempt == 1 && !errors.Is(err, grants.ErrPursued) && !errors.Is(err, approvals.ErrEarly) {
 		w.app.log.Warn().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Int64("pause_ms", pause.Milliseconds()).Msg("job failed; it is tried again")
 	}
 	return river.JobSnooze(pause)
@@ -62,6 +64,8 @@ func (a *App) work(ctx context.Context, job jobs.Job) error {
 		return a.bot.PostReceipt(ctx, job.Subject)
 	case jobs.Finding:
 		return a.bot.PostFinding(ctx, job.Subject)
+	case jobs.Nudge:
+		return a.bot.PostNudge(ctx, job.Subject)
 	case jobs.Digest:
 		due, err := time.Parse(time.RFC3339, job.Subject)
 		if err != nil {
@@ -76,6 +80,14 @@ func (a *App) work(ctx context.Context, job jobs.Job) error {
 		return a.approvals.Lapse(ctx, job.Subject)
 	case jobs.Reopen:
 		return a.approvals.Reopen(ctx, job.Subject)
+	case jobs.Remind:
+		return a.approvals.Remind(ctx, job.Subject)
+	case jobs.Escalate:
+		return a.approvals.Escalate(ctx, job.Subject)
+	case jobs.Review:
+		return a.approvals.Review(ctx, job.Subject)
+	case jobs.Incident:
+		return a.incident(ctx, job.Subject)
 	case jobs.Sweep:
 		return a.sweep(ctx)
 	case jobs.DigestDue:
@@ -91,6 +103,12 @@ func (a *App) work(ctx context.Context, job jobs.Job) error {
 func (a *App) pause(ctx context.Context, job jobs.Job, err error) (time.Duration, bool) {
 	if undelivered, ok := errors.AsType[*bot.Undelivered](err); ok {
 		return max(undelivered.After, time.Second), !undelivered.Permanent
+	}
+	if errors.Is(err, approvals.ErrEarly) {
+		return time.Second, true
+	}
+	if untold, ok := errors.AsType[*oncall.Failure](err); ok {
+		return max(untold.After, tellAgain), true
 	}
 	switch job.Kind {
 	case jobs.Revoke:
@@ -127,7 +145,7 @@ func (a *App) newEngine(digests, sweeps river.PeriodicSchedule) (*river.Client[p
 	return a.store.WorkClient(river.Config{
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
-			store.QueueSecurity: {MaxWorkers: 16}, store.QueueSlack: {MaxWorkers: 8},
+			store.QueueSecurity: {MaxWorkers: 16}, store.QueueSlack: {MaxWorkers: 8}, store.QueuePager: {MaxWorkers: 2},
 		},
 		PeriodicJobs:         []*river.PeriodicJob{periodic(jobs.Sweep, sweeps), periodic(jobs.DigestDue, digests), periodic(jobs.Survey, cron.Every(surveyEvery))},
 		JobTimeout:           jobTimeout,

@@ -43,10 +43,13 @@ type Slack struct {
 	SecurityChannel  string        `mapstructure:"security_channel"`
 }
 
-// PagerDuty says who is on call. Without a token nobody is, and policies ask people.
+// PagerDuty says who is on call, and wakes people when glass is broken. Without a token nobody is on call, and policies ask
+// people; without a routing key nobody is woken.
 type PagerDuty struct {
 	Token          secret.String `mapstructure:"token"`
 	APIURL         string        `mapstructure:"api_url"`
+	RoutingKey     secret.String `mapstructure:"routing_key"` // of a service's Events API v2 integration
+	EventsURL      string        `mapstructure:"events_url"`
 	AllowPlaintext bool          `mapstructure:"allow_plaintext"`
 	Overrides      []Override    `mapstructure:"overrides"`
 }

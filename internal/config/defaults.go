@@ -10,7 +10,7 @@ func defaults() Config {
 			APIURL:  "https://slack.com/api/",
 			Command: "/prodaccess",
 		},
-		PagerDuty:       PagerDuty{APIURL: "https://api.pagerduty.com"},
+		PagerDuty:       PagerDuty{APIURL: "https://api.pagerduty.com", EventsURL: "https://events.pagerduty.com"},
 		HTTP:            HTTP{Listen: "127.0.0.1:8080"},
 		Policy:          Policy{File: "policy.yaml"},
 		Requests:        Requests{LapseAfter: 24 * time.Hour, ActivateWithin: 30 * time.Minute},

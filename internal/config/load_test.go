@@ -91,7 +91,9 @@ func sample(f field, key string) string {
 		return "/access"
 	case "slack.approvals_channel", "slack.audit_channel", "slack.security_channel":
 		return "C1OTHER"
-	case "pagerduty.api_url":
+	case "pagerduty.routing_key":
+		return "0123456789abcdefABCDEF0123456789"
+	case "pagerduty.api_url", "pagerduty.events_url":
 		return "https://pd.example.com"
 	case "pagerduty.overrides[].email":
 		return "ana@example.com"

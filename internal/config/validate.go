@@ -18,6 +18,7 @@ var (
 	slackCommand = regexp.MustCompile(`^/[a-z0-9_-]{1,31}$`)
 	slackChannel = regexp.MustCompile(`^[CG][A-Z0-9]{2,}$`)
 	email        = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
+	routingKey   = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)
 	plainName    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 )
 
@@ -97,6 +98,11 @@ func (v *checks) token(key string, token secret.String, prefix, fix string) {
 
 func (v *checks) pagerDuty(p PagerDuty) {
 	v.add("pagerduty.api_url")(checkAPIURL(p.APIURL, "pagerduty.allow_plaintext", p.AllowPlaintext))
+	v.add("pagerduty.events_url")(checkAPIURL(p.EventsURL, "pagerduty.allow_plaintext", p.AllowPlaintext))
+	if !p.RoutingKey.Empty() && !routingKey.MatchString(p.RoutingKey.Reveal()) {
+		v.fault("pagerduty.routing_key", "is not 32 letters and digits",
+			"Copy the Integration Key of an Events API v2 integration from the service's page in PagerDuty; a REST API key is something else.")
+	}
 	seen := map[string]bool{}
 	for i, override := range p.Overrides {
 		key := fmt.Sprintf("pagerduty.overrides[%d]", i)

@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/internal/config"
+	"github.com/prodaccess/prodaccess/internal/jobs"
+	"github.com/prodaccess/prodaccess/oncall"
+	"github.com/prodaccess/prodaccess/policy"
+)
+
+// tellAgain is the least pause before PagerDuty is told again.
+const tellAgain = 10 * time.Second
+
+// notifyPagerDuty is how a policy asks for an incident.
+const notifyPagerDuty = "pagerduty"
+
+// newIncidents makes what opens incidents; nil without a routing key.
+func newIncidents(cfg config.Config) (*oncall.Incidents, error) {
+	if cfg.PagerDuty.RoutingKey.Empty() {
+		return nil, nil
+	}
+	return oncall.NewIncidents(oncall.IncidentsConfig{
+		RoutingKey: cfg.PagerDuty.RoutingKey, EventsURL: cfg.PagerDuty.EventsURL, AllowPlainText: cfg.PagerDuty.AllowPlaintext,
+	})
+}
+
+// DeafPager says that a policy wants incidents and that nothing can open them; empty when all is well.
+func DeafPager(cfg config.Config, p *policy.Policy) string {
+	glass, ok := p.BreakGlass()
+	if !ok || !slices.Contains(glass.Notify, notifyPagerDuty) || !cfg.PagerDuty.RoutingKey.Empty() {
+		return ""
+	}
+	return "the policy's break_glass.notify lists pagerduty and pagerduty.routing_key is not configured: nobody would be woken"
+}
+
+// incident tells PagerDuty how it stands with broken glass: an incident is open for as long as the review is. It is the
+// Incident job. What PagerDuty will not take is recorded, said in the security channel, and not tried again.
+func (a *App) incident(ctx context.Context, request string) error {
+	c, err := a.store.Case(ctx, request)
+	if err != nil {
+		return fmt.Errorf("reading request %s: %w", request, err)
+	}
+	if c.Review == nil {
+		return nil
+	}
+	kind := audit.IncidentOpened
+	if !c.Review.Open() {
+		kind = audit.IncidentResolved
+	}
+	if a.incidents == nil {
+		if kind == audit.IncidentResolved {
+			return nil
+		}
+		return a.untold(ctx, c, kind, "pagerduty.routing_key is not configured")
+	}
+	if kind == audit.IncidentOpened {
+		err = a.incidents.Open(ctx, incidentOf(c))
+	} else {
+		err = a.incidents.Resolve(ctx, request)
+	}
+	if failure, ok := errors.AsType[*oncall.Failure](err); ok && !failure.Passing() {
+		return a.untold(ctx, c, kind, failure.Error())
+	}
+	if err != nil {
+		return err
+	}
+	return a.recordOnce(ctx, incidentEvent(c, kind, a.now()))
+}
+
+// untold records that PagerDuty was not told; the record's finding goes to the security channel.
+func (a *App) untold(ctx context.Context, c approvals.Case, kind audit.Kind, why string) error {
+	e := incidentEvent(c, audit.IncidentFailed, a.now())
+	e.Reason, e.Detail = why, map[string]string{"instead_of": string(kind)}
+	a.log.Error().Str("request", c.Request.ID).Str("why", why).Msg("PagerDuty was not told about broken glass")
+	return a.store.Record(ctx, []audit.Event{e}, []jobs.Job{{Kind: jobs.Finding}})
+}
+
+// recordOnce records an event unless the request has one of its kind: the job runs at least once.
+func (a *App) recordOnce(ctx context.Context, e audit.Event) error {
+	there, err := a.store.Events(ctx, audit.Filter{Request: e.Request, Kind: e.Kind, Limit: 1})
+	if err != nil || len(there) > 0 {
+		return err
+	}
+	return a.store.Record(ctx, []audit.Event{e}, nil)
+}
+
+func incidentEvent(c approvals.Case, kind audit.Kind, at time.Time) audit.Event {
+	r := c.Request
+	return audit.Event{
+		At: at, Kind: kind, Actor: audit.System("pagerduty"), Request: r.ID, Target: r.Target, Profile: r.Profile,
+		Policy: r.Decision.Policy, Rule: r.Decision.Rule,
+	}
+}
+
+func incidentOf(c approvals.Case) oncall.Incident {
+	r := c.Request
+	out := oncall.Incident{
+		Request: r.ID, Who: r.Requester.Name, Email: r.Requester.Email, Target: r.Target, Access: r.Access(), At: r.FiledAt,
+		For: r.Length(), Reason: r.Reason, Ticket: r.Ticket, ReviewBy: c.Review.DueAt,
+	}
+	if c.Grant != nil {
+		out.Until = c.Grant.Deadline
+	}
+	return out
+}
