@@ -67,7 +67,13 @@ func readContent(a args) (content, *apiError) {
 		if faults := checkAttachments(list); faults != nil {
 			return c, &apiError{code: "invalid_attachments", messages: faults}
 		}
-		c.attach = list
+		c.attach = copyJSON(list).([]any)
+		for _, item := range c.attach {
+			o, _ := item.(object)
+			if inside, there := o["blocks"].([]any); there {
+				o["blocks"] = complete(inside)
+			}
+		}
 	}
 	metadata, ok := a.structure("metadata")
 	if !ok || !soundMetadata(metadata) {

@@ -105,13 +105,7 @@ func (a *Actor) places(stale bool) []place {
 		out = append(out, place{view: v, items: v.blocks(), text: ws.renderView(v)})
 	}
 	fromMessage := func(m *message, c content) {
-		items := slices.Clone(c.blocks)
-		for _, attached := range c.attach {
-			o, _ := attached.(object)
-			more, _ := o["blocks"].([]any)
-			items = append(items, more...)
-		}
-		out = append(out, place{message: m, body: c, items: items, text: ws.renderMessage(c)})
+		out = append(out, place{message: m, body: c, items: c.all(), text: ws.renderMessage(c)})
 	}
 	if a.p.Deleted {
 		return nil

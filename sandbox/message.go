@@ -25,6 +25,17 @@ type content struct {
 	metadata any
 }
 
+// all are the blocks of a message, those in attachments too.
+func (c content) all() []any {
+	items := slices.Clone(c.blocks)
+	for _, attached := range c.attach {
+		o, _ := attached.(object)
+		more, _ := o["blocks"].([]any)
+		items = append(items, more...)
+	}
+	return items
+}
+
 func (m *message) now() content { return m.versions[len(m.versions)-1] }
 
 // seenBy reports whether a person can see the message as it stands.

@@ -12,6 +12,7 @@ type Person struct {
 	Name              string // the handle, unique: "bo"
 	RealName          string // Name when empty
 	Email             string // none when empty
+	Title             string // what they do, as in their profile; may be empty
 	TZ                string // "Etc/UTC" when empty
 	TeamID            string // the workspace's own when empty
 	IsBot             bool
@@ -115,7 +116,7 @@ func (ws *Workspace) personByID(id string) *person {
 func (p *person) wire(withEmail bool) object {
 	profile := object{
 		"real_name": p.RealName, "real_name_normalized": p.RealName,
-		"display_name": p.Name, "display_name_normalized": p.Name, "team": p.TeamID,
+		"display_name": p.Name, "display_name_normalized": p.Name, "title": p.Title, "team": p.TeamID,
 	}
 	if withEmail && p.Email != "" {
 		profile["email"] = p.Email

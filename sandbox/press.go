@@ -95,6 +95,13 @@ func (a *Actor) set(t target, wanted string) Reply {
 		ws.mu.Unlock()
 		return impossible("filling in %q: %w", t.element["action_id"], err)
 	}
+	return a.hold(t, value)
+}
+
+// hold puts a value into an element, and tells the app where it hears of changes. The caller holds ws.mu; hold lets go
+// of it.
+func (a *Actor) hold(t target, value object) Reply {
+	ws := a.ws
 	if t.view != nil {
 		block, action := fmt.Sprint(t.block["block_id"]), fmt.Sprint(t.element["action_id"])
 		if t.view.state[block] == nil {

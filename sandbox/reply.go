@@ -15,9 +15,10 @@ type Reply struct {
 	Failure string            // what Slack shows the person when the app failed: one of the Failure constants, or empty
 	Errors  map[string]string // what is wrong with a submitted form, by field label
 
-	err  error
-	ws   *Workspace
-	hook *responseURL
+	wrong map[string]string // Errors by block_id
+	err   error
+	ws    *Workspace
+	hook  *responseURL
 }
 
 func (ws *Workspace) reply(ack acknowledgement, hook *responseURL) Reply {

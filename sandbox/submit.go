@@ -84,7 +84,7 @@ func (a *Actor) Submits(values map[string]string) Reply {
 	}
 	if wrong := incomplete(v); len(wrong) > 0 {
 		defer ws.mu.Unlock()
-		return Reply{Errors: byLabel(v, wrong)}
+		return Reply{Errors: byLabel(v, wrong), wrong: wrong}
 	}
 	payload := ws.interaction(a.p, "view_submission")
 	payload["trigger_id"] = ws.newTrigger(a.p.id, v)
@@ -163,7 +163,7 @@ func (ws *Workspace) showErrors(r *Reply, v *view, said any) error {
 	}
 	v.errors = shown
 	v.versions = append(v.versions, ws.renderView(v))
-	r.Errors = byLabel(v, shown)
+	r.Errors, r.wrong = byLabel(v, shown), shown
 	ws.notify()
 	return nil
 }

@@ -78,6 +78,7 @@ type Workspace struct {
 	last     *delivery
 	limits   map[string]*limiter
 	urls     requestURLs
+	page     page
 }
 
 type requestURLs struct{ commands, interactivity, events string }
@@ -104,6 +105,7 @@ func New(opts Options) (*Workspace, error) {
 		triggers: map[string]*trigger{},
 		hooks:    map[string]*responseURL{},
 		limits:   map[string]*limiter{},
+		page:     newPage(Page{}),
 	}
 	ws.traffic.secrets = []string{opts.BotToken, opts.AppToken, opts.SigningSecret}
 	ws.SetRequestURL(opts.RequestURL)
@@ -191,6 +193,7 @@ func (ws *Workspace) routes() http.Handler {
 	mux.HandleFunc("GET /link/", ws.serveSocket)
 	mux.HandleFunc("POST /response/{id}", ws.serveResponseURL)
 	mux.Handle("/sandbox/", ws.control())
+	ws.pageRoutes(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ws.faults.isDown() {
 			hangUp(w)

@@ -10,21 +10,49 @@ import (
 )
 
 func (c *command) demo() *cobra.Command {
-	var interactive bool
+	var page, play, interactive, noBrowser bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Play the whole story on this machine, without Slack",
-		Long: `demo starts two Postgres servers, a sandbox that stands in for Slack and PagerDuty, and the bot, and plays the story: asked,
-approved, used, cut off at the deadline, proven. It takes about a minute and leaves nothing behind.`,
+		Short: "Try everything on this machine, without Slack",
+		Long: `demo starts two Postgres servers, a sandbox that stands in for Slack and PagerDuty, and the bot.
+
+On a terminal it then serves a page that looks and works like a small Slack, with a tour, until you interrupt it. Elsewhere
+it plays the story to its end and prints it: asked, approved, used, cut off at the deadline, proven, in about a minute.
+It leaves nothing behind.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			self, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("finding this program: %w", err)
 			}
-			return demo.Run(cmd.Context(), demo.Options{Binary: self, Interactive: interactive, In: c.in, Out: c.out})
+			opts := demo.Options{Binary: self, Browser: !noBrowser, In: c.in, Out: c.out}
+			switch {
+			case interactive:
+				opts.Mode = demo.Interactive
+			case page, !play && terminal(c.in) && terminal(c.out):
+				opts.Mode = demo.Serve
+			}
+			return demo.Run(cmd.Context(), opts)
 		},
 	}
-	cmd.Flags().BoolVar(&interactive, "interactive", false, "leave everything running and play it yourself")
+	cmd.Flags().BoolVar(&page, "page", false, "serve the page, on a terminal or not")
+	cmd.Flags().BoolVar(&play, "play", false, "play the story in the terminal")
+	cmd.Flags().BoolVar(&interactive, "interactive", false, "type in the terminal what each person does")
+	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "do not open a browser")
+	cmd.MarkFlagsMutuallyExclusive("page", "play", "interactive")
 	return cmd
+}
+
+// terminal reports whether a person sits at a stream.
+func terminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }

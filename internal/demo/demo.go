@@ -20,11 +20,28 @@ import (
 // Options say how the demo is run.
 type Options struct {
 	// Binary is the prodaccess executable that plays the bot.
-	Binary      string
-	Interactive bool
-	In          io.Reader
-	Out         io.Writer
+	Binary string
+	Mode   Mode
+	// Browser opens the page in a browser, where there is one.
+	Browser bool
+	In      io.Reader
+	Out     io.Writer
 }
+
+// Mode is how the demo is seen.
+type Mode int
+
+const (
+	// Play tells the story in the terminal, to its end.
+	Play Mode = iota
+	// Serve shows the page until it is interrupted.
+	Serve
+	// Interactive reads from In what each person does.
+	Interactive
+)
+
+// tourLasts is for how long the access of the tour is good: enough to read the steps in between.
+const tourLasts = "1m"
 
 // patience bounds every wait of the story.
 const patience = 60 * time.Second
@@ -32,11 +49,15 @@ const patience = 60 * time.Second
 // Run opens the stage and plays the story, or leaves the stage to the reader. It takes everything down when it returns.
 func Run(ctx context.Context, opts Options) error {
 	scr := &screen{out: opts.Out, terminal: isTerminal(opts.Out)}
+	digest := digestDue(time.Now())
+	if opts.Mode != Play {
+		digest = "@every 5m"
+	}
 	scr.line("%s\n\nprodaccess hands out expiring, scoped database credentials through Slack, and takes them back.", scr.style(bold, "The demo"))
 	scr.line("Everything below is real but Slack and PagerDuty: two Postgres servers, the bot, its jobs, its audit log.\n")
 	done := func() {}
 	s, err := stage.Open(ctx, stage.Options{
-		Binary: opts.Binary, Digest: digestDue(time.Now()), Sweep: "@every 30s", RateLimits: true,
+		Binary: opts.Binary, Digest: digest, Sweep: "@every 30s", RateLimits: true,
 		Settings: map[string]string{"log_statement": "all"},
 		Step:     func(text string) { done(); done = scr.step(text) },
 	})
@@ -53,7 +74,11 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	if opts.Interactive {
+	defer dress(s, tourLasts)()
+	switch opts.Mode {
+	case Serve:
+		return serve(ctx, s, bot, scr, opts.Browser)
+	case Interactive:
 		return interactive(ctx, s, bot, scr, opts.In)
 	}
 	p := &player{ctx: ctx, stage: s, screen: scr}
@@ -165,33 +190,52 @@ func (p *player) show(conn *pgx.Conn, sql string) error {
 
 func (p *player) print(rows pgx.Rows) error {
 	defer rows.Close()
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	var names []string
-	for _, f := range rows.FieldDescriptions() {
-		names = append(names, f.Name)
+	t, err := tableFrom(rows)
+	if err != nil {
+		return err
 	}
-	fmt.Fprintln(table, strings.Join(names, "\t"))
+	for line := range strings.Lines(aligned(t)) {
+		p.screen.line("   %s", strings.TrimRight(line, "\n"))
+	}
+	return nil
+}
+
+// tableFrom reads all rows; the caller closes them.
+func tableFrom(rows pgx.Rows) (sandbox.Table, error) {
+	t := sandbox.Table{Rows: [][]string{}}
+	for _, f := range rows.FieldDescriptions() {
+		t.Columns = append(t.Columns, f.Name)
+	}
 	for rows.Next() {
 		values, err := rows.Values()
 		if err != nil {
-			return err
+			return t, err
 		}
 		texts := make([]string, 0, len(values))
 		for _, v := range values {
 			texts = append(texts, cell(v))
 		}
-		fmt.Fprintln(table, strings.Join(texts, "\t"))
+		t.Rows = append(t.Rows, texts)
 	}
-	if err := table.Flush(); err != nil {
-		return err
+	return t, rows.Err()
+}
+
+// aligned writes a table in columns, without spaces at the ends of lines; nothing for a table without columns.
+func aligned(t sandbox.Table) string {
+	var text strings.Builder
+	if len(t.Columns) == 0 {
+		return ""
 	}
-	if len(names) > 0 && rows.Err() == nil {
-		for line := range strings.Lines(text.String()) {
-			p.screen.line("   %s", strings.TrimRight(line, " \n"))
-		}
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{t.Columns}, t.Rows...) {
+		fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
-	return rows.Err()
+	_ = table.Flush() // into memory
+	var out strings.Builder
+	for line := range strings.Lines(text.String()) {
+		out.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	return out.String()
 }
 
 // cell is a value as psql prints it.

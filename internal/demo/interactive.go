@@ -25,6 +25,7 @@ Everything is running, and yours. The people: ana (backend, on call), bo (backen
   audit                      the audit log, and whether its chain is whole
   quit
 
+The same in a browser: %[1]s/
 The same from another terminal:
   curl -d '/prodaccess list' %[1]s/sandbox/people/bo/command
   curl -d 'Approve' %[1]s/sandbox/people/dora/click

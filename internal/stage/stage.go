@@ -216,8 +216,12 @@ func (s *Stage) openSandbox() (err error) {
 	if s.Slack, err = sandbox.New(sandbox.Options{NoRateLimits: !s.opts.RateLimits}); err != nil {
 		return err
 	}
-	for _, name := range []string{"ana", "bo", "dora", "sam", "cy"} {
-		s.Slack.AddPerson(sandbox.Person{Name: name, RealName: strings.ToUpper(name[:1]) + name[1:], Email: name + "@example.com"})
+	for _, p := range []struct{ name, title string }{
+		{"ana", "backend, on call"}, {"bo", "backend"}, {"dora", "DBA"}, {"sam", "security"}, {"cy", "contractor"},
+	} {
+		s.Slack.AddPerson(sandbox.Person{
+			Name: p.name, RealName: strings.ToUpper(p.name[:1]) + p.name[1:], Title: p.title, Email: p.name + "@example.com",
+		})
 	}
 	if s.PagerDuty, err = sandbox.NewPagerDuty(sandbox.PagerDutyOptions{}); err != nil {
 		return err
