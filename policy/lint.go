@@ -17,8 +17,10 @@ func (l *linter) run() {
 	for _, r := range l.p.allowing {
 		l.tier(r)
 		l.quorum(r)
+		l.escalates(r)
 	}
 	l.shadows()
+	l.breakGlass()
 	if len(l.p.allowing) == 0 && l.p.breakGlass == nil {
 		l.warn(mark{}, "no rule allows anything, so every request is denied")
 	}
@@ -52,10 +54,17 @@ func (l *linter) mentioned() []whoSelector {
 		for _, requirement := range r.approvals {
 			lists = append(lists, requirement.From)
 		}
+		for _, step := range r.escalate {
+			lists = append(lists, step.To)
+		}
 	}
 	if b := l.p.breakGlass; b != nil {
-		lists = append(lists, b.Who, b.Reviewers)
+		lists = append(lists, b.Reviewers)
+		if b.Escalate != nil {
+			lists = append(lists, b.Escalate.To)
+		}
 	}
+	lists = append(lists, l.p.operators)
 	for _, list := range lists {
 		for _, text := range list {
 			if selector, wrong := parseWho(text); wrong == "" {
@@ -100,31 +109,39 @@ func (l *linter) tier(r *rule) {
 			l.warn(r.at, "the rule %q allows %s for %s, and its risk is %s: that tier expects at most %s", r.name,
 				FormatDuration(longest), profile.Name, profile.Risk, FormatDuration(tier.MaxDuration))
 		}
+		l.lasting(r, profile, longest)
 	}
 }
 
 // quorum warns about approvals that there are too few people to give. Slack user groups and schedules count as enough.
 func (l *linter) quorum(r *rule) {
 	for _, requirement := range r.approvals {
-		people, countable := map[string]bool{}, true
-		for _, text := range requirement.From {
-			selector, _ := parseWho(text)
-			switch g := l.p.groupIndex[selector.name]; {
-			case selector.kind == "user":
-				people[selector.name] = true
-			case selector.kind == "group" && g != nil && g.usergroup == "":
-				for email := range g.emails {
-					people[email] = true
-				}
-			case selector.kind == "group" && g == nil:
-			default:
-				countable = false
-			}
-		}
+		people, countable := l.p.countable(requirement.From)
 		if countable && len(people) < requirement.Count {
 			l.warn(r.at, "the rule %q asks for %s, and only %d people can give it", r.name, approvalsText([]Requirement{requirement}, false), len(people))
 		}
 	}
+}
+
+// countable are the people that selectors mean, where the file alone says: not when a Slack user group or a schedule is
+// among them. A group that is not defined is nobody.
+func (p *Policy) countable(selectors []string) (people map[string]bool, ok bool) {
+	people = map[string]bool{}
+	for _, text := range selectors {
+		selector, _ := parseWho(text)
+		switch g := p.groupIndex[selector.name]; {
+		case selector.kind == "user":
+			people[selector.name] = true
+		case selector.kind == "group" && g != nil && g.usergroup == "":
+			for email := range g.emails {
+				people[email] = true
+			}
+		case selector.kind == "group" && g == nil:
+		default:
+			return nil, false
+		}
+	}
+	return people, true
 }
 
 // shadows warns about rules that can never decide: every person, target and profile they are for is taken by a denying
@@ -170,7 +187,7 @@ func (l *linter) covers(a, b *rule) bool {
 		return false
 	}
 	return a.allWho || slices.ContainsFunc(a.who, l.everybody) || !b.allWho && all(b.who, func(id int) bool {
-		return slices.ContainsFunc(a.who, func(other int) bool { return l.whoCovers(other, id) })
+		return slices.ContainsFunc(a.who, func(other int) bool { return l.whoCovers(l.p.who.values[other], l.p.who.values[id]) })
 	})
 }
 
@@ -201,11 +218,10 @@ func (l *linter) targetCovers(a, b int) bool {
 
 // whoCovers trusts lists of addresses only where membership of both is in the file. A rule for people on call does not
 // cover one for a group, since being on call may be unknown.
-func (l *linter) whoCovers(a, b int) bool {
-	if a == b {
+func (l *linter) whoCovers(wide, narrow whoSelector) bool {
+	if wide == narrow {
 		return true
 	}
-	wide, narrow := l.p.who.values[a], l.p.who.values[b]
 	g := l.p.groupIndex[wide.name]
 	if wide.kind != "group" || g == nil {
 		return false

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,13 +14,18 @@ groups:
   dba: { slack_usergroup: S0DBA }
   all: { emails: [ana@example.com, bo@example.com] }
   one: { emails: [ana@example.com] }
+  none: { emails: [] }
 schedules: { pay: { pagerduty_schedule: P1 } }
 profiles:
   - { name: low, risk: low, grants: [{ schema: public, tables: [a], privileges: [select] }] }
   - { name: high, risk: high, grants: [{ schema: public, tables: [a], privileges: [select] }] }
 rules:
-  - { name: mentions everything, deny: true, who: [group:dba, group:all, group:one, oncall:pay], targets: none, profiles: [low, high] }
+  - { name: mentions everything, deny: true, who: [group:dba, group:all, group:one, group:none, oncall:pay], targets: none, profiles: [low, high] }
 `
+	// A quiet rule before the section under test.
+	glass := func(text string) string {
+		return "  - { name: a, approvals: [{ from: group:dba }] }\nbreak_glass: { " + text + " }"
+	}
 	for rules, want := range map[string]string{
 		// Quiet.
 		"  - { name: a, who: group:all, profiles: low, approve: automatically }\n  - { name: b, profiles: high, approvals: [{ from: group:dba }] }":                                                                                              "",
@@ -36,6 +42,31 @@ rules:
 		"  - { name: a, who: group:all, targets: orders-*, approvals: [{ from: group:dba }] }\n  - { name: b, who: [group:one, user:bo@example.com], targets: [orders-prod, orders-x*], approvals: [{ from: group:dba }] }": `the rule "b" never decides`,
 		"  - { name: no, deny: true, profiles: high }\n  - { name: b, profiles: high, approvals: [{ from: group:dba }] }\n  - { name: c, profiles: low, approve: automatically }":                                           `everything it is for is denied by "no"`,
 		"  - { name: a, profiles: [low, high], who: anyone, approvals: [{ from: group:dba }] }\n  - { name: b, approvals: [{ from: group:dba }] }":                                                                          `the rule "b" never decides`,
+		// Waiting, answering and lasting.
+		"  - { name: a, approvals: [{ from: group:dba }], in_order: true }":                                         `the rule "a" asks for one approval, so in_order says nothing`,
+		"  - { name: a, approvals: [{ from: group:dba }], escalate: { after: 20m, to: [group:none] } }":             `the rule "a" escalates to group none, and nobody is in it`,
+		"  - { name: a, approvals: [{ from: group:dba }], escalate: { after: 20m, to: [group:dbb] } }":              `no group is called "dbb"; did you mean "dba"?`,
+		"  - { name: a, approvals: [{ from: group:dba }], escalate: { after: 20m, to: [oncall:payy] } }":            `no schedule is called "payy"; did you mean "pay"?`,
+		"  - { name: a, approvals: [{ from: [group:dba, group:all] }], escalate: { after: 20m, to: [group:all] } }": `the rule "a" escalates after 20m to people who may answer all the time`,
+		"  - { name: a, approvals: [{ from: group:dba }], escalate: { after: 20m, to: anyone } }":                   `the rule "a" lets anyone approve high after 20m, and its risk is high`,
+		"  - { name: a, approvals: [{ from: group:dba }], extend: { times: 1, total: 13h } }":                       `the rule "a" lets low be extended to 13h in all, and its risk is low: that tier expects at most 12h`,
+		"  - { name: a, approvals: [{ from: group:dba }], extend: { times: 1, total: 5h } }":                        `the rule "a" gives low for up to 12h, and lets it be extended to 5h in all only`,
+		"  - { name: a, profiles: low, max_duration: 2h, approve: automatically, extend: { times: 1, total: 12h } }\n  - { name: b, profiles: high, approvals: [{ from: group:dba }], max_duration: 2h, extend: { times: 2, total: 4h }, lapse_after: 1h, escalate: { after: 20m, to: [group:all] }, remind_every: 5m }": "",
+		// Broken glass.
+		glass("who: group:all, profiles: low, reviewers: group:dba"):                                            "",
+		glass("who: group:all, reviewers: group:dba, max_duration: 5h"):                                         `break_glass gives high for up to 5h, and its risk is high: that tier expects at most 4h`,
+		glass("who: group:all, reviewers: group:dba, profiles: [low, crit]"):                                    `no profile is called "crit"`,
+		glass("who: group:all, profiles: low, reviewers: [group:one, user:bo@example.com]"):                     `everybody who may review broken glass may break it as well`,
+		glass("who: group:all, profiles: low, reviewers: [group:one, user:eve@example.com]"):                    "",
+		glass("who: [group:dba, oncall:pay], profiles: low, reviewers: [group:dba]"):                            `everybody who may review broken glass may break it as well`,
+		glass("who: anyone, profiles: low, reviewers: [group:dba]"):                                             `everybody who may review broken glass may break it as well`,
+		glass("who: group:all, profiles: low, reviewers: group:one"):                                            `only one person may review broken glass, and may break it too`,
+		glass("who: group:all, profiles: low, reviewers: group:none"):                                           `break_glass is reviewed by group none, and nobody is in it`,
+		glass("who: group:none, profiles: low, reviewers: group:none"):                                          `nobody can review broken glass`,
+		glass("who: group:all, profiles: low, reviewers: group:dab"):                                            `no group is called "dab"`,
+		glass("who: group:all, profiles: low, reviewers: group:dba, escalate: { after: 1h, to: [group:none] }"): `a review of break_glass escalates to group none, and nobody is in it`,
+		glass("who: group:all, profiles: low, reviewers: group:dba, notify: pagerduty"):                         `broken glass is not said in the security channel`,
+		glass("who: group:all, profiles: low, targets: none, reviewers: group:dba"):                             `break_glass lets nobody do anything: everything it is for is denied by "mentions everything"`,
 		// Not defined, not used.
 		"  - { name: a, approvals: [{ from: group:dab }] }":                              `no group is called "dab"; did you mean "dba"?`,
 		"  - { name: a, who: oncall:payy, approvals: [{ from: anyone }] }":               `no schedule is called "payy"; did you mean "pay"?`,
@@ -53,6 +84,7 @@ rules:
 		for _, w := range warnings {
 			texts = append(texts, w.String())
 		}
+		texts = slices.DeleteFunc(texts, func(text string) bool { return strings.Contains(text, "p.yaml:7:3: nobody is in the group none") })
 		if all := strings.Join(texts, "\n"); want == "" && all != "" || !strings.Contains(all, want) {
 			t.Errorf("wanted %q, got\n%s\nfor\n%s", want, all, rules)
 		}
@@ -149,6 +181,26 @@ func TestCheckTargets(t *testing.T) {
 	p := loaded(t, world)
 	got := p.CheckTargets([]Target{{"orders-prod", "postgres", "prodution"}, {"x-frozen", "postgres", "staging"}})
 	if len(got) != 2 || !strings.Contains(got[0].Text, `names env:production, and no configured target is that; did you mean "prodution"?`) || got[0].Line == 0 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestCriticalGlassIsAWarning(t *testing.T) {
+	t.Parallel()
+	_, warnings, err := Load([]byte(`
+version: 1
+profiles: [{ name: ddl, risk: critical, grants: [{ schema: public, tables: [a], privileges: [create] }] }]
+break_glass: { who: [user:ana@example.com], targets: [orders-*], reviewers: [user:sam@example.com] }
+`), "p.yaml")
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "p.yaml:4:16: break_glass gives ddl on nobody's word, and its risk is critical") {
+		t.Errorf("got %v, %v", warnings, err)
+	}
+	p := loaded(t, strings.Replace(glass, ", %s", "", 1))
+	if got := p.CheckTargets([]Target{{Name: "orders"}}); len(got) != 0 {
+		t.Errorf("got %v", got)
+	}
+	p = loaded(t, strings.Replace(glass, "%s", "targets: [order]", 1))
+	if got := p.CheckTargets([]Target{{Name: "orders"}}); len(got) != 1 || !strings.Contains(got[0].Text, `the rule "break-glass" names order, and no configured target is that; did you mean "orders"?`) {
 		t.Errorf("got %v", got)
 	}
 }

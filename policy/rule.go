@@ -77,6 +77,7 @@ func (l *loader) readRules(from *node) {
 		names[r.name] = true
 		r.deny = f.yes("deny")
 		l.readMatch(f, r)
+		l.readWhen(f, r)
 		l.readEffect(f, r)
 		f.close()
 		r.explain(l.p)
@@ -109,6 +110,9 @@ func (l *loader) readMatch(f *fields, r *rule) {
 			r.profileSet[i] = true
 		}
 	}
+}
+
+func (l *loader) readWhen(f *fields, r *rule) {
 	if windows := l.readHours(f.take("hours")); len(windows) > 0 {
 		before := len(l.p.hours.values)
 		r.hours = l.p.hours.id(hoursKey(describeWindows(windows)))

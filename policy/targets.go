@@ -9,7 +9,11 @@ func (p *Policy) CheckTargets(targets []Target) []Warning {
 		names, environments = append(names, target.Name), append(environments, target.Environment)
 	}
 	var out []Warning
-	for _, r := range p.rules {
+	rules := p.rules
+	if p.glass != nil {
+		rules = append(slices.Clone(rules), p.glass)
+	}
+	for _, r := range rules {
 		for _, id := range r.targets {
 			selector := p.targets.values[id]
 			if slices.ContainsFunc(targets, selector.matches) {
