@@ -36,6 +36,19 @@ type Driver interface {
 	Close()
 }
 
+// Many is implemented by drivers that take many logins back in a few messages. done is called once for each login, by its
+// place, as soon as its outcome is known, from any goroutine and never after the method has returned. What goes wrong with
+// one login is told of that one and keeps no other waiting for longer than it takes to find out which it is.
+type Many interface {
+	// SecureMany is Driver.Secure for each.
+	SecureMany(ctx context.Context, logins []Login, done func(i int, secured Secured, err error))
+	// FinishMany is SecureMany, and in the same message removes those that had no session and own nothing: cleaned is then
+	// what Driver.Clean would have returned, and nil for all others, for which Clean must follow.
+	FinishMany(ctx context.Context, logins []Login, done func(i int, secured Secured, cleaned *Cleaned, err error))
+	// CleanMany is Driver.Clean for each.
+	CleanMany(ctx context.Context, logins []Login, done func(i int, cleaned Cleaned, err error))
+}
+
 // Stamp marks a login as ours and says which grant it belongs to. It is kept on the server beside the login.
 type Stamp struct {
 	// Installation identifies the store, so that two installations on one target leave each other alone.

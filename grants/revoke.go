@@ -118,18 +118,18 @@ func (s *Service) secure(ctx context.Context, g Grant) (Grant, error) {
 	}
 	stepCtx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	done, err := driver.Secure(stepCtx, s.login(g))
+	done, err := s.secureLogin(stepCtx, driver, g)
 	if err != nil {
 		return g, s.failed(ctx, g, "locking the login out", err)
 	}
-	if wait := s.tooEarly(g, done); wait > 0 {
+	if wait := s.tooEarly(g, done.Secured); wait > 0 {
 		return g, &Failure{Reason: FailBusy, Err: fmt.Errorf("the login may still appear for another %s", wait.Round(time.Second))}
 	}
 	return s.cfg.Store.ChangeGrant(ctx, g.ID, func(g Grant) (Change, error) {
 		if g.State == Cleanup || g.State == Revoked {
 			return Change{Grant: g}, ErrNoChange
 		}
-		next, err := secured(g, done, s.cfg.Now())
+		next, err := secured(g, done.Secured, s.cfg.Now())
 		if err != nil {
 			return Change{}, err
 		}
@@ -139,8 +139,35 @@ func (s *Service) secure(ctx context.Context, g Grant) (Grant, error) {
 		if !next.AlarmedAt.IsZero() {
 			follow = append(follow, jobs.Job{Kind: jobs.Alarm, Subject: next.ID, Version: 2})
 		}
-		return Change{Grant: next, Events: []audit.Event{event}, Jobs: follow}, nil
+		change := Change{Grant: next, Events: []audit.Event{event}, Jobs: follow}
+		if done.cleaned == nil {
+			return change, nil
+		}
+		over, err := s.over(next, *done.cleaned)
+		if err != nil {
+			return change, nil // a check does not hold: clean-up looks again by itself
+		}
+		over.Events = append(change.Events, over.Events...)
+		over.Jobs = append(change.Jobs, over.Jobs...)
+		return over, nil
 	})
+}
+
+// over is the change that ends a grant's life with its receipt.
+func (s *Service) over(g Grant, done Cleaned) (Change, error) {
+	next, err := cleaned(g, done, s.cfg.Now())
+	if err != nil {
+		return Change{}, err
+	}
+	event := s.event(audit.GrantRevoked, next, audit.System("grants"), "")
+	event.Detail["sessions_killed"] = fmt.Sprint(next.Receipt.Killed)
+	event.Detail["checks"] = fmt.Sprint(len(next.Receipt.Checks))
+	event.Detail["leftovers"] = fmt.Sprint(len(next.Receipt.Leftovers))
+	follow := []jobs.Job{draw(next)}
+	if !next.IssuedAt.IsZero() {
+		follow = append(follow, jobs.Job{Kind: jobs.Receipt, Subject: next.ID})
+	}
+	return Change{Grant: next, Events: []audit.Event{event}, Jobs: follow}, nil
 }
 
 // tooEarly says how long to wait before "not found" may be believed of a login that was never read back.
@@ -166,7 +193,7 @@ func (s *Service) clean(ctx context.Context, g Grant) (Grant, error) {
 			return g, s.failed(ctx, g, "locking the login out again", err)
 		}
 	}
-	done, err := driver.Clean(stepCtx, s.login(g))
+	done, err := s.cleanLogin(stepCtx, driver, g)
 	if err != nil {
 		return g, errors.Join(s.keepLeftovers(ctx, g, done.Leftovers), s.failed(ctx, g, "cleaning up", err))
 	}
@@ -179,19 +206,7 @@ func (s *Service) clean(ctx context.Context, g Grant) (Grant, error) {
 		if g.State == Revoked {
 			return Change{Grant: g}, ErrNoChange
 		}
-		next, err := cleaned(g, done, s.cfg.Now())
-		if err != nil {
-			return Change{}, err
-		}
-		event := s.event(audit.GrantRevoked, next, audit.System("grants"), "")
-		event.Detail["sessions_killed"] = fmt.Sprint(next.Receipt.Killed)
-		event.Detail["checks"] = fmt.Sprint(len(next.Receipt.Checks))
-		event.Detail["leftovers"] = fmt.Sprint(len(next.Receipt.Leftovers))
-		follow := []jobs.Job{draw(next)}
-		if !next.IssuedAt.IsZero() {
-			follow = append(follow, jobs.Job{Kind: jobs.Receipt, Subject: next.ID})
-		}
-		return Change{Grant: next, Events: []audit.Event{event}, Jobs: follow}, nil
+		return s.over(g, done)
 	})
 }
 

@@ -77,7 +77,7 @@ func (s *Service) lockOut(g Grant, failed func()) {
 		ctx, cancel := context.WithTimeout(s.stopping, stepTimeout)
 		defer cancel()
 		log := s.cfg.Log.With().Str("grant", g.ID).Str("target", g.Target).Str("login", g.Login).Logger()
-		done, err := driver.Secure(ctx, s.login(g))
+		done, err := s.lockLogin(ctx, driver, g)
 		if err != nil {
 			log.Error().Err(err).Msg("the store does not answer, and a grant could not be locked out at its deadline; trying again")
 			failed()

@@ -48,6 +48,8 @@ type Service struct {
 	mu       sync.Mutex
 	pursuits map[string]struct{}
 	lanes    map[string]*lane
+	// together are the targets whose driver takes many logins back in one message.
+	together map[string]*together
 	// orphans remembers when this replica last reported an orphaned login, by target and name.
 	orphans  map[string]time.Time
 	running  sync.WaitGroup
@@ -83,7 +85,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, targets: map[string]Target{}, woken: make(chan struct{}, 1),
-		pursuits: map[string]struct{}{}, lanes: map[string]*lane{}, orphans: map[string]time.Time{}, draining: make(chan struct{}),
+		pursuits: map[string]struct{}{}, lanes: map[string]*lane{}, together: map[string]*together{}, orphans: map[string]time.Time{}, draining: make(chan struct{}),
 	}
 	for _, t := range cfg.Targets {
 		s.targets[t.Name] = t
@@ -96,6 +98,12 @@ func New(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("making the grant service: missing %s", strings.Join(missing, ", "))
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	for _, t := range cfg.Targets {
+		if many, ok := cfg.Drivers[t.Name].(Many); ok {
+			s.lanes[t.Name] = newLane(unbounded)
+			s.together[t.Name] = newTogether(many, s.stopping)
+		}
+	}
 	return s, nil
 }
 
@@ -104,7 +112,13 @@ func New(cfg Config) (*Service, error) {
 func (s *Service) Close(ctx context.Context) error {
 	s.drain.Do(func() { close(s.draining) })
 	done := make(chan struct{})
-	go func() { s.running.Wait(); close(done) }()
+	go func() {
+		s.running.Wait()
+		for _, t := range s.together {
+			t.close()
+		}
+		close(done)
+	}()
 	select {
 	case <-done:
 		s.stop()

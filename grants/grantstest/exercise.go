@@ -26,6 +26,7 @@ func Exercise(t *testing.T, fixture Fixture) {
 		{"an extension moves the end", extends},
 		{"the end on the server's own clock", serverEnds},
 		{"many at once", manyAtOnce},
+		{"many in one message", manyTogether},
 		{"the connection limit", connectionLimit},
 		{"cancelled at any moment", cancelled},
 		{"listing", lists},

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -33,26 +35,51 @@ func (t target) noSession(node string) string {
 	return fmt.Sprintf("no session with OID %d (%s) on %s", t.oid, t.name, node)
 }
 
+// names is a list of the targets' names as SQL takes it in ANY, oids one of their OIDs.
+func names(who []target) string {
+	quoted := make([]string, len(who))
+	for i, t := range who {
+		quoted[i] = literal(t.name)
+	}
+	return "ARRAY[" + strings.Join(quoted, ", ") + "]::name[]"
+}
+
+// A server's own processes have the OID 0, so that it is never among them.
+func oids(who []target) string {
+	var texts []string
+	for _, t := range who {
+		if t.oid != 0 {
+			texts = append(texts, oidText(t.oid))
+		}
+	}
+	list := "'{" + strings.Join(texts, ",") + "}'::oid[]"
+	if unknown := slices.DeleteFunc(slices.Clone(who), func(t target) bool { return t.oid != 0 }); len(unknown) > 0 {
+		return "(" + list + " || ARRAY(SELECT oid FROM pg_roles WHERE rolname = ANY (" + names(unknown) + ")))"
+	}
+	return list
+}
+
 // looks is how many statements a look has.
 const looks = 2
 
-// look asks which cluster this is, whether the login is shut here and who its members are, and terminates its sessions.
-// What it lists was still there: only an empty list says that nothing is left.
-func look(t target) []string {
+// look asks which cluster this is, which of the logins are not shut here and who is a member of them, and terminates their
+// sessions. What it lists was still there: only an empty list says that nothing is left.
+func look(who ...target) []string {
 	return []string{
-		"SELECT (SELECT system_identifier FROM pg_control_system())," +
-			" (SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname = " + literal(t.name) + ")" +
-			" + (SELECT count(*) FROM pg_roles WHERE rolcanlogin AND oid = " + oidText(t.oid) + ")," +
+		"SELECT 'cluster', 0::oid, '', system_identifier::text FROM pg_control_system()" +
+			" UNION ALL SELECT 'open', oid, rolname, '' FROM pg_roles WHERE rolcanlogin AND rolname = ANY (" + names(who) + ")" +
+			" UNION ALL SELECT 'open', oid, rolname, '' FROM pg_roles WHERE rolcanlogin AND oid = ANY (" + oids(who) + ")" +
 			// regrole's text form is a quoted name.
-			" (SELECT coalesce(string_agg(member::regrole::text, ', '), '') FROM pg_auth_members" +
-			" WHERE roleid = " + t.usesysid() + " AND member <> quote_ident(current_user)::regrole)",
+			" UNION ALL SELECT 'member', m.roleid, r.rolname, m.member::regrole::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid" +
+			" WHERE m.roleid = ANY (" + oids(who) + ") AND m.member <> quote_ident(current_user)::regrole",
 		// What pg_stat_activity is made of, without its joins.
-		"SELECT pid, pg_terminate_backend(pid) FROM (SELECT pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() b" +
-			" WHERE pg_stat_get_backend_userid(b) = " + t.usesysid() + ") s",
+		"SELECT s.oid, coalesce((SELECT rolname FROM pg_roles r WHERE r.oid = s.oid), ''), s.pid, pg_terminate_backend(s.pid)" +
+			" FROM (SELECT pg_stat_get_backend_userid(b) AS oid, pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() b) s" +
+			" WHERE s.oid <> 0 AND s.oid = ANY (" + oids(who) + ")",
 	}
 }
 
-// outcome is what drain found on one node.
+// outcome is what drain found of one login on one node.
 type outcome struct {
 	node    string
 	killed  int
@@ -60,61 +87,137 @@ type outcome struct {
 	err     error
 }
 
-// drain terminates sessions until a look finds the login shut and no session left. already is a look taken before.
-func (d *Driver) drain(ctx context.Context, pool *pgxpool.Pool, node, fingerprint string, who target, already []*pgconn.Result) outcome {
+// is says whether a row of a look is about the target.
+func (t target) is(oid, name string) bool {
+	if t.oid == 0 {
+		return name == t.name
+	}
+	return oid == oidText(t.oid)
+}
+
+// drain is drainMany for one login.
+func (d *Driver) drain(ctx context.Context, pool *pgxpool.Pool, node, fingerprint string, who target, already []*pgconn.Result) (out outcome) {
+	d.drainMany(ctx, pool, node, fingerprint, []target{who}, already, func(_ int, o outcome) { out = o })
+	return out
+}
+
+// drainMany terminates sessions until a look finds every login shut and no session left. already is a look taken before.
+// done is called once for each login, as soon as its outcome is known.
+func (d *Driver) drainMany(ctx context.Context, pool *pgxpool.Pool, node, fingerprint string, who []target,
+	already []*pgconn.Result, done func(i int, o outcome),
+) {
 	ctx, cancel := context.WithTimeout(ctx, d.patience+connectTimeout)
 	defer cancel()
-	out := outcome{node: node}
-	killed := map[string]bool{}
+	left := make([]int, len(who)) // indexes of those without an outcome
+	killed := make([]map[string]bool, len(who))
+	members := make([]string, len(who))
+	for i := range who {
+		left[i], killed[i] = i, map[string]bool{}
+	}
+	end := func(i int, err error) {
+		done(i, outcome{node: node, killed: len(killed[i]), members: members[i], err: err})
+	}
+	endAll := func(err error) {
+		for _, i := range left {
+			end(i, err)
+		}
+	}
 	seen := already
 	start := time.Now() // measures how long we have been trying; nothing of it is stored
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		if seen == nil {
+			wanted := make([]target, len(left))
+			for n, i := range left {
+				wanted[n] = who[i]
+			}
 			var err error
-			if seen, err = send(ctx, pool, look(who)...); err != nil {
-				out.err = failure("looking for sessions on "+node, err)
-				return out
+			if seen, err = send(ctx, pool, look(wanted...)...); err != nil {
+				endAll(failure("looking for sessions on "+node, err))
+				return
 			}
 		}
-		done, open, err := out.take(seen, fingerprint, killed)
-		out.killed = len(killed)
-		if err != nil || done {
-			out.err = err
-			return out
+		sight, err := readLook(node, fingerprint, seen)
+		if err != nil {
+			endAll(err)
+			return
 		}
-		if time.Since(start) > d.patience {
-			if open {
-				out.err = fail(grants.FailBusy, "", "%s does not show the lock yet", node)
-			} else {
-				out.err = fail(grants.FailBusy, "", "sessions on %s do not end", node)
+		late := time.Since(start) > d.patience
+		left = slices.DeleteFunc(left, func(i int) bool {
+			open, sessions := sight.of(who[i], killed[i], &members[i])
+			switch {
+			case !open && sessions == 0:
+				end(i, nil)
+			case late && open:
+				end(i, fail(grants.FailBusy, "", "%s does not show the lock yet", node))
+			case late:
+				end(i, fail(grants.FailBusy, "", "sessions on %s do not end", node))
+			default:
+				return false
 			}
-			return out
+			return true
+		})
+		if len(left) == 0 {
+			return
 		}
 		seen = nil
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			out.err = failure("waiting for sessions on "+node+" to end", ctx.Err())
-			return out
+			endAll(failure("waiting for sessions on "+node+" to end", ctx.Err()))
+			return
 		}
 	}
 }
 
-// take reads one look. open says that the login is not shut on this node: a standby that has not replayed the lock.
-func (o *outcome) take(seen []*pgconn.Result, fingerprint string, killed map[string]bool) (done, open bool, err error) {
-	if len(seen) != looks || len(seen[0].Rows) != 1 {
-		return false, false, errLost
+// sight is a look that was read.
+type sight struct {
+	open, members [][]string // kind, OID, name and, of a member, the member's name
+	sessions      [][]string // OID, name, process, whether it could be signalled
+}
+
+func readLook(node, fingerprint string, seen []*pgconn.Result) (s sight, err error) {
+	if len(seen) != looks {
+		return s, errLost
 	}
-	row := texts(seen[0])[0]
-	if fingerprint != "" && row[0] != fingerprint {
-		return false, false, fail(grants.FailSwapped, "correct the node's address", "%s belongs to another cluster (system identifier %s)", o.node, row[0])
-	}
-	o.members = row[2]
-	for _, session := range seen[1].Rows {
-		if isTrue(session[1]) {
-			killed[string(session[0])] = true
+	cluster := ""
+	for _, row := range texts(seen[0]) {
+		switch row[0] {
+		case "cluster":
+			cluster = row[3]
+		case "open":
+			s.open = append(s.open, row)
+		case "member":
+			s.members = append(s.members, row)
 		}
 	}
-	open = row[1] != "0"
-	return !open && len(seen[1].Rows) == 0, open, nil
+	if cluster == "" {
+		return s, errLost
+	}
+	if fingerprint != "" && cluster != fingerprint {
+		return s, fail(grants.FailSwapped, "correct the node's address", "%s belongs to another cluster (system identifier %s)", node, cluster)
+	}
+	s.sessions = texts(seen[1])
+	return s, nil
+}
+
+// of is what was seen of one login. open says that it is not shut: a standby that has not replayed the lock.
+func (s sight) of(who target, killed map[string]bool, members *string) (open bool, sessions int) {
+	open = slices.ContainsFunc(s.open, func(row []string) bool { return row[2] == who.name || who.is(row[1], row[2]) })
+	var found []string
+	for _, row := range s.members {
+		if who.is(row[1], row[2]) {
+			found = append(found, row[3])
+		}
+	}
+	*members = strings.Join(found, ", ")
+	for _, row := range s.sessions {
+		if !who.is(row[0], row[1]) {
+			continue
+		}
+		sessions++
+		if row[3] == "t" {
+			killed[row[2]] = true
+		}
+	}
+	return open, sessions
 }

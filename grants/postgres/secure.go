@@ -42,6 +42,11 @@ func (d *Driver) secure(ctx context.Context, login grants.Login) (grants.Secured
 	outcomes[0] = d.drain(ctx, d.security, d.cfg.Target.Name, login.Fingerprint, who, seen)
 	all.Wait()
 
+	return d.concluded(ctx, login, secured, who, outcomes)
+}
+
+// concluded makes of what was found on every node what there is to tell.
+func (d *Driver) concluded(ctx context.Context, login grants.Login, secured grants.Secured, who target, outcomes []outcome) (grants.Secured, error) {
 	state := fmt.Sprintf("role %s cannot log in", login.Name)
 	if !secured.Existed {
 		state = fmt.Sprintf("no role is named %s", login.Name)
@@ -68,7 +73,7 @@ func (d *Driver) lock(ctx context.Context, login grants.Login) (secured grants.S
 	statements := []string{
 		begin,
 		guard(isOurs(login)),
-		"ALTER ROLE " + ident(login.Name) + " NOLOGIN CONNECTION LIMIT 0 VALID UNTIL '-infinity'",
+		lockOut(login),
 		"COMMIT",
 	}
 	locking := len(statements)
@@ -99,6 +104,10 @@ func (d *Driver) lock(ctx context.Context, login grants.Login) (secured grants.S
 		secured.OID = r.oid
 	}
 	return secured, seen, nil // after an error, drain runs into it again and reports it
+}
+
+func lockOut(login grants.Login) string {
+	return "ALTER ROLE " + ident(login.Name) + " NOLOGIN CONNECTION LIMIT 0 VALID UNTIL '-infinity'"
 }
 
 // takeBackMemberships ends memberships in the login. From 16 on only their grantor can (others get a warning), so that
