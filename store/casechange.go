@@ -64,8 +64,10 @@ func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (fil
 		if change.Review != nil {
 			c.Review = queueNewReview(b, r, *change.Review)
 		}
-		filed, err = s.finishCase(ctx, tx, b, c, change)
-		return err
+		if filed, err = queueHangings(b, c, change); err != nil {
+			return err
+		}
+		return s.writeCases(ctx, tx, b, []approvals.Case{filed}, []approvals.Change{change})
 	})
 	if err = openReview(err); err != nil {
 		return approvals.Case{}, false, fmt.Errorf("filing request %s: %w", change.Request.ID, err)
@@ -76,48 +78,8 @@ func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (fil
 	return filed, created, nil
 }
 
-// ChangeCase implements approvals.Store.
-func (s *Store) ChangeCase(ctx context.Context, id string, change func(approvals.Case) (approvals.Change, error)) (approvals.Case, error) {
-	var out approvals.Case
-	var refused error // what change said no with; its events are committed nevertheless
-	var recorded bool
-	var found []approvals.Case
-	err := s.writeWith(ctx, func(b *pgx.Batch) {
-		found = nil
-		queueCase(b, id, true, &found)
-	}, func(tx pgx.Tx) error {
-		refused, recorded = nil, false
-		if len(found) == 0 {
-			return approvals.ErrNotFound
-		}
-		before := found[0]
-		out = before
-		c, err := change(copyCase(before))
-		switch {
-		case errors.Is(err, approvals.ErrNoChange):
-			return nil
-		case err != nil:
-			refused, recorded = err, len(c.Events) > 0
-			return insertEvents(ctx, tx, c.Events)
-		}
-		recorded = len(c.Events) > 0
-		out, err = s.writeCase(ctx, tx, before, c)
-		return err
-	})
-	if errors.Is(err, approvals.ErrNotFound) {
-		return approvals.Case{}, approvals.ErrNotFound
-	}
-	if err != nil {
-		// A refusal whose record could not be written is no refusal: nothing may happen unrecorded.
-		return approvals.Case{}, fmt.Errorf("changing request %s: %w", id, err)
-	}
-	if recorded {
-		s.kick()
-	}
-	return out, refused
-}
-
-func (s *Store) writeCase(ctx context.Context, tx pgx.Tx, before approvals.Case, c approvals.Change) (approvals.Case, error) {
+// queueCaseChange adds the writing of a change to a batch, but for its events and jobs.
+func (s *Store) queueCaseChange(b *pgx.Batch, before approvals.Case, c approvals.Change) (approvals.Case, error) {
 	r := c.Request
 	if r.ID != before.Request.ID {
 		return approvals.Case{}, fmt.Errorf("the change is about request %q", r.ID)
@@ -126,7 +88,6 @@ func (s *Store) writeCase(ctx context.Context, tx pgx.Tx, before approvals.Case,
 	if _, _, err := settleRequest(&r); err != nil {
 		return approvals.Case{}, err
 	}
-	b := &pgx.Batch{}
 	args := []any{
 		r.ID, r.Version, string(r.State), r.Profile, r.Duration, moment(r.LapsesAt), moment(r.ApprovedAt), moment(r.EndedAt), r.Answer,
 		r.Reminders, r.Escalated, moment(r.EscalatedAt),
@@ -153,11 +114,11 @@ func (s *Store) writeCase(ctx context.Context, tx pgx.Tx, before approvals.Case,
 		}
 		after.Review = queueReview(b, r.ID, *c.Review)
 	}
-	return s.finishCase(ctx, tx, b, after, c)
+	return queueHangings(b, after, c)
 }
 
-// finishCase writes what hangs on a request's row: answers, the intent of a grant, events and jobs.
-func (s *Store) finishCase(ctx context.Context, tx pgx.Tx, b *pgx.Batch, c approvals.Case, change approvals.Change) (approvals.Case, error) {
+// queueHangings adds what hangs on a request's row to a batch: answers, the intent of a grant.
+func queueHangings(b *pgx.Batch, c approvals.Case, change approvals.Change) (approvals.Case, error) {
 	c.Approvals = slices.Clone(c.Approvals)
 	for _, a := range change.Approvals {
 		a.At = audit.Cut(a.At)
@@ -190,15 +151,7 @@ func (s *Store) finishCase(ctx context.Context, tx pgx.Tx, b *pgx.Batch, c appro
 		}
 		c.Grant, c.Grants = &g, c.Grants+1
 	}
-	var first int64
-	queueEvents(b, change.Events, &first)
-	if needsEvent(change.Jobs) {
-		if err := send(ctx, tx, b); err != nil {
-			return c, err
-		}
-		b = nil
-	}
-	return c, s.insertJobs(ctx, tx, b, about(versioned(change.Jobs, c.Request.Version), first))
+	return c, nil
 }
 
 // settleRequest makes a request what a later read will give, and returns its decision and parameters as JSON.

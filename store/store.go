@@ -45,8 +45,9 @@ type Store struct {
 	log  zerolog.Logger
 	// recorded has a value after a commit with events, for the sealer.
 	recorded chan struct{}
-	// gathering are changes of grants that will share a transaction.
-	gathering gathering
+	// Changes of the same kind that will share a transaction.
+	grantChanges gathering[grants.Grant, grants.Change]
+	caseChanges  gathering[approvals.Case, approvals.Change]
 }
 
 // Open connects to the store and pings it. It does not look at the schema; CheckSchema does.
@@ -64,7 +65,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{pool: pool, jobs: client, now: now, log: cfg.Log, recorded: make(chan struct{}, 1)}, nil
+	s := &Store{pool: pool, jobs: client, now: now, log: cfg.Log, recorded: make(chan struct{}, 1)}
+	s.grantChanges.write, s.caseChanges.write = s.changeGrants, s.changeCases
+	return s, nil
 }
 
 func openPool(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
