@@ -49,10 +49,17 @@ func raceOne(b *testing.B, l *library, raw *raw, workers, many int, oursFirst bo
 	names := raw.names(many)
 	turn := func(ours, theirs func() time.Duration, c *contest) {
 		var o, t time.Duration
+		measured := func() {
+			before := l.spent(b)
+			o = ours()
+			c.spent = append(c.spent, l.spent(b).since(before, many))
+		}
 		if oursFirst {
-			o, t = ours(), theirs()
+			measured()
+			t = theirs()
 		} else {
-			t, o = theirs(), ours()
+			t = theirs()
+			measured()
 		}
 		c.add(many, o, t)
 	}
@@ -87,7 +94,10 @@ func (l *library) revoke(ctx context.Context, id string) error {
 }
 
 // contest compares two rates, round by round.
-type contest struct{ ours, limit, ratios []float64 }
+type contest struct {
+	ours, limit, ratios []float64
+	spent               []spent // for each of ours, round by round
+}
 
 func (c *contest) add(many int, ours, limit time.Duration) {
 	o, l := float64(many)/ours.Seconds(), float64(many)/limit.Seconds()
@@ -102,6 +112,11 @@ func (c *contest) publish(b *testing.B, unit, what string, goal float64) {
 	b.ReportMetric(ratio, unit+"-ratio")
 	report.add(what, fmt.Sprintf("%.0f/s", ours), fmt.Sprintf("%.0f/s, ratio %.2f (%.2f–%.2f)", limit, ratio, slices.Min(c.ratios), slices.Max(c.ratios)),
 		fmt.Sprintf("≥ %.1f", goal), ratio >= goal)
+	var all spent
+	for _, s := range c.spent {
+		all.target, all.store, all.self = all.target+s.target, all.store+s.store, all.self+s.self
+	}
+	report.add(what+": processor for each", all.since(spent{}, len(c.spent)).String(), "", "", true)
 }
 
 // raw does with bare roles what the driver does with logins.
