@@ -3,6 +3,7 @@ package approvals
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/prodaccess/prodaccess/audit"
@@ -50,7 +51,8 @@ func (s *Service) extension(ctx context.Context, c Case, person Person, by time.
 	if err := s.stillLess(p, r); err != nil {
 		return deadline, notAfter, err
 	}
-	if given, ok := p.Profile(r.Access()); !ok || given.MaxDuration > 0 && whole > given.MaxDuration {
+	// The rules speak of what was asked for; where approvers gave narrower access, its own bound counts too.
+	if given, ok := p.Profile(r.Access()); !ok || r.Access() != r.Profile && given.MaxDuration > 0 && whole > given.MaxDuration {
 		return deadline, notAfter, refuse(NotApprover, "%s cannot be had for that long. File a new request for more time.", r.Access())
 	}
 	request := s.asked(person, Filing{
@@ -59,11 +61,12 @@ func (s *Service) extension(ctx context.Context, c Case, person Person, by time.
 	decision := p.DecideExtension(policy.Extending{Request: request, Decision: r.Decision, Before: c.Grant.Extensions},
 		s.facts(ctx, person, p.Lookups(request), true))
 	if decision.Outcome != policy.Approved {
-		return deadline, notAfter, refuse(NotApprover, "This cannot be extended without asking. %s", decision.Why)
+		why := strings.Join(append([]string{decision.Why}, decision.Unknowns...), " ")
+		return deadline, notAfter, refuse(NotApprover, "This cannot be extended without asking. %s", why)
 	}
 	if decision.Shift != nil {
 		notAfter = decision.Shift.End
-		if !notAfter.After(c.Grant.Deadline) {
+		if notAfter.Sub(c.Grant.Deadline) < time.Second {
 			return deadline, notAfter, refuse(NotApprover, "Your shift on call for %s ends at %s UTC, and access that rests on it ends with it.",
 				decision.Shift.Schedule, notAfter.UTC().Format("15:04"))
 		}
