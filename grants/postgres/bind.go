@@ -100,14 +100,16 @@ func (d *Driver) homeIsTarget() bool {
 // keepsValues is a condition: this database has a place for values.
 var keepsValues = "EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = " + literal(internal) + " AND c.relname = 'bound_values')"
 
-// unbind removes a login's values from every database of the target, and proves it. A cluster without a single profile
-// with parameters is left alone.
+// takesValues is a condition: one of the logins belongs to a profile with parameters, and has values to be removed.
+func takesValues(oids string) string {
+	return "EXISTS (SELECT FROM pg_auth_members m WHERE m.member = ANY (" + oids + ") AND shobj_description(m.roleid, 'pg_authid') LIKE '" +
+		shapeMark + "%\"parameters\":%')"
+}
+
+// unbind removes a login's values from every database of the target, and proves it.
 func (d *Driver) unbind(ctx context.Context, login grants.Login) (checks []grants.Check, err error) {
-	results, err := send(ctx, d.everyday, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(internal)+")", "SELECT "+keepsValues)
+	results, err := send(ctx, d.everyday, "SELECT "+keepsValues)
 	if err != nil {
-		return nil, err
-	}
-	if there, err := first(results[0]); err != nil || there != "t" {
 		return nil, err
 	}
 	remove := func(send func(...string) ([]*pgconn.Result, error), database string) error {
@@ -126,7 +128,7 @@ func (d *Driver) unbind(ctx context.Context, login grants.Login) (checks []grant
 		}
 		return nil
 	}
-	if keeps, err := first(results[1]); err != nil {
+	if keeps, err := first(results[0]); err != nil {
 		return nil, err
 	} else if keeps == "t" {
 		if err := remove(func(s ...string) ([]*pgconn.Result, error) { return send(ctx, d.everyday, s...) }, d.admin.Database); err != nil {

@@ -47,12 +47,13 @@ func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.
 		}
 	}
 	cleaned.DroppedAt = d.cfg.Now()
-	cleaned.Checks, err = d.prove(ctx, login, proof)
-	if err != nil {
+	checks, values, err := d.prove(ctx, login, proof)
+	cleaned.Checks = checks
+	if err != nil || !values {
 		return cleaned, err
 	}
-	values, err := d.unbind(ctx, login)
-	cleaned.Checks = append(cleaned.Checks, values...)
+	unbound, err := d.unbind(ctx, login)
+	cleaned.Checks = append(cleaned.Checks, unbound...)
 	return cleaned, err
 }
 
@@ -97,16 +98,18 @@ func traces(login grants.Login) []string {
 	oid := oidText(login.OID)
 	return append(look(target{name: login.Name, oid: login.OID}),
 		"SELECT (SELECT count(*) FROM pg_roles WHERE rolname = "+literal(login.Name)+"),"+
-			" (SELECT count(*) FROM pg_auth_members WHERE roleid = "+oid+") + (SELECT count(*) FROM pg_auth_members WHERE member = "+oid+")")
+			" (SELECT count(*) FROM pg_auth_members WHERE roleid = "+oid+") + (SELECT count(*) FROM pg_auth_members WHERE member = "+oid+"),"+
+			" EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(internal)+")")
 }
 
 // prove looks for traces after the drop: the role, memberships, sessions on every node. A session that was just being
-// opened when the login was locked is found and terminated here. proof is a look already taken.
-func (d *Driver) prove(ctx context.Context, login grants.Login, proof []*pgconn.Result) (checks []grants.Check, err error) {
+// opened when the login was locked is found and terminated here. proof is a look already taken. values says that there may
+// be values of parameters somewhere: the cluster has a place for them.
+func (d *Driver) prove(ctx context.Context, login grants.Login, proof []*pgconn.Result) (checks []grants.Check, values bool, err error) {
 	who := target{name: login.Name, oid: login.OID}
 	if proof == nil {
 		if proof, err = send(ctx, d.security, traces(login)...); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	outcomes := make([]outcome, 1+len(d.nodes))
@@ -117,8 +120,8 @@ func (d *Driver) prove(ctx context.Context, login grants.Login, proof []*pgconn.
 	outcomes[0] = d.drain(ctx, d.security, d.cfg.Target.Name, login.Fingerprint, who, proof[:looks])
 	all.Wait()
 	left := texts(proof[looks])
-	if len(left) != 1 || len(left[0]) != 2 {
-		return nil, errUnreadable
+	if len(left) != 1 || len(left[0]) != 3 {
+		return nil, false, errUnreadable
 	}
 	checks = []grants.Check{{What: "no role is named " + who.name, OK: left[0][0] == "0"}}
 	if who.oid != 0 {
@@ -137,5 +140,5 @@ func (d *Driver) prove(ctx context.Context, login grants.Login, proof []*pgconn.
 			failures = append(failures, fail(grants.FailInternal, "", "after the drop it is not true that: %s", c.What))
 		}
 	}
-	return checks, together(failures...)
+	return checks, left[0][2] == "t", together(failures...)
 }
