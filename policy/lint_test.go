@@ -192,7 +192,7 @@ version: 1
 profiles: [{ name: ddl, risk: critical, grants: [{ schema: public, tables: [a], privileges: [create] }] }]
 break_glass: { who: [user:ana@example.com], targets: [orders-*], reviewers: [user:sam@example.com] }
 `), "p.yaml")
-	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "p.yaml:4:16: break_glass gives ddl on nobody's word, and its risk is critical") {
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "p.yaml:4:14: break_glass gives ddl on nobody's word, and its risk is critical") {
 		t.Errorf("got %v, %v", warnings, err)
 	}
 	p := loaded(t, strings.Replace(glass, ", %s", "", 1))

@@ -101,12 +101,31 @@ func (l *loader) readTestRequest(from *node, test *selfTest) {
 			r.Params[key] = params.text(key)
 		}
 	}
+	test.breakGlass, test.extend = f.yes("break_glass"), l.readTestExtend(f.take("extend"))
 	for _, needed := range []string{"target", "profile"} {
 		if _, there := f.nodes[needed]; !there {
 			l.fault(f.at, "a test's request needs %s", needed)
 		}
 	}
+	if test.breakGlass && test.extend != nil {
+		l.fault(f.nodes["extend"].at, "broken glass is never extended; write two tests")
+	}
 	f.close()
+}
+
+// readTestExtend reads a wish for more time: { to: 4h, before: 1, at: 2026-03-04T15:00:00Z }.
+func (l *loader) readTestExtend(from *node) *testedExtension {
+	f := l.open(from, "extend")
+	if f == nil {
+		return nil
+	}
+	out := &testedExtension{to: f.duration("to"), before: f.number("before", 0, 1000)}
+	out.at, _ = f.instant("at")
+	if _, given := f.nodes["to"]; !given {
+		l.fault(f.at, "extend needs to, how long the access is to last in all")
+	}
+	f.close()
+	return out
 }
 
 func (l *loader) readExpect(from *node, test *selfTest) {
@@ -120,7 +139,7 @@ func (l *loader) readExpect(from *node, test *selfTest) {
 		rule := f.scalar(given, "rule")
 		if rule == "none" {
 			rule = ""
-		} else if wrong := l.p.wrongRule(rule); rule != "" && wrong != "" {
+		} else if wrong := l.p.wrongRule(rule); rule != "" && rule != BreakGlassRule && wrong != "" {
 			l.fault(given.mark, "%s", wrong)
 		}
 		e.rule = &rule
@@ -128,7 +147,13 @@ func (l *loader) readExpect(from *node, test *selfTest) {
 	if given := f.take("approvals"); given != nil {
 		e.approvals, e.approvalsGiven = l.readApprovals(given), true
 	}
+	if inOrder := f.yes("in_order"); f.nodes["in_order"].value != nil {
+		e.inOrder = &inOrder
+	}
 	e.duration, e.most = f.duration("duration"), f.duration("max_duration")
+	e.waits = Waits{Answer: f.duration("lapse_after"), Take: f.duration("activate_within"), Remind: f.duration("remind_every")}
+	e.escalate, e.extend = l.readEscalations(f.take("escalate")), l.readExtend(f.take("extend"))
+	e.reviewers, e.reviewWithin = l.readWho(f, "reviewers"), f.duration("review_within")
 	if len(f.order) == 0 {
 		l.fault(f.at, "expect is empty; write at least outcome: approved, needs-approval or denied")
 	}
