@@ -183,6 +183,39 @@ func TestOldReplicaCannotCountWhatWasTakenBack(t *testing.T) {
 	}
 }
 
+// What the schema refuses during COMMIT is one change's fault; those that were written with it are written all the same.
+func TestRefusalAtCommitHitsItsOwnOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const others = 12
+	for range 5 {
+		bad := b.file(pending()).Request.ID
+		var ids []string
+		for range others {
+			ids = append(ids, b.file(pending()).Request.ID)
+		}
+		var wg sync.WaitGroup
+		for _, id := range append(ids, bad) {
+			wg.Go(func() {
+				_, err := b.ChangeCase(t.Context(), id, func(c approvals.Case) (approvals.Change, error) {
+					change := approve(c, bo)
+					if id == bad {
+						change.Request.State, change.Request.ApprovedAt = approvals.Approved, noon
+					}
+					return change, nil
+				})
+				if (err != nil) != (id == bad) {
+					t.Errorf("bad is %v: %v", id == bad, err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if n := b.count(`SELECT count(*) FROM approvals`); n != 5*others {
+		t.Errorf("%d answers", n)
+	}
+}
+
 func TestParamsOfAGrantAreKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Changes that are asked for while others are being written share the next transaction: what a commit costs is
@@ -125,12 +127,19 @@ func writeTogether[T, C any](s *Store, batch []*wish[T, C], lock func(b *pgx.Bat
 		if err == nil || w.alone {
 			continue
 		}
-		// Before COMMIT nothing was done, and each can try by itself. A COMMIT that failed may have succeeded.
-		w.alone, w.failed = !decided, err
+		// Before COMMIT nothing was done, and each can try by itself, as when the schema refused what one of them did. A
+		// COMMIT that failed otherwise may have succeeded.
+		w.alone, w.failed = !decided || violates(err), err
 	}
 	if err == nil && recorded {
 		s.kick()
 	}
+}
+
+// violates says whether the schema refused a transaction; some of its promises are looked at during COMMIT.
+func violates(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && strings.HasPrefix(pgErr.Code, "23") // integrity_constraint_violation
 }
 
 // decide runs a change on a copy of the row, unless whoever asked has gone. decided is false when there is nothing to
