@@ -25,7 +25,7 @@ func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Ca
 	if err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, err)
 	}
-	_, err = s.cfg.Grants.Extend(ctx, c.Grant.ID, deadline, notAfter, actor(person), press.Source)
+	_, err = s.cfg.Grants.Extend(ctx, c.Grant.ID, c.Grant.Extensions, deadline, notAfter, actor(person), press.Source)
 	if errors.Is(err, grants.ErrState) {
 		err = refuse(InProgress, "This access was extended, or ended, at the same moment. Look at the card and press again if you need to.")
 	} else if err != nil {

@@ -2,6 +2,7 @@ package approvals_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -185,5 +186,37 @@ func TestTheLastPartOfABudgetIsTakenOnce(t *testing.T) {
 		if n := query[int](o, `SELECT count(*) FROM requests WHERE requester_id = $1`, who)[0]; n != 8 {
 			t.Errorf("%s: %d requests are kept", who, n)
 		}
+	}
+}
+
+// Extensions at the same instant on two replicas count one after the other: the rule allows one.
+func TestTheLastExtensionIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	o := full(t)
+	other := o.service(o.open(), o.policy.Load)
+	asked := o.asks("bo", "read-only")
+	o.approves("dora", asked)
+	c := o.takes("bo", asked)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	extended := 0
+	for i := range 8 {
+		s := o.Service
+		if i%2 == 0 {
+			s = other
+		}
+		wg.Go(func() {
+			if _, err := s.Extend(t.Context(), press("bo", c), time.Duration(i+1)*time.Minute); err == nil {
+				mu.Lock()
+				extended++
+				mu.Unlock()
+			} else if _, ok := errors.AsType[*approvals.Refusal](err); !ok {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := o.reads(c); extended != 1 || got.Grant.Extensions != 1 || o.records(audit.GrantExtended, c.Request.ID, true) != 7 {
+		t.Errorf("extended %d times, the grant says %d", extended, got.Grant.Extensions)
 	}
 }

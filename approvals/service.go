@@ -31,7 +31,7 @@ type Grants interface {
 	Issue(ctx context.Context, id string) (grants.Credential, error)
 	Rotate(ctx context.Context, id string, by audit.Actor, source string) (grants.Credential, error)
 	Shown(ctx context.Context, id string, by audit.Actor, source string) error
-	Extend(ctx context.Context, id string, deadline, notAfter time.Time, by audit.Actor, source string) (grants.Grant, error)
+	Extend(ctx context.Context, id string, extensions int, deadline, notAfter time.Time, by audit.Actor, source string) (grants.Grant, error)
 	End(ctx context.Context, id string, e grants.Ending) (grants.Grant, error)
 }
 

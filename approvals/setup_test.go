@@ -145,13 +145,17 @@ func (i *issuer) Shown(ctx context.Context, id string, _ audit.Actor, _ string) 
 	return err
 }
 
-func (i *issuer) Extend(ctx context.Context, id string, deadline, notAfter time.Time, _ audit.Actor, _ string) (grants.Grant, error) {
-	return i.change(ctx, id, func(g *grants.Grant) {
+func (i *issuer) Extend(ctx context.Context, id string, before int, deadline, notAfter time.Time, _ audit.Actor, _ string) (grants.Grant, error) {
+	return i.store.ChangeGrant(ctx, id, func(g grants.Grant) (grants.Change, error) {
+		if g.Extensions != before {
+			return grants.Change{}, grants.ErrState
+		}
 		if !notAfter.IsZero() && deadline.After(notAfter) {
 			deadline = notAfter
 		}
 		g.Deadline, g.NotAfter = deadline, notAfter
 		g.Extensions++
+		return grants.Change{Grant: g}, nil
 	})
 }
 

@@ -164,8 +164,9 @@ func (s *Service) Shown(ctx context.Context, id string, by audit.Actor, source s
 }
 
 // Extend moves the deadline of a live grant, first in the store, then on the server, which never accepts the login for
-// longer than the store says.
-func (s *Service) Extend(ctx context.Context, id string, deadline, notAfter time.Time, by audit.Actor, source string) (Grant, error) {
+// longer than the store says. extensions is how often it was extended before, as whoever allows this saw it: had it been
+// extended since, the answer might be another, and the error is ErrState.
+func (s *Service) Extend(ctx context.Context, id string, extensions int, deadline, notAfter time.Time, by audit.Actor, source string) (Grant, error) {
 	g, err := s.cfg.Store.Grant(ctx, id)
 	if err != nil {
 		return Grant{}, fmt.Errorf("extending grant %s: %w", id, err)
@@ -178,6 +179,9 @@ func (s *Service) Extend(ctx context.Context, id string, deadline, notAfter time
 	g, err = s.cfg.Store.ChangeGrant(ctx, id, func(g Grant) (Change, error) {
 		if g.Due(s.cfg.Now()) {
 			return Change{}, fmt.Errorf("%w: it has ended", ErrState)
+		}
+		if g.Extensions != extensions {
+			return Change{}, fmt.Errorf("%w: it was extended in the meantime", ErrState)
 		}
 		next, err := extended(g, deadline, notAfter)
 		if err != nil {

@@ -288,7 +288,7 @@ func TestExtensionMovesTheDeadlineOfTheSameLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	until := g.Deadline.Add(time.Hour)
-	g, err = b.Extend(t.Context(), g.ID, until, time.Time{}, audit.System("test"), "")
+	g, err = b.Extend(t.Context(), g.ID, 0, until, time.Time{}, audit.System("test"), "")
 	if err != nil || !g.Deadline.Equal(until) {
 		t.Fatalf("deadline %s, %v", g.Deadline, err)
 	}
@@ -298,7 +298,7 @@ func TestExtensionMovesTheDeadlineOfTheSameLogin(t *testing.T) {
 	if n := b.one(b.target, `SELECT count(*) FROM pg_roles WHERE rolname = $1 AND rolvaliduntil > $2`, g.Login, until); n != 1 {
 		t.Error("the server still ends the login at the old deadline")
 	}
-	if _, err := b.Extend(t.Context(), g.ID, g.Deadline.Add(-time.Minute), time.Time{}, audit.System("test"), ""); !errors.Is(err, grants.ErrState) {
+	if _, err := b.Extend(t.Context(), g.ID, 1, g.Deadline.Add(-time.Minute), time.Time{}, audit.System("test"), ""); !errors.Is(err, grants.ErrState) {
 		t.Errorf("a deadline moved earlier: %v", err)
 	}
 }
