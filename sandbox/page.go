@@ -118,7 +118,7 @@ func servePermalink(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	http.Redirect(w, r, "/#//"+r.PathValue("channel")+"/"+parts[1]+"."+parts[2], http.StatusFound)
+	http.Redirect(w, r, "/#/-/"+r.PathValue("channel")+"/"+parts[1]+"."+parts[2], http.StatusFound)
 }
 
 // enter marks a request as running until leave, so that Close waits for it; false when the workspace is closing.

@@ -16,6 +16,8 @@ type Pane struct {
 	Read func(ctx context.Context) ([]Table, error)
 	// Actions are buttons under the tables.
 	Actions []PaneAction
+	// Folded panes show their title until somebody opens them.
+	Folded bool
 }
 
 // Table is one table of a pane.
@@ -71,7 +73,7 @@ func (ws *Workspace) paneFrames() []object {
 		for _, a := range p.Actions {
 			actions = append(actions, a.Label)
 		}
-		out = append(out, object{"title": p.Title, "about": p.About, "actions": actions})
+		out = append(out, object{"title": p.Title, "about": p.About, "actions": actions, "folded": p.Folded})
 	}
 	return out
 }

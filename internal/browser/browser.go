@@ -64,24 +64,17 @@ func Start(ctx context.Context) (_ *Browser, err error) {
 	if err := b.cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", path, err), os.RemoveAll(b.profile))
 	}
-	address := make(chan string, 1)
+	address, words := make(chan string, 1), make(chan string, 1)
 	go func() {
 		defer close(b.exited)
-		words := listen(said, address)
+		words <- listen(said, address)
 		_ = b.cmd.Wait()
-		select {
-		case address <- "": // it ended without an address
-			_, _ = os.Stderr.WriteString(words)
-		default:
-		}
 	}()
 	select {
 	case url := <-address:
-		if url == "" {
-			err = errors.New("the browser ended before it was up")
-			break
-		}
 		b.conn, err = dial(ctx, url)
+	case said := <-words:
+		err = fmt.Errorf("the browser ended before it was up; it said:\n%s", said)
 	case <-ctx.Done():
 		err = fmt.Errorf("waiting for the browser: %w", ctx.Err())
 	}

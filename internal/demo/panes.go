@@ -27,7 +27,7 @@ func panes(s *stage.Stage, v *visits) []sandbox.Pane {
 	return []sandbox.Pane{
 		{
 			Title: "The database orders-prod",
-			About: "Read by its superuser, not by prodaccess. The buttons use the newest credential that the person at the screen was shown.",
+			About: "Read by its superuser. The buttons use the newest credential that the person at the screen was shown.",
 			Read:  look.read,
 			Actions: []sandbox.PaneAction{
 				{Label: readOrders, Run: func(ctx context.Context, who string) sandbox.Output {
@@ -39,8 +39,9 @@ func panes(s *stage.Stage, v *visits) []sandbox.Pane {
 			},
 		},
 		{
-			Title: "The audit log",
-			About: "What `prodaccess audit` prints. Every line holds the hash of the one before it.",
+			Title:  "The audit log",
+			About:  "What `prodaccess audit` prints. Every line holds the hash of the one before it.",
+			Folded: true,
 			Actions: []sandbox.PaneAction{
 				{Label: auditList, Run: audit(s, "audit", "list")},
 				{Label: auditVerify, Run: audit(s, "audit", "verify")},
@@ -65,9 +66,9 @@ func (o *onlooker) read(ctx context.Context) ([]sandbox.Table, error) {
 		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	logins, err := tableOf(ctx, conn, `SELECT r.rolname AS login, CASE WHEN r.rolcanlogin THEN 'yes' ELSE 'locked' END AS "may log in",
-			to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'HH24:MI:SS"Z"') AS "valid until",
-			(SELECT string_agg(p.rolname, ' ') FROM pg_auth_members m JOIN pg_roles p ON p.oid = m.roleid WHERE m.member = r.oid) AS "is a"
+	logins, err := tableOf(ctx, conn, `SELECT r.rolname AS login, CASE WHEN r.rolcanlogin THEN 'yes' ELSE 'locked' END AS "logs in",
+			to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'HH24:MI:SS"Z"') AS "until",
+			(SELECT string_agg(p.rolname, ' ') FROM pg_auth_members m JOIN pg_roles p ON p.oid = m.roleid WHERE m.member = r.oid) AS "role"
 		FROM pg_roles r WHERE r.rolname ~ '^pa_.*_[a-z0-9]{10}$' ORDER BY r.oid`)
 	if err != nil {
 		return nil, err
@@ -79,14 +80,23 @@ func (o *onlooker) read(ctx context.Context) ([]sandbox.Table, error) {
 		return nil, err
 	}
 	sessions.Caption, sessions.Empty = "Their sessions", "None."
-	roles, err := tableOf(ctx, conn, `SELECT r.rolname AS role, (SELECT count(*) FROM pg_auth_members m WHERE m.roleid = r.oid AND m.member <> 0
-			AND EXISTS (SELECT FROM pg_roles l WHERE l.oid = m.member AND l.rolname ~ '^pa_.*_[a-z0-9]{10}$')) AS "logins in it"
+	roles, err := tableOf(ctx, conn, `SELECT r.rolname, (SELECT count(*) FROM pg_auth_members m JOIN pg_roles l ON l.oid = m.member
+			WHERE m.roleid = r.oid AND l.rolname ~ '^pa_.*_[a-z0-9]{10}$') || ' logins'
 		FROM pg_roles r WHERE r.rolname LIKE 'pa\_%' AND r.rolname !~ '^pa_.*_[a-z0-9]{10}$' ORDER BY 1`)
 	if err != nil {
 		return nil, err
 	}
-	roles.Caption = "Access roles, one for each profile; nobody can log in as one"
-	return []sandbox.Table{logins, sessions, roles}, nil
+	return []sandbox.Table{logins, sessions, turned(roles, "Access roles, which nobody can log in as")}, nil
+}
+
+// turned makes one row of a table of two columns.
+func turned(t sandbox.Table, caption string) sandbox.Table {
+	out := sandbox.Table{Caption: caption, Rows: [][]string{{}}}
+	for _, row := range t.Rows {
+		out.Columns = append(out.Columns, row[0])
+		out.Rows[0] = append(out.Rows[0], row[1])
+	}
+	return out
 }
 
 func tableOf(ctx context.Context, conn *pgx.Conn, sql string) (sandbox.Table, error) {

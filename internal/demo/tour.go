@@ -50,6 +50,7 @@ func tour(lasts string) sandbox.Tour {
 			{
 				Person: "bo", Place: "app", Title: "The deadline comes",
 				Text:  "Nobody has to do anything, and the session is still open. When the time is up the login is locked, its session ended, the login dropped. Close the window and wait.",
+				Press: "Close",
 				Until: []sandbox.Sight{{Message: "Verified"}},
 			},
 			{
@@ -59,7 +60,7 @@ func tour(lasts string) sandbox.Tour {
 				Until: []sandbox.Sight{{Output: "FATAL"}, {Output: "over"}},
 			},
 			{
-				Person: "sam", Title: "And anyone can prove it",
+				Person: "sam", Place: "audit", Title: "And anyone can prove it",
 				Text:  "*sam* is in security. Every step is in the audit log, and the log can prove that it was not changed.",
 				Press: auditVerify,
 				Until: []sandbox.Sight{{Output: "whole"}},

@@ -6,7 +6,7 @@ import { blocks } from './blocks.js'
 import { drawComposer, fill, makeComposer } from './composer.js'
 import { avatar, closeThread, drawMessages, drawThread, forget, words } from './messages.js'
 import { drawModal } from './modal.js'
-import { channel, direct, key, model, who } from './model.js'
+import { channel, direct, key, model, topView, who } from './model.js'
 import { drawPanes, forgetTraffic, hear, look, startSide } from './side.js'
 import { drawTour, startTour } from './tour.js'
 import { startTheme } from './theme.js'
@@ -196,6 +196,11 @@ const places = {
 }
 
 document.addEventListener('keydown', event => {
+  // Also when the focus is beside the workspace.
+  if (event.key === 'Escape' && !event.defaultPrevented && topView() && !document.querySelector('dialog[open]')) {
+    act('close', { view: topView().id })
+    return
+  }
   if (event.key === 'Escape' && model.thread && by('thread').contains(document.activeElement)) closeThread()
   if (event.key === 'Escape' && by('page').classList.contains('menu')) showMenu(false)
   if (event.key === 'F6') {
@@ -222,7 +227,7 @@ async function start() {
   startTour({ be, open: places.open, at: places.at, link: places.link, fill, look })
   const people = await (await fetch('/page/people')).json()
   const [, asked] = location.hash.split('/')
-  let name = asked || ''
+  let name = X
   try {
     name ||= sessionStorage.getItem('person')
   } catch {

@@ -7,7 +7,7 @@ import { mrkdwn } from './mrkdwn.js'
 import { model, who } from './model.js'
 import { drawTour } from './tour.js'
 
-const folded = new Set()
+const folded = new Map() // number of a pane to whether the reader folded it
 
 // drawPanes shows every pane with the newest reading of it.
 export function drawPanes() {
@@ -19,7 +19,7 @@ export function drawPanes() {
 function pane(p, i) {
   const got = model.panes.get(i)
   const out = model.screen.outputs[i]
-  const details = h('details', { open: !folded.has(i), on: { toggle: () => (details.open ? folded.delete(i) : folded.add(i)) } },
+  const details = h('details', { open: !(folded.get(i) ?? p.folded), on: { toggle: () => folded.set(i, !details.open) } },
     h('summary', { 'data-key': 'pane' + i }, h('h3', {}, p.title)),
     p.about && h('p', { class: 'about' }, mrkdwn(p.about, who())),
     got?.error && h('p', { class: 'wrong' }, got.error),

@@ -69,6 +69,10 @@ function end() {
 
 const buttonNamed = (area, label) => [...area.querySelectorAll('button')].filter(b => b.textContent === label && b.checkVisibility()).at(-1)
 
+function unfold(label) {
+  for (const b of by('panes').querySelectorAll('button')) if (b.textContent === label) b.closest('details').open = true
+}
+
 // next says what is to be done now within a step: in words or as a button that does it, and where.
 function next(s) {
   const side = by('side')
@@ -85,7 +89,8 @@ function next(s) {
   if (s.press) {
     const modal = by('modals')
     const area = inSide ? by('panes') : modal.hidden ? by('main') : modal
-    return { say: `Press ${s.press}`, show: () => buttonNamed(area, s.press) }
+    if (inSide) unfold(s.press)
+    if (buttonNamed(area, s.press)) return { say: `Press ${s.press}`, show: () => buttonNamed(area, s.press) }
   }
   if (s.manual) return { label: 'Next', act: () => tourGoes('next'), show: () => null }
   return { say: 'Waiting for it to happen…', show: () => null }
