@@ -17,7 +17,8 @@ type Explanation struct {
 type RuleExplanation struct {
 	Position
 	Rule string `json:"rule"`
-	// Says is what the rule does where it matches: "denies", "approves at once", "needs 1 approval from group dba".
+	// Says is what the rule does where it matches: "denies", "approves at once", "needs 1 approval from group dba, after 20m
+	// also group managers".
 	Says string `json:"says"`
 	// Denies is set on rules that deny.
 	Denies bool `json:"denies,omitempty"`
@@ -41,11 +42,21 @@ var triNames = [...]string{unasked: "no", no: "no", unknown: "unknown", yes: "ye
 
 // Explain decides a request and says, rule by rule, why each did or did not match and what would make it.
 func (p *Policy) Explain(request Request, facts Facts) Explanation {
-	out := Explanation{Decision: p.Decide(request, facts)}
-	c := p.consider(request, facts, p.asking)
-	for _, r := range p.rules {
+	return p.explain(p.Decide(request, facts), request, facts, p.rules)
+}
+
+// ExplainBreakGlass decides whether glass may be broken, and goes through every rule that matters to that: those that deny,
+// and the break_glass section as a rule of that name, where the file has one.
+func (p *Policy) ExplainBreakGlass(request Request, facts Facts) Explanation {
+	return p.explain(p.DecideBreakGlass(request, facts), request, facts, p.breaking.rules)
+}
+
+func (p *Policy) explain(d Decision, request Request, facts Facts, rules []*rule) Explanation {
+	out := Explanation{Decision: d}
+	c := p.consider(request, facts, sequence{})
+	for _, r := range rules {
 		explained := RuleExplanation{
-			Position: Position{p.file, r.at.line, r.at.column}, Rule: r.name, Says: r.says(), Denies: r.deny,
+			Position: Position{p.file, r.at.line, r.at.column}, Rule: r.name, Says: p.says(r), Denies: r.deny,
 			Decides: r.name == out.Decision.Rule, Conditions: c.conditions(r),
 		}
 		matches, missing := yes, []string{}
@@ -62,14 +73,34 @@ func (p *Policy) Explain(request Request, facts Facts) Explanation {
 	return out
 }
 
-func (r *rule) says() string {
+func (p *Policy) says(r *rule) string {
 	switch {
 	case r.deny:
 		return "denies"
-	case r.automatic:
-		return "approves at once"
+	case r == p.glass:
+		b := p.breakGlass
+		out := fmt.Sprintf("gives access at once for up to %s, reviewed within %s by %s", FormatDuration(b.MaxDuration), FormatDuration(b.ReviewWithin),
+			phraseOf(Requirement{From: b.Reviewers}))
+		if b.Escalate != nil {
+			out += ", " + escalationsText([]Escalation{*b.Escalate})
+		}
+		return out
 	}
-	return "needs " + approvalsText(r.approvals, r.inOrder)
+	out := "approves at once"
+	if r.asks() {
+		out = "needs " + approvalsText(r.approvals, r.inOrder)
+		if len(r.escalate) > 0 {
+			out += ", " + escalationsText(r.escalate)
+		}
+	}
+	switch {
+	case r.extend == nil:
+	case r.extend.Times == 0:
+		out += ", never extended"
+	default:
+		out += ", extended " + extendText(r.extend)
+	}
+	return out
 }
 
 // conditions looks at every key of a rule, whether or not an earlier one already failed.

@@ -46,6 +46,39 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+func TestExplainSaysWhatRulesDo(t *testing.T) {
+	t.Parallel()
+	p := loaded(t, shop)
+	a := request(t, p, "dora", "write", lasting(0), because("the shop is down"))
+	var got []string
+	for _, e := range []Explanation{p.Explain(a.Request, a.Facts), p.ExplainBreakGlass(a.Request, a.Facts)} {
+		for _, r := range e.Rules {
+			text := r.Rule + ": " + r.Says
+			if r.Decides {
+				text += " [decides]"
+			}
+			got = append(got, text)
+		}
+	}
+	want := []string{
+		"contractors never write: denies",
+		"on call: approves at once, extended twice, to 5h in all",
+		"staging: approves at once",
+		"never longer: approves at once, never extended",
+		"reading: needs 1 approval from group dba, after 20m also group managers, after 1h also group security or bo@example.com, extended once, to 8h in all",
+		"writing: needs 2 approvals from group dba [decides]",
+		"schema: needs 1 approval from group dba, then 2 from group security, extended once, to 1h30m in all",
+		"contractors never write: denies",
+		"break-glass: gives access at once for up to 45m, reviewed within 8h by group security, after 4h also group managers [decides]",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	if none := loaded(t, world).ExplainBreakGlass(a.Request, a.Facts); len(none.Rules) != 0 || none.Decision.Why == "" {
+		t.Errorf("without a section: %+v", none)
+	}
+}
+
 // TestExplanationsAgree holds explanations against decisions: each step's match is the explanation's.
 func TestExplanationsAgree(t *testing.T) {
 	t.Parallel()
@@ -53,6 +86,9 @@ func TestExplanationsAgree(t *testing.T) {
 		p, request, facts := drawWorld(t).load(t), drawRequest(t), drawFacts(t)
 		facts = forget(t, facts, &request.User)
 		e := p.Explain(request, facts)
+		if rapid.Bool().Draw(t, "break glass") {
+			e = p.ExplainBreakGlass(request, facts)
+		}
 		matches := map[string]string{}
 		for _, r := range e.Rules {
 			matches[r.Rule] = r.Matches
@@ -67,7 +103,7 @@ func TestExplanationsAgree(t *testing.T) {
 			} else if s.Matched {
 				want = "yes"
 			}
-			if matches[s.Rule] != want {
+			if _, explained := matches[s.Rule]; !explained || matches[s.Rule] != want {
 				t.Fatalf("the step says %s and the explanation %s: %+v", want, matches[s.Rule], s)
 			}
 		}

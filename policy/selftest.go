@@ -189,11 +189,11 @@ func unlessZero(d time.Duration) string {
 	return FormatDuration(d)
 }
 
-// escalationsText is "after 20m group managers, after 1h group dba or group security", whatever order people stand in.
+// escalationsText is "after 20m also group managers, after 1h also group dba or group security", whatever order people stand in.
 func escalationsText(steps []Escalation) string {
 	var parts []string
 	for _, step := range steps {
-		parts = append(parts, "after "+FormatDuration(step.After)+" "+phraseOf(Requirement{From: sorted(step.To)}))
+		parts = append(parts, "after "+FormatDuration(step.After)+" also "+phraseOf(Requirement{From: sorted(step.To)}))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -21,8 +21,8 @@ func TestSelfTests(t *testing.T) {
 	for _, test := range []struct{ given, request, expect, differs string }{
 		{ana, reading, "{ outcome: needs-approval, rule: reading, approvals: [{ from: group:dba }], lapse_after: 4h, remind_every: 10m, extend: { times: 1, total: 8h } }", ""},
 		{ana, reading, "{ escalate: [{ after: 20m, to: group:managers }, { after: 1h, to: [\"user:bo@example.com\", group:security] }], in_order: false }", ""},
-		{ana, reading, "{ escalate: { after: 20m, to: group:managers } }", "escalate: expected after 20m group managers, got after 20m group managers, after 1h group security or bo@example.com"},
-		{ana, schema, "{ escalate: { after: 20m, to: group:managers } }", "escalate: expected after 20m group managers, got none"},
+		{ana, reading, "{ escalate: { after: 20m, to: group:managers } }", "escalate: expected after 20m also group managers, got after 20m also group managers, after 1h also group security or bo@example.com"},
+		{ana, schema, "{ escalate: { after: 20m, to: group:managers } }", "escalate: expected after 20m also group managers, got none"},
 		{ana, reading, "{ lapse_after: 5h, activate_within: 5m, remind_every: 1m }", "lapse_after: expected 5h, got 4h; activate_within: expected 5m, got none; remind_every: expected 1m, got 10m"},
 		{ana, reading, "{ extend: { times: 2, total: 8h } }", "extend: expected twice, to 8h in all, got once, to 8h in all"},
 		{"given: { user: mia@example.com }", reading, "{ extend: { times: 0 }, outcome: approved }", ""},

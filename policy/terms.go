@@ -215,7 +215,7 @@ func (a terms) String() string {
 	if a.budget > 0 {
 		out += fmt.Sprintf(", %d times a %s", a.budget, a.per)
 	}
-	return out + a.answer.words("answered") + a.take.words("taken") + a.extend.words(len(a.approvals) > 0) + a.review.words()
+	return out + a.answer.words("answered") + a.take.words("taken") + a.extend.words(len(a.approvals) > 0 || a.review != nil) + a.review.words()
 }
 
 // who is "at once", or who has to agree.

@@ -118,6 +118,8 @@ func TestPolicyExplain(t *testing.T) {
 	explain("--config", config, "--target", "orders-test", "--on-call", "payments").wants(t, exitOK, "(postgres, staging;",
 		"- targets   the target is not among env:production")
 
+	explain("--break-glass").wants(t, exitOK, "ana@example.com breaks glass for read-only on orders-prod\n", "DENIED\n  The policy lets nobody break glass")
+
 	got := explain("--json", "--on-call", "payments")
 	answer := decoded(t, got)["explanation"].(map[string]any)
 	if decision := answer["decision"].(map[string]any); decision["outcome"] != "approved" || len(answer["rules"].([]any)) != 4 {
@@ -146,6 +148,71 @@ func TestPolicyExplain(t *testing.T) {
 	write(t, file, strings.Replace(oldPolicy, "profiles: [data-fix] }", "profiles: [data-fix], targets: [env:staging] }", 1))
 	explain().wants(t, exitFailed, "the environment of orders-prod is not known, and rules name production, staging; add --target-env")
 	explain("--target-env", "staging").wants(t, exitOK, "(postgres, staging;")
+}
+
+// TestPolicyExplainsWhatFollows shows everything a decision can have come after it.
+func TestPolicyExplainsWhatFollows(t *testing.T) {
+	t.Parallel()
+	file, _, _ := policies(t)
+	write(t, file, strings.NewReplacer(
+		"max_duration: 2h, budget: { grants: 2, per: shift }", "max_duration: 2h, budget: { grants: 2, per: shift }, extend: { times: 0 }, activate_within: 5m",
+		"max_duration: 4h,", "max_duration: 4h, extend: { times: 1, total: 8h }, lapse_after: 2h, remind_every: 15m, escalate: { after: 30m, to: [group:security] },",
+	).Replace(oldPolicy)+"break_glass: { who: [group:dba], max_duration: 30m, reviewers: [group:security], escalate: { after: 20h, to: [group:dba] } }\n")
+	explain := func(args ...string) said {
+		return prodaccess(t, append([]string{
+			"policy", "explain", file, "--user", "ana@example.com", "--target", "orders-prod", "--profile", "read-only",
+			"--at", "2026-03-02T03:00:00Z",
+		}, args...)...)
+	}
+	explain().wants(t, exitOK, "  After 30m without an answer also: group:security.\n  Whoever may approve is reminded after 15m, then ever more seldom.\n"+
+		"  It lapses after 2h without approval.\n  It can be extended once, to 8h in all.\n",
+		"needs 1 approval from group dba, after 30m also group security, extended once, to 8h in all]")
+	explain("--on-call", "payments").wants(t, exitOK, "  It must be taken within 5m.\n  It cannot be extended.\n  It draws on a budget of 2 since 2026-03-02 02:00 UTC.\n")
+	explain("--unknown", "oncall:payments").wants(t, exitOK, "It must be taken within 5m, or sooner if the configuration says so.")
+	explain("--break-glass").wants(t, exitOK, "DENIED\n  No rule lets this person break glass for read-only on orders-prod: it is for group dba. File a normal request.",
+		"  - break-glass  [line 22: gives access at once for up to 30m, reviewed within 24h by group security, after 20h also group dba]\n      does not match\n")
+	explain("--break-glass", "--user", "dora@example.com").wants(t, exitOK, "dora@example.com breaks glass for read-only on orders-prod\n",
+		"APPROVED AT ONCE\n  Access at once, approved by nobody (rule \"break-glass\")", "For 30m; at most 30m may be asked for.",
+		"  Review: within 24h, by one of group:security; told at once: security_channel.\n  After 20h also: group:dba.\n", "+ break-glass", "matches, and decides")
+	got := explain("--break-glass", "--user", "dora@example.com", "--json")
+	all := decoded(t, got)
+	decision := all["explanation"].(map[string]any)["decision"].(map[string]any)
+	if all["break_glass"] != true || decision["rule"] != "break-glass" || decision["review"].(map[string]any)["reviewers"].([]any)[0] != "group:security" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestPolicyDiffOfWhatFollows(t *testing.T) {
+	t.Parallel()
+	before, after, config := policies(t)
+	const reads = "max_duration: 4h,"
+	for _, test := range []struct {
+		name, old, new string
+		code           int
+		says           []string
+	}{
+		{"longer in all", reads, reads + " extend: { times: 1, total: 8h },", exitFindings, []string{
+			"WIDER     read-only\n", "was  with approval by 1 from group dba, for up to 4h  (rule", "now  with approval by 1 from group dba, for up to 4h, extended up to once to 8h in all  (rule"}},
+		{"others answer late", reads, reads + " escalate: { after: 30m, to: [group:security] },", exitFindings, []string{
+			"WIDER     read-only\n", "now  with approval by 1 from group dba (after 30m also group security), for up to 4h"}},
+		{"waits are said", reads, reads + " lapse_after: 1h, activate_within: 5m,", exitFindings, []string{
+			"WIDER AND NARROWER  read-only\n", "now  with approval by 1 from group dba, for up to 4h, answered within 1h, taken within 5m  (rule"}},
+		{"reminders are no difference", reads, reads + " remind_every: 5m,", exitOK, []string{"Nobody gets more or less than before."}},
+		{"glass can be broken", "tests:", "break_glass: { who: [group:dba], profiles: [data-fix], max_duration: 30m, reviewers: [group:security] }\ntests:", exitFindings, []string{
+			"WIDER     breaking glass for data-fix\n          on   orders-prod (production); orders-test (staging)\n          for  dora@example.com\n          was  denied  (no rule)\n" +
+				"          now  at once, for up to 30m, reviewed within 24h by group security, said in security_channel  (rule \"break-glass\")\n", "2 wider, 0 narrower"}},
+	} {
+		if !strings.Contains(oldPolicy, test.old) {
+			t.Fatalf("%s: nothing to replace", test.name)
+		}
+		write(t, after, strings.Replace(oldPolicy, test.old, test.new, 1))
+		prodaccess(t, "policy", "diff", before, after, "--config", config, "--fail-on-widening").wants(t, test.code, test.says...)
+	}
+	got := prodaccess(t, "policy", "diff", before, after, "--config", config, "--json")
+	first := decoded(t, got)["differences"].([]any)[0].(map[string]any)
+	if first["break_glass"] != true || first["profile"] != "data-fix" || first["wider"] != true {
+		t.Errorf("got %s", got)
+	}
 }
 
 func TestPolicyDiff(t *testing.T) {

@@ -16,8 +16,9 @@ func (c *command) policyDiff() *cobra.Command {
 		Use:   "diff OLD NEW",
 		Short: "Say what got wider and what got narrower, for whom, where",
 		Long: `diff compares what two policies offer to everybody: every address and everybody else, in every combination of Slack
-user groups and on-call schedules, at every time. With a configuration it looks at the targets listed there; without one
-at targets made up from the names and environments in both files.
+user groups and on-call schedules, at every time: requests, with who may answer late, how long things wait and how far
+access is extended, and breaking glass. With a configuration it looks at the targets listed there; without one at targets
+made up from the names and environments in both files.
 
 With --fail-on-widening the exit code is 2 when anybody could get anything that they could not get before.`,
 		Args: cobra.ExactArgs(2),
@@ -96,7 +97,11 @@ func (c *command) printComparison(comparison policy.Comparison, same bool) {
 		if d.When != "" {
 			when = ", " + d.When
 		}
-		say(c.out, "%-8s  %s%s", direction(d.Wider, d.Narrower), d.Profile, when)
+		what := d.Profile
+		if d.BreakGlass {
+			what = "breaking glass for " + d.Profile
+		}
+		say(c.out, "%-8s  %s%s", direction(d.Wider, d.Narrower), what, when)
 		say(c.out, "          on   %s\n          for  %s", strings.Join(g.targets, "; "), strings.Join(g.who, "\n               "))
 		say(c.out, "          was  %s\n          now  %s\n", withRule(d.Old, d.OldRule), withRule(d.New, d.NewRule))
 	}

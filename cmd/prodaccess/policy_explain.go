@@ -19,6 +19,7 @@ type asked struct {
 	user, target, environment, engine, profile string
 	duration, ticket, reason, at, shiftEnds    string
 	params, used                               []string
+	breakGlass                                 bool
 	given                                      policy.Given
 	targets                                    targetFlags
 }
@@ -31,7 +32,8 @@ func (c *command) policyExplain() *cobra.Command {
 		Short: "Say what would be decided, and rule by rule why",
 		Long: `explain decides a made-up request and goes through every rule. It asks nobody: the person is on call for the
 schedules given with --on-call and no others, and in the Slack user groups given with --group and no others; what is
-given with --unknown could not be found out. Groups that are lists of addresses are read from the file.
+given with --unknown could not be found out. Groups that are lists of addresses are read from the file. With --break-glass
+it says whether the person may break glass: only denying rules and the break_glass section matter then.
 
 The exit code is 0 whatever the answer is.`,
 		Example: `  prodaccess policy explain policy.yaml --user ana@example.com --target orders-prod --target-env production \
@@ -55,10 +57,17 @@ The exit code is 0 whatever the answer is.`,
 				return err
 			}
 			explanation := p.Explain(request, facts)
-			if asJSON {
-				return c.printJSON(map[string]any{"file": file, "request": request, "explanation": explanation})
+			if q.breakGlass {
+				explanation = p.ExplainBreakGlass(request, facts)
 			}
-			c.printExplanation(request, explanation)
+			if asJSON {
+				out := map[string]any{"file": file, "request": request, "explanation": explanation}
+				if q.breakGlass {
+					out["break_glass"] = true
+				}
+				return c.printJSON(out)
+			}
+			c.printExplanation(request, explanation, q.breakGlass)
 			return nil
 		},
 	}
@@ -78,6 +87,7 @@ The exit code is 0 whatever the answer is.`,
 	flags.StringSliceVar(&q.given.Groups, "group", nil, "a group whose Slack user group the person is in")
 	flags.StringSliceVar(&q.given.Unknown, "unknown", nil, "what could not be found out: group:NAME or oncall:SCHEDULE")
 	flags.StringArrayVar(&q.used, "used", nil, "automatic approvals the person already had, RULE=COUNT")
+	flags.BoolVar(&q.breakGlass, "break-glass", false, "ask whether glass may be broken, instead of filing a request")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	q.targets.add(cmd)
 	for _, name := range []string{"user", "target", "profile"} {
@@ -176,8 +186,11 @@ var outcomes = map[policy.Outcome]string{
 	policy.Approved: "APPROVED AT ONCE", policy.NeedsApproval: "NEEDS APPROVAL", policy.Denied: "DENIED",
 }
 
-func (c *command) printExplanation(r policy.Request, e policy.Explanation) {
+func (c *command) printExplanation(r policy.Request, e policy.Explanation, breakGlass bool) {
 	wish := fmt.Sprintf("%s asks for %s on %s", r.User.Email, r.Profile, r.Target.Name)
+	if breakGlass {
+		wish = fmt.Sprintf("%s breaks glass for %s on %s", r.User.Email, r.Profile, r.Target.Name)
+	}
 	if r.Duration > 0 {
 		wish += " for " + policy.FormatDuration(r.Duration)
 	}
@@ -196,6 +209,9 @@ func (c *command) printExplanation(r policy.Request, e policy.Explanation) {
 	}
 	if d.Shift != nil {
 		say(c.out, "  It ends with the shift for %s, %s at the latest.", d.Shift.Schedule, d.Shift.End.UTC().Format("2006-01-02 15:04 MST"))
+	}
+	for _, line := range follows(d) {
+		say(c.out, "  %s", line)
 	}
 	if d.Advice != "" {
 		say(c.out, "  Advice: %s", d.Advice)
