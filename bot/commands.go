@@ -11,8 +11,16 @@ import (
 	"github.com/slack-go/slack"
 )
 
+// runCommand answers a line as it was typed. The trigger is the delivery's key: a redelivered command has the same.
 func (b *Bot) runCommand(ctx context.Context, cmd slack.SlashCommand, source string) answer {
+	return b.runLine(ctx, cmd, "command:"+cmd.TriggerID, source)
+}
+
+func (b *Bot) runLine(ctx context.Context, cmd slack.SlashCommand, key, source string) answer {
 	c, wrong := parse(cmd.Text)
+	if words := b.elsewhere(cmd.Text, c); words != "" {
+		return tell(words, "", "told where")
+	}
 	if wrong == nil && (c.verb == verbRequest || c.verb == verbExplain || c.verb == verbBreakGlass) {
 		wrong = b.check(c)
 	} else if wrong != nil && (c.verb == verbRequest || c.verb == verbBreakGlass && c.target != "") {
@@ -37,12 +45,36 @@ func (b *Bot) runCommand(ctx context.Context, cmd slack.SlashCommand, source str
 			return b.failed(err, "")
 		}
 		return tell(explanation(d), "", "explained")
+	case verbWhoami:
+		return b.whoami(ctx, cmd.UserID)
 	case verbRelease, verbExtend:
 		return b.onOwnGrant(ctx, c, cmd.UserID, source)
 	case verbBreakGlass:
 		return b.aboutToBreak(ctx, c, cmd, source)
 	}
-	return b.file(ctx, c, cmd, source)
+	return b.file(ctx, c, cmd, key, source)
+}
+
+// elsewhere says where to do what is no command, when that is what somebody wrote; empty otherwise. A database of that name is
+// meant, if there is one.
+func (b *Bot) elsewhere(text string, c command) string {
+	for _, t := range b.service.Targets() {
+		if t.Name == c.target {
+			return ""
+		}
+	}
+	verb, _, _ := strings.Cut(strings.ToLower(asTyped(text)), " ")
+	switch verb {
+	case "status", "show", "mine":
+		return "`" + b.command + " list` shows your access and your open requests; the *Home* tab of prodaccess has them with their buttons."
+	case "approve", "deny", "reject":
+		return "Requests are answered on their card in <#" + b.approvalsChannel + ">, or on the *Home* tab of prodaccess under *What waits for my answer*: Approve, Approve for less… or Deny."
+	case "revoke":
+		return "Live access is revoked with *Revoke* on its card in <#" + b.approvalsChannel + ">. To give back your own: `" + b.command + " release`."
+	case "cancel":
+		return "A request is cancelled with *Cancel* in your direct message with prodaccess, or on its *Home* tab."
+	}
+	return ""
 }
 
 func (b *Bot) failed(err error, request string) answer {
@@ -54,21 +86,27 @@ func (b *Bot) failed(err error, request string) answer {
 func (b *Bot) correct(m *mistake) answer {
 	text := mrkdwn(m.words, 1000)
 	if m.line != "" {
-		text += "\nTry: `" + b.command + " " + mrkdwn(m.line, 2000) + "`"
+		return suggesting(text+"\nTry: `"+b.command+" "+mrkdwn(m.line, 1900)+"`", m.line, "mistake")
 	} else {
 		text += " `" + b.command + " help` shows how."
 	}
 	return tell(text, "", "mistake")
 }
 
-// file files a one-line request. The trigger is the delivery's key: a redelivered command has the same.
-func (b *Bot) file(ctx context.Context, c command, cmd slack.SlashCommand, source string) answer {
+// file files a one-line request.
+func (b *Bot) file(ctx context.Context, c command, cmd slack.SlashCommand, key, source string) answer {
 	filed, err := b.service.File(ctx, approvals.Filing{
 		By: cmd.UserID, Target: c.target, Profile: c.profile, Duration: c.duration, Ticket: c.ticket, Reason: c.reason, Params: c.params,
-		Key: "command:" + cmd.TriggerID, Source: source,
+		Key: key, Source: source,
 	})
 	if err != nil {
 		return b.failed(err, "")
+	}
+	if line, meant := meantTicket(c); meant && filed.Request.State == approvals.Denied {
+		words := outcomeWords(filed) + "\nTickets are written in capitals. Try: `" + b.command + " " + mrkdwn(line, 1900) + "`"
+		a := acted(suggesting(words, line, string(filed.Request.State)))
+		a.request = filed.Request.ID
+		return a
 	}
 	return acted(tell(outcomeWords(filed), filed.Request.ID, string(filed.Request.State)))
 }
@@ -119,6 +157,7 @@ func (b *Bot) help() string {
 		"that is `" + c + " TARGET PROFILE DURATION [name=value…] [TICKET] REASON…`. Durations are like `30m`, `1h30m` or `45s`, tickets like `INC-123`. " +
 			"`" + c + "` alone opens a form.",
 		"• `" + c + " list`: your access, and what there is to ask for",
+		"• `" + c + " whoami`: what you are on call for, and what you may ask for",
 		"• `" + c + " explain TARGET PROFILE [DURATION]`: what would happen, and why; nothing is asked",
 		"• `" + c + " extend [ID] DURATION`: more time",
 		"• `" + c + " release [ID]`: give access back",

@@ -133,3 +133,16 @@ func (f *fakeService) secured(request string) {
 		return nil
 	})
 }
+
+func (f *fakeService) Me(_ context.Context, by string) (approvals.Me, error) {
+	me := approvals.Me{
+		Person: approvals.Person{ID: by, Name: "ana", Email: "ana@example.com"}, Groups: []string{"backend"},
+		OnCall: []policy.Standing{{On: true, Schedule: "payments", Source: "pagerduty PABC123", Level: 1, End: time.Now().Add(time.Hour), AsOf: time.Now()}},
+	}
+	for _, t := range f.Targets() {
+		for _, p := range f.Profiles(t.Name) {
+			me.Offers = append(me.Offers, approvals.Offer{Target: t.Name, Profile: p.Name, Decision: f.policy(approvals.Filing{By: by, Target: t.Name, Profile: p.Name})})
+		}
+	}
+	return me, f.err("Me")
+}

@@ -18,9 +18,10 @@ const (
 	verbRelease    = "release"
 	verbExtend     = "extend"
 	verbBreakGlass = "break-glass"
+	verbWhoami     = "whoami"
 )
 
-var subcommands = []string{verbHelp, verbList, verbExplain, verbRelease, verbExtend, verbBreakGlass}
+var subcommands = []string{verbHelp, verbList, verbExplain, verbRelease, verbExtend, verbBreakGlass, verbWhoami}
 
 // command is what a person wrote after the slash command.
 type command struct {
@@ -90,7 +91,7 @@ func parse(text string) (command, *mistake) {
 		return command{verb: verbForm}, nil
 	}
 	switch verb := strings.ToLower(words[0]); verb {
-	case verbHelp, verbList:
+	case verbHelp, verbList, verbWhoami:
 		return command{verb: verb}, nil
 	case verbBreakGlass:
 		return parseBreakGlass(words[1:])

@@ -21,6 +21,8 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 		press.Request = ""
 	}
 	switch action.ActionID {
+	case actRun:
+		return b.onRun(ctx, cb, action.Value, source)
 	case actApprove:
 		return b.pressed(ctx, cb, press, "approved", b.service.Approve)
 	case actWithdraw:

@@ -53,6 +53,8 @@ type Service interface {
 	Cases(ctx context.Context, query approvals.Query) ([]approvals.Case, error)
 	// Answerable are the pending requests that wait for this person among others. Looking is not an attempt.
 	Answerable(ctx context.Context, slackID string) ([]approvals.Case, error)
+	// Me is how the policy sees somebody now, and what they may ask for. Looking is not an attempt.
+	Me(ctx context.Context, slackID string) (approvals.Me, error)
 	// Groups are those of the policy in force, for mentioning whoever may act.
 	Groups() []policy.Group
 	Targets() []grants.Target

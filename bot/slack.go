@@ -112,6 +112,15 @@ func (s *Slack) respond(ctx context.Context, url, text string) error {
 	}))
 }
 
+// replace puts an answer in the place of the private message a button was on.
+func (s *Slack) replace(ctx context.Context, url string, said whisper) error {
+	m := &slack.WebhookMessage{Text: said.Text, ResponseType: slack.ResponseTypeEphemeral, ReplaceOriginal: true}
+	if len(said.Blocks) > 0 {
+		m.Blocks = &slack.Blocks{BlockSet: said.Blocks}
+	}
+	return safe(slack.PostWebhookCustomHTTPContext(ctx, url, s.client, m))
+}
+
 // failure is an error of Slack or the way to it, with nothing in it that was sent or received but Slack's error code. URLs are
 // left out, because response URLs are secrets and tokens may travel in them.
 type failure struct {

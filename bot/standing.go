@@ -199,13 +199,7 @@ func said(d policy.Decision) string {
 		out += "\nRule: " + mrkdwn(d.Rule, 200)
 	}
 	if s := d.Shift; s != nil {
-		out += fmt.Sprintf("\nOn call for %s (%s, level %d)", mrkdwn(s.Schedule, 100), mrkdwn(s.Source, 100), s.Level)
-		if !s.End.IsZero() {
-			out += " until " + at(s.End)
-		}
-		if !s.AsOf.IsZero() {
-			out += ", as of " + atSecond(s.AsOf)
-		}
+		out += "\n" + onCallWords(*s)
 	}
 	if words := extensionWords(d); words != "" {
 		out += "\n" + words

@@ -170,3 +170,15 @@ func capital(text string) string {
 
 // firstOf is the first text that is not empty.
 func firstOf(texts ...string) string { return cmp.Or(texts...) }
+
+var looseTicket = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*-[0-9]+$`)
+
+// meantTicket is the line with what looks like a ticket in small letters written as one: somebody in a hurry writes inc-123.
+func meantTicket(c command) (line string, ok bool) {
+	first, rest, found := strings.Cut(c.reason, " ")
+	if c.ticket != "" || !found || !looseTicket.MatchString(first) {
+		return "", false
+	}
+	c.ticket, c.reason = strings.ToUpper(first), rest
+	return c.String(), true
+}
