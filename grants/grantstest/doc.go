@@ -2,6 +2,7 @@
 // needs to show them is its [Fixture].
 //
 //	func TestDriver(t *testing.T) { grantstest.Exercise(t, newFixture) }
+//	func TestProfiles(t *testing.T) { grantstest.ExerciseProfiles(t, newShops) }
 package grantstest
 
 import (
@@ -58,6 +59,8 @@ type Mischief struct {
 	Do func(t testing.TB, login string, password secret.String, s Session)
 	// Leftovers is how many objects must be reported with their new owner.
 	Leftovers int
+	// Owner is who must then own them; empty means the quarantine role.
+	Owner string
 	// After looks for what must be gone, or owned by the quarantine role; nil if the suite's own looks are enough.
 	After func(t testing.TB, login string)
 }
