@@ -11,6 +11,16 @@ import (
 type Question struct {
 	Request Request `json:"request"`
 	Facts   Facts   `json:"facts"`
+	// BreakGlass says that DecideBreakGlass was asked, and not Decide.
+	BreakGlass bool `json:"break_glass,omitempty"`
+}
+
+// ask asks a policy the question.
+func (q Question) ask(p *Policy, facts Facts) Decision {
+	if q.BreakGlass {
+		return p.DecideBreakGlass(q.Request, facts)
+	}
+	return p.Decide(q.Request, facts)
 }
 
 // Past is one request as it was recorded.
@@ -69,7 +79,7 @@ type Report struct {
 	Changes []Changed `json:"changes"`
 }
 
-// Replay decides recorded requests again under another policy. Each is asked with the facts recorded with it, and with
+// Replay decides recorded requests, and broken glass, again under another policy. Each is asked with the facts recorded with it, and with
 // the history that the new policy would have made: its own automatic approvals since the beginning of the replay, and the
 // recorded ones from before.
 type Replay struct {
@@ -162,7 +172,7 @@ func (r *Replay) one(past Past, then *era, uses *[]Use) result {
 	if !out.before && past.Kept {
 		facts := then.recall(past.Question.Facts)
 		facts.History = &History{Since: r.report.Since.Add(-ReplayMemory), Uses: *uses}
-		decision = r.policy.Decide(request, facts)
+		decision = past.Question.ask(r.policy, facts)
 		out.changed = then.compare(past, decision)
 	}
 	if decision.Outcome == Approved {

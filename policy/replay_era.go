@@ -104,7 +104,7 @@ func (e *era) compare(past Past, decision Decision) *Changed {
 			unsure = append(unsure, unknown)
 		}
 	}
-	old, new := e.terms(past.Decision, at, e.then), e.terms(decision, at, e.now)
+	old, new := e.both(past.Decision, decision, at)
 	wider, narrower := !new.within(old), !old.within(new)
 	if unsure == nil && !wider && !narrower {
 		return nil
@@ -124,6 +124,18 @@ func (e *era) compare(past Past, decision Decision) *Changed {
 	return changed
 }
 
+// both are the terms of a recorded decision and of a new one. Waiting times are compared where both speak of them: what is
+// left to the configuration is not recorded.
+func (e *era) both(then, now Decision, at time.Time) (old, new terms) {
+	old, new = e.terms(then, at, e.then), e.terms(now, at, e.now)
+	for _, pair := range [][2]*wait{{&old.take, &new.take}, {&old.answer, &new.answer}} {
+		if pair[0].least == 0 || pair[1].least == 0 {
+			*pair[0], *pair[1] = wait{}, wait{}
+		}
+	}
+	return old, new
+}
+
 // terms are what a decision gave, as far as they can be compared with another's. Where the policy of then is lost,
 // approvals are compared by how the files write them.
 func (e *era) terms(d Decision, at time.Time, p *Policy) terms {
@@ -133,6 +145,7 @@ func (e *era) terms(d Decision, at time.Time, p *Policy) terms {
 	}
 	resolve := func(selectors []string) []string { return e.peopleOf(selectors, p) }
 	out.approvals, out.inOrder = needsOf(d.Approvals, d.Escalations, resolve), d.InOrder
+	out.take, out.answer = wait{d.Waits.Take, d.Waits.OrSooner && d.Waits.Take > 0}, wait{d.Waits.Answer, d.Waits.OrSooner && d.Waits.Answer > 0}
 	if d.Extend != nil {
 		out.extend = extent{d.Extend.Times, d.Extend.Total}
 	}
@@ -164,8 +177,5 @@ func (a terms) said() string {
 	if a.shift {
 		out += " of the shift"
 	}
-	if a.extend.times > 0 {
-		out += a.extend.words(false)
-	}
-	return out + a.review.words()
+	return out + a.answer.words("answered") + a.take.words("taken") + a.extend.words(true) + a.review.words()
 }

@@ -25,7 +25,10 @@ func known(policies ...*Policy) func(string) *Policy {
 
 // asked keeps, as filing does, only the facts a policy asked for.
 func asked(p *Policy, request Request, facts Facts) Facts {
-	needed := p.Lookups(request)
+	return kept(p.Lookups(request), facts)
+}
+
+func kept(needed Lookups, facts Facts) Facts {
 	out := Facts{Usergroups: map[string]Membership{}, Schedules: map[string]Standing{}}
 	for _, id := range needed.Usergroups {
 		out.Usergroups[id] = facts.Usergroups[id]
@@ -46,8 +49,15 @@ func TestReplayIsExact(t *testing.T) {
 		slices.Reverse(after.rules)
 		old, new := before.load(t), after.load(t)
 		request, facts := drawRequest(t), drawFacts(t)
-		past := Past{ID: "r", Kept: true, Question: Question{request, asked(old, request, facts)}}
-		past.Decision = old.Decide(request, past.Question.Facts)
+		past := Past{ID: "r", Kept: true, Question: Question{Request: request, Facts: asked(old, request, facts)}}
+		if rapid.IntRange(0, 2).Draw(t, "break glass") == 0 {
+			past.Question.BreakGlass, past.Question.Facts = true, kept(old.BreakGlassLookups(request), facts)
+			if rapid.Bool().Draw(t, "other glass") {
+				after.glass = drawGlass(t, "after")
+				new = after.load(t)
+			}
+		}
+		past.Decision = past.Question.ask(old, past.Question.Facts)
 
 		same := NewReplay(old, known(old), morning.Add(-time.Hour))
 		same.Add([]Past{past})
@@ -58,9 +68,8 @@ func TestReplayIsExact(t *testing.T) {
 		r := NewReplay(new, known(old), morning.Add(-time.Hour))
 		r.Add([]Past{past})
 		report := r.Report()
-		full := new.Decide(request, facts)
-		e := new.since(old)
-		a, b := e.terms(past.Decision, request.At, old), e.terms(full, request.At, new)
+		full := past.Question.ask(new, facts)
+		a, b := new.since(old).both(past.Decision, full, request.At)
 		wider, narrower := !b.within(a), !a.within(b)
 		if report.Unsure == 1 {
 			if report.Wider+report.Narrower+report.Same != 0 || len(report.Changes[0].Unsure) == 0 {
@@ -101,7 +110,7 @@ func filed(p *Policy, id string, at time.Time, schedules map[string]Standing, us
 		Duration: time.Hour, At: at,
 	}
 	facts := Facts{Schedules: schedules}
-	past := Past{ID: id, Kept: true, Question: Question{request, facts}}
+	past := Past{ID: id, Kept: true, Question: Question{Request: request, Facts: facts}}
 	facts.History = &History{Since: at.Add(-ReplayMemory), Uses: *uses}
 	if past.Decision = p.Decide(request, facts); past.Decision.Outcome == Approved {
 		*uses = append(*uses, Use{past.Decision.Rule, at})
@@ -199,6 +208,57 @@ func TestReplayKnowsSchedulesByTheirSource(t *testing.T) {
 	}
 }
 
+func TestReplayLooksAtWhatFollows(t *testing.T) {
+	t.Parallel()
+	const glass = "break_glass: { who: [group:backend], reviewers: [group:dba], review_within: 4h }\n"
+	for _, one := range []struct {
+		name, was, is string // the end of the second rule
+		broken        bool
+		want          string // wider, narrower, both or same, and what is said
+	}{
+		{"in order", ", { from: [group:backend] }] }", ", { from: [group:backend] }], in_order: true }", false,
+			"narrower: with approval by 1 from group dba and 1 from group backend, for 1h -> with approval by 1 from group dba, then 1 from group backend, for 1h"},
+		{"others answer late", "] }", "], escalate: { after: 5m, to: [group:backend] } }", false,
+			"wider: with approval by 1 from group dba, for 1h -> with approval by 1 from group dba (after 5m also group backend), for 1h"},
+		{"sooner", "], escalate: { after: 9m, to: [group:backend] } }", "], escalate: { after: 5m, to: [group:backend] } }", false, "wider: "},
+		{"extended", "] }", "], extend: { times: 2, total: 14h } }", false, "wider: with approval by 1 from group dba, for 1h -> with approval by 1 from group dba, for 1h, extended up to twice to 14h in all"},
+		{"extended less", "], extend: { times: 2, total: 14h } }", "], extend: { times: 2, total: 13h } }", false, "narrower: "},
+		{"waits are said", "] }", "], lapse_after: 1h, activate_within: 5m }", false, "same"},
+		{"waits are longer", "], lapse_after: 1h, activate_within: 5m }", "], lapse_after: 2h, activate_within: 5m }", false, "wider: "},
+		{"waits are shorter", "], lapse_after: 1h, activate_within: 5m }", "], lapse_after: 1h, activate_within: 4m }", false,
+			"narrower: with approval by 1 from group dba, for 1h, answered within 1h, taken within 5m -> with approval by 1 from group dba, for 1h, answered within 1h, taken within 4m"},
+		{"reminded", "] }", "], remind_every: 5m }", false, "same"},
+		{"the same glass", "] }\n" + glass, "], in_order: true }\n" + glass, true, "same"},
+		{"no glass", "] }\n" + glass, "] }", true, "narrower: at once, for 1h, reviewed within 4h by group dba, said in security_channel -> denied"},
+		{"glass", "] }", "] }\n" + glass, true, "wider: denied -> at once, for 1h, reviewed within 4h by group dba, said in security_channel"},
+		{"a later review", "] }\n" + glass, "] }\n" + strings.Replace(glass, "4h", "5h", 1), true, "wider: "},
+		{"other reviewers", "] }\n" + glass, "] }\n" + strings.Replace(glass, "[group:dba]", "[user:dora@example.com]", 1), true, "same"},
+		{"shorter", "] }\n" + glass, "] }\n" + strings.Replace(glass, "4h", "4h, max_duration: 5m", 1), true, "narrower: "},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
+			const end = "approvals: [{ from: [group:dba] }] }\n"
+			was := loaded(t, strings.Replace(replayed, end, "approvals: [{ from: [group:dba] }"+one.was+"\n", 1))
+			is := loaded(t, strings.Replace(replayed, end, "approvals: [{ from: [group:dba] }"+one.is+"\n", 1))
+			var uses []Use
+			past := filed(was, "r", morning, map[string]Standing{"payments": {Schedule: "payments", Source: "pagerduty P1"}}, &uses)
+			if past.Question.BreakGlass = one.broken; one.broken {
+				past.Decision = past.Question.ask(was, past.Question.Facts)
+			}
+			r := NewReplay(is, known(was), morning.Add(-time.Hour))
+			r.Add([]Past{past})
+			got := "same"
+			for _, c := range r.Report().Changes {
+				how := map[[2]bool]string{{true, false}: "wider", {false, true}: "narrower", {true, true}: "both", {false, false}: "unsure"}[[2]bool{c.Wider, c.Narrower}]
+				got = fmt.Sprintf("%s: %s -> %s", how, c.Old, c.New)
+			}
+			if !strings.HasPrefix(got, one.want) {
+				t.Errorf("got %q, wanted %q", got, one.want)
+			}
+		})
+	}
+}
+
 func TestReplayLeavesOutWhatWasNotKept(t *testing.T) {
 	t.Parallel()
 	p := loaded(t, replayed)
@@ -222,7 +282,7 @@ func BenchmarkReplay(b *testing.B) {
 			for i := range page {
 				request.User = Person{ID: fmt.Sprint("U", i%500), Email: fmt.Sprintf("person%d@example.com", i%500)}
 				request.At = morning.Add(time.Duration(i) * time.Minute)
-				page[i] = Past{ID: fmt.Sprint(i), Kept: true, Question: Question{request, facts}, Decision: p.Decide(request, facts)}
+				page[i] = Past{ID: fmt.Sprint(i), Kept: true, Question: Question{Request: request, Facts: facts}, Decision: p.Decide(request, facts)}
 			}
 			r := NewReplay(p, known(p), morning)
 			n := 0
