@@ -18,11 +18,22 @@ type Digest struct {
 	DeniedByPolicy, DeniedByPeople           int
 	Cancelled, Lapsed, Refused               int
 	Issued, Ended, EndedEarly, FailedToIssue int
+	// BrokenGlass is how often somebody took access approved by nobody; it is part of Asked and of none of the approvals.
+	BrokenGlass int
+	// Escalated is how often others were told because nobody had answered or looked: requests and reviews together.
+	// Withdrawn is how many approvers took their yes back.
+	Escalated, Withdrawn int
+	// Reviewed is what came of the reviews that were closed in the period.
+	Reviewed Reviewed
+	// OpenReviews lists the reviews of broken glass that are open now, the most urgent first; each is shown until somebody
+	// closes it. Since is when glass was broken, Due when the review has to be closed, Grant and Login are empty where
+	// nobody has taken the access, and Why is the person's own reason.
+	OpenReviews []OpenItem
 	// Waiting is how many requests are pending now, Live how many grants are live now.
 	Waiting, Live int
 	// MedianAnswer is the median time from asking to the last approval needed, 0 when nobody was asked.
 	MedianAnswer time.Duration
-	// Approvers lists who answered, most first.
+	// Approvers lists who answered, most first; an answer that was taken back is none.
 	Approvers []Count
 	// Targets lists what was issued where, most first.
 	Targets []Count
@@ -44,9 +55,15 @@ type Count struct {
 	N    int
 }
 
-// OpenItem is a grant somebody should look at.
+// Reviewed counts closed reviews by verdict. Unused ones closed by themselves, because nobody took the access.
+type Reviewed struct{ Justified, NotJustified, Unused int }
+
+// OpenItem is a grant, or a review, that somebody should look at.
 type OpenItem struct {
 	Request, Grant, Target, Login, Holder string
 	Since                                 time.Time
 	Why                                   string
+	// Due is when it has to be done, and Overdue says that this has passed. Both are of reviews only.
+	Due     time.Time
+	Overdue bool
 }

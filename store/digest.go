@@ -49,6 +49,7 @@ func (s *Store) Digest(ctx context.Context, from, to, now time.Time) (audit.Dige
 		queueRequestFigures(b, &d)
 		queueGrantFigures(b, &d)
 		queueLists(b, &d, now)
+		queueReviewFigures(b, &d, now)
 		queueStanding(b, &d)
 		b.Queue(headQuery).QueryRow(func(row pgx.Row) error { return scanHead(row, &d.Head) })
 		return send(ctx, tx, b)
@@ -64,8 +65,9 @@ func queueRequestFigures(b *pgx.Batch, d *audit.Digest) {
 		b.Queue(sql, d.From, d.To).QueryRow(func(row pgx.Row) error { return row.Scan(targets...) })
 	}
 	figures(`
-		SELECT count(*), count(*) FILTER (WHERE r.outcome = 'approved'), count(*) FILTER (WHERE r.outcome = 'denied')
-		FROM requests AS r WHERE r.filed_at >= $1 AND r.filed_at < $2`, &d.Asked, &d.ApprovedAtOnce, &d.DeniedByPolicy)
+		SELECT count(*), count(*) FILTER (WHERE r.outcome = 'approved' AND NOT r.break_glass), count(*) FILTER (WHERE r.outcome = 'denied'),
+		       count(*) FILTER (WHERE r.outcome = 'approved' AND r.break_glass)
+		FROM requests AS r WHERE r.filed_at >= $1 AND r.filed_at < $2`, &d.Asked, &d.ApprovedAtOnce, &d.DeniedByPolicy, &d.BrokenGlass)
 	figures(`
 		SELECT count(*), coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY r.approved_at - r.filed_at), interval '0')
 		FROM requests AS r WHERE r.outcome = 'needs-approval' AND r.approved_at >= $1 AND r.approved_at < $2`,
@@ -106,14 +108,16 @@ func queueLists(b *pgx.Batch, d *audit.Digest, now time.Time) {
 		})
 	}
 	counts(&d.Approvers, `
-		SELECT max(a.by_name), count(*) FROM approvals AS a WHERE a.at >= $1 AND a.at < $2
+		SELECT max(a.by_name), count(*) FROM approvals AS a WHERE a.at >= $1 AND a.at < $2 AND a.withdrawn_at IS NULL
 		GROUP BY a.by_id ORDER BY count(*) DESC, max(a.by_name)`)
 	counts(&d.Targets, `
 		SELECT g.target, count(*) FROM grants AS g WHERE g.issued_at >= $1 AND g.issued_at < $2
 		GROUP BY g.target ORDER BY count(*) DESC, g.target`)
 	items := func(list *[]audit.OpenItem, sql string, args ...any) {
 		b.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
-			*list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[audit.OpenItem])
+			*list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (i audit.OpenItem, err error) {
+				return i, row.Scan(&i.Request, &i.Grant, &i.Target, &i.Login, &i.Holder, &i.Since, &i.Why)
+			})
 			return err
 		})
 	}
@@ -125,4 +129,32 @@ func queueLists(b *pgx.Batch, d *audit.Digest, now time.Time) {
 	items(&d.Leftovers, `
 		SELECT g.request_id, g.id, g.target, g.login, g.holder_name, g.secured_at, g.last_error
 		FROM grants AS g WHERE g.state = 'cleanup' ORDER BY g.secured_at`)
+}
+
+func queueReviewFigures(b *pgx.Batch, d *audit.Digest, now time.Time) {
+	figures := func(sql string, targets ...any) {
+		b.Queue(sql, d.From, d.To).QueryRow(func(row pgx.Row) error { return row.Scan(targets...) })
+	}
+	figures(`
+		SELECT count(*) FILTER (WHERE v.verdict = 'justified'), count(*) FILTER (WHERE v.verdict = 'not-justified'),
+		       count(*) FILTER (WHERE v.verdict = 'unused')
+		FROM reviews AS v WHERE v.closed_at >= $1 AND v.closed_at < $2`,
+		&d.Reviewed.Justified, &d.Reviewed.NotJustified, &d.Reviewed.Unused)
+	figures(`SELECT count(*) FROM approvals AS a WHERE a.withdrawn_at >= $1 AND a.withdrawn_at < $2`, &d.Withdrawn)
+	figures(`
+		SELECT count(*) FROM audit_events AS e
+		WHERE e.at >= $1 AND e.at < $2 AND e.kind IN ('request.escalated', 'review.escalated') AND NOT e.refused`, &d.Escalated)
+	// The latest try is the one whose login somebody may have used.
+	b.Queue(`
+		SELECT r.id, coalesce(g.id, ''), r.target, coalesce(g.login, ''), r.requester_name, v.opened_at, r.reason, v.due_at,
+		       v.due_at <= $1
+		FROM reviews AS v JOIN requests AS r ON r.id = v.request_id
+		LEFT JOIN LATERAL (SELECT g.id, g.login FROM grants AS g WHERE g.request_id = r.id ORDER BY g.place DESC LIMIT 1) AS g ON true
+		WHERE v.closed_at IS NULL ORDER BY v.due_at, r.id`, now,
+	).Query(func(rows pgx.Rows) (err error) {
+		d.OpenReviews, err = pgx.AppendRows(d.OpenReviews, rows, func(row pgx.CollectableRow) (i audit.OpenItem, err error) {
+			return i, row.Scan(&i.Request, &i.Grant, &i.Target, &i.Login, &i.Holder, &i.Since, &i.Why, &i.Due, &i.Overdue)
+		})
+		return err
+	})
 }
