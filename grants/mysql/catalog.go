@@ -43,6 +43,8 @@ type catalog struct {
 	madeOn    string
 	stamped   map[string]bool // accounts with a row in the ledger
 	definers  []definer
+	// public is what MariaDB's PUBLIC has.
+	public []privilege
 }
 
 type known struct {
@@ -92,6 +94,9 @@ func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
 		c.members = append(c.members, member{role: r[0], account: r[1], host: r[2], admin: r[3] == "Y"})
 	})
 	c.readPrivileges(read)
+	if f == mariadb {
+		c.readPublic(read)
+	}
 	read("SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN"+
 		" ('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY 1, 2, ORDINAL_POSITION", func(r []string) {
 		if c.tables[r[0]] == nil {
@@ -164,5 +169,22 @@ func (c *catalog) account(name string) (known, bool) {
 func (c *catalog) hasMember(role, account string, admin bool) bool {
 	return slices.ContainsFunc(c.members, func(m member) bool {
 		return m.role == role && m.account == account && (m.admin || !admin)
+	})
+}
+
+// readPublic reads what was granted to everybody (MariaDB 10.11 and later).
+func (c *catalog) readPublic(read func(string, func([]string))) {
+	const is = " WHERE GRANTEE = '''PUBLIC''@'''''"
+	add := func(p privilege) {
+		if p.word != "USAGE" {
+			c.public = append(c.public, p)
+		}
+	}
+	read("SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES"+is, func(r []string) { add(privilege{word: r[0]}) })
+	read("SELECT PRIVILEGE_TYPE, TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES"+is, func(r []string) {
+		add(privilege{word: r[0], database: r[1]})
+	})
+	read("SELECT PRIVILEGE_TYPE, TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLE_PRIVILEGES"+is, func(r []string) {
+		add(privilege{word: r[0], database: escape(r[1]), table: r[2]})
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,12 +72,11 @@ func (f fixture) MakeForeign(t testing.TB, name string) {
 	t.Cleanup(func() { run(t, f.cluster, "DROP USER '"+name+"'@'%'") })
 }
 
-func (f fixture) Mischief() []grantstest.Mischief { return nil }
-
 // session is a visitor's.
 type session struct {
 	db   *sql.DB
 	conn *sql.Conn
+	busy sync.WaitGroup // what runs in the background until the session is killed
 }
 
 func (s *session) Read(ctx context.Context) error {
@@ -90,6 +90,7 @@ func (s *session) Write(ctx context.Context) error {
 }
 
 func (s *session) Close() {
+	s.busy.Wait()
 	_ = s.conn.Close()
 	_ = s.db.Close()
 }

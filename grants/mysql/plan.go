@@ -147,10 +147,10 @@ func (c *catalog) privileges(profiles []grants.Profile, databases []string) (ste
 		}
 	}
 	for _, s := range group(missing) {
-		steps = append(steps, grants.PreparationStep{Database: s.database(), Why: s.account + " needs this for its profile", SQL: c.flavour.grant("GRANT", "TO", s)})
+		steps = append(steps, grants.PreparationStep{Why: s.account + " needs this for its profile", SQL: c.flavour.grant("GRANT", "TO", s)})
 	}
 	for _, s := range group(extra) {
-		steps = append(steps, grants.PreparationStep{Database: s.database(), Why: s.account + " has more than its profile says", SQL: c.flavour.grant("REVOKE", "FROM", s)})
+		steps = append(steps, grants.PreparationStep{Why: s.account + " has more than its profile says", SQL: c.flavour.grant("REVOKE", "FROM", s)})
 	}
 	return steps, problems
 }
@@ -160,8 +160,6 @@ type statement struct {
 	privilege
 	words []string
 }
-
-func (s statement) database() string { return unescape(s.privilege.database) }
 
 // group puts the privileges of one object together.
 func group(all []privilege) []statement {
@@ -194,17 +192,21 @@ func group(all []privilege) []statement {
 
 // grant writes the statement.
 func (f flavour) grant(verb, preposition string, s statement) string {
-	on := "*.*"
+	return verb + " " + strings.Join(s.words, ", ") + " ON " + f.object(s.privilege) + " " + preposition + " " + f.roleName(s.account)
+}
+
+// object is what a privilege is on, as GRANT takes it.
+func (f flavour) object(p privilege) string {
 	switch {
-	case s.routine != "":
-		kind, name, _ := strings.Cut(s.routine, " ")
-		on = strings.ToUpper(kind) + " " + ident(s.database()) + "." + ident(name)
-	case s.table != "":
-		on = ident(s.database()) + "." + ident(s.table)
-	case s.privilege.database != "":
-		on = ident(s.privilege.database) + ".*"
+	case p.routine != "":
+		kind, name, _ := strings.Cut(p.routine, " ")
+		return strings.ToUpper(kind) + " " + ident(unescape(p.database)) + "." + ident(name)
+	case p.table != "":
+		return ident(unescape(p.database)) + "." + ident(p.table)
+	case p.database != "":
+		return ident(p.database) + ".*"
 	}
-	return verb + " " + strings.Join(s.words, ", ") + " ON " + on + " " + preposition + " " + f.roleName(s.account)
+	return "*.*"
 }
 
 // Apply runs a plan's statements, one after the other: neither server can undo one that changes accounts. What the login

@@ -57,6 +57,7 @@ func shared(t testing.TB) *cluster {
 	defer started.Unlock()
 	if started.cluster == nil {
 		started.cluster = prepare(t, nil)
+		started.cluster.loosen(t)
 	}
 	return started.cluster
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/grants/mysql"
 	"github.com/prodaccess/prodaccess/grants/postgres"
 	"github.com/prodaccess/prodaccess/internal/config"
 	"github.com/prodaccess/prodaccess/internal/secret"
@@ -18,7 +19,7 @@ func OpenDrivers(cfg config.Config, installation string) (map[string]grants.Driv
 	drivers := map[string]grants.Driver{}
 	var errs []error
 	for i, t := range cfg.Targets {
-		driver, err := openPostgres(cfg, i, installation, secret.String{})
+		driver, err := openTarget(cfg, i, installation, secret.String{})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("target %s: %w", t.Name, err))
 			continue
@@ -38,18 +39,44 @@ func closeDrivers(drivers map[string]grants.Driver) {
 	}
 }
 
-func openPostgres(cfg config.Config, i int, installation string, as secret.String) (*postgres.Driver, error) {
+// engine is what a target's driver can do: give out logins, and prepare the target for that.
+type engine interface {
+	grants.Driver
+	Preparer
+}
+
+// openTarget makes the driver of a target's engine. The URL as, where it is not empty, is what it prepares with.
+func openTarget(cfg config.Config, i int, installation string, as secret.String) (engine, error) {
+	const most = 16
 	t := cfg.Targets[i]
-	if t.Engine != "postgres" {
-		return nil, fmt.Errorf("the engine %q is not supported yet; only postgres is", t.Engine)
+	node := func(n int) string { return fmt.Sprintf("node %d", n+1) }
+	switch t.Engine {
+	case "postgres":
+		nodes := make([]postgres.Node, 0, len(t.Nodes))
+		for n, at := range t.Nodes {
+			nodes = append(nodes, postgres.Node{Name: node(n), URL: at.URL})
+		}
+		return opened(postgres.Open(postgres.Config{
+			Target: Targets(cfg)[i], AdminURL: t.AdminURL, PrepareURL: as, Nodes: nodes, Installation: installation, MaxConns: most,
+		}))
+	case "mysql":
+		nodes := make([]mysql.Node, 0, len(t.Nodes))
+		for n, at := range t.Nodes {
+			nodes = append(nodes, mysql.Node{Name: node(n), URL: at.URL})
+		}
+		return opened(mysql.Open(mysql.Config{
+			Target: Targets(cfg)[i], AdminURL: t.AdminURL, PrepareURL: as, Nodes: nodes, Installation: installation, MaxConns: most,
+		}))
 	}
-	nodes := make([]postgres.Node, 0, len(t.Nodes))
-	for n, node := range t.Nodes {
-		nodes = append(nodes, postgres.Node{Name: fmt.Sprintf("node %d", n+1), URL: node.URL})
+	return nil, fmt.Errorf("the engine %q is not known; there are postgres and mysql", t.Engine)
+}
+
+// opened keeps a nil driver from becoming an interface that is not nil.
+func opened[D engine](driver D, err error) (engine, error) {
+	if err != nil {
+		return nil, err
 	}
-	return postgres.Open(postgres.Config{
-		Target: Targets(cfg)[i], AdminURL: t.AdminURL, PrepareURL: as, Nodes: nodes, Installation: installation, MaxConns: 16,
-	})
+	return driver, nil
 }
 
 // Preparer prepares a target for the policy's profiles.
@@ -68,7 +95,7 @@ type Preparer interface {
 func OpenPreparer(cfg config.Config, target string, as secret.String) (Preparer, error) {
 	for i, t := range cfg.Targets {
 		if t.Name == target {
-			return openPostgres(cfg, i, "preparation", as)
+			return openTarget(cfg, i, "preparation", as)
 		}
 	}
 	return nil, fmt.Errorf("no target is called %q", target)
