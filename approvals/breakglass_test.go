@@ -155,7 +155,7 @@ func TestNoMoreGlassIsBrokenBeforeTheReview(t *testing.T) {
 func TestGlassBrokenTwiceAtTheSameInstant(t *testing.T) {
 	t.Parallel()
 	o := full(t)
-	other := o.service(o.open(), o.policy.Load)
+	other := o.service(o.open(), o.policy.Load, o.now)
 	for _, who := range []string{"ana", "bo", "mia"} {
 		var wg sync.WaitGroup
 		var mu sync.Mutex

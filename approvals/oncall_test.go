@@ -154,7 +154,7 @@ func (s saying) Standing(context.Context, policy.Schedule, string) policy.Standi
 func TestTheLastPartOfABudgetIsTakenOnce(t *testing.T) {
 	t.Parallel()
 	o := full(t)
-	other := o.service(o.open(), o.policy.Load)
+	other := o.service(o.open(), o.policy.Load, o.now)
 	for _, who := range []string{"ana", "bo", "kim", "lou"} {
 		o.people.shift[who+"@example.com"] = o.now().Add(8 * time.Hour)
 		var wg sync.WaitGroup
@@ -193,7 +193,7 @@ func TestTheLastPartOfABudgetIsTakenOnce(t *testing.T) {
 func TestTheLastExtensionIsTakenOnce(t *testing.T) {
 	t.Parallel()
 	o := full(t)
-	other := o.service(o.open(), o.policy.Load)
+	other := o.service(o.open(), o.policy.Load, o.now)
 	asked := o.asks("bo", "read-only")
 	o.approves("dora", asked)
 	c := o.takes("bo", asked)

@@ -204,7 +204,7 @@ func setup(t *testing.T) *office {
 	o.grants = &issuer{store: o.store.Store, now: o.now}
 	o.people = &people{gone: map[string]approvals.Code{}, member: map[string]bool{}, shift: map[string]time.Time{}, now: o.now}
 	o.rules(basePolicy)
-	o.Service = o.service(o.store, o.policy.Load)
+	o.Service = o.service(o.store, o.policy.Load, o.now)
 	return o
 }
 
@@ -220,12 +220,12 @@ func (o *office) open() *store.Store {
 }
 
 // service gives another replica.
-func (o *office) service(st approvals.Store, inForce func() *policy.Policy) *approvals.Service {
+func (o *office) service(st approvals.Store, inForce func() *policy.Policy, now func() time.Time) *approvals.Service {
 	o.t.Helper()
 	s, err := approvals.New(approvals.Config{
 		Store: st, Grants: o.grants, Directory: o.people, Roster: o.people, Policy: inForce,
 		Targets: []grants.Target{{Name: "orders-prod", Engine: "postgres", Environment: "production", Databases: []string{"orders"}}},
-		Now:     o.now, LapseAfter: time.Hour, TakeWithin: 30 * time.Minute, FactsWithin: time.Second,
+		Now:     now, LapseAfter: time.Hour, TakeWithin: 30 * time.Minute, FactsWithin: time.Second,
 	})
 	if err != nil {
 		o.t.Fatal(err)
