@@ -252,12 +252,17 @@ func (w writing) digest() audit.Digest {
 	d := audit.Digest{
 		From: ago(24 * time.Hour), To: noon, Asked: 14, ApprovedAtOnce: 6, ApprovedByPeople: 5, DeniedByPolicy: 2, DeniedByPeople: 1, Cancelled: 1, Lapsed: 1, Refused: 3,
 		Issued: 10, Ended: 9, EndedEarly: 4, FailedToIssue: 1, Waiting: 1, Live: 2, MedianAnswer: 4 * time.Minute, Orphans: w.many,
+		BrokenGlass: 3, Escalated: 2, Withdrawn: 1, Reviewed: audit.Reviewed{Justified: 1, NotJustified: 1, Unused: 1},
 		Head: audit.Head{Seq: 1234, Hash: strings.Repeat("ab", 32)},
 	}
 	for range w.many {
 		d.Approvers = append(d.Approvers, audit.Count{Name: w.name, N: 3})
 		d.Targets = append(d.Targets, audit.Count{Name: w.target, N: 8})
 		item := audit.OpenItem{Request: "r7k2m9", Grant: "g1", Target: w.target, Login: "pa_ana_g1", Holder: w.name, Since: ago(time.Hour), Why: w.note}
+		review := audit.OpenItem{Request: "r7k2m9", Target: w.target, Holder: w.name, Since: ago(26 * time.Hour), Why: w.reason, Due: ago(2 * time.Hour), Overdue: true}
+		d.OpenReviews = append(d.OpenReviews, review)
+		review.Grant, review.Login, review.Overdue, review.Due = "g1", "pa_ana_g1", false, noon.Add(time.Hour)
+		d.OpenReviews = append(d.OpenReviews, review)
 		d.Overdue, d.Leftovers = append(d.Overdue, item), append(d.Leftovers, item)
 	}
 	return d

@@ -17,10 +17,13 @@ func digestMessage(d audit.Digest) message {
 	if n := len(d.Overdue); n > 0 {
 		overdue = fmt.Sprintf("%d OVERDUE", n)
 	}
+	if n := len(d.OpenReviews); n > 0 {
+		overdue += ", " + plural(n, "open review", "open reviews")
+	}
 	m := message{text: fmt.Sprintf("prodaccess digest: %d asked, %d issued, %s.", d.Asked, d.Issued, overdue)}
 	m.blocks = []slack.Block{header("📒 prodaccess digest"), footer(at(d.From) + " to " + at(d.To)), figures(d)}
 	for _, b := range []slack.Block{
-		open("🚨 Overdue", "Nothing is overdue.", d.Overdue), open("🧹 Clean-up pending", "", d.Leftovers),
+		open("🚨 Overdue", "Nothing is overdue.", d.Overdue), openReviews(d.OpenReviews), open("🧹 Clean-up pending", "", d.Leftovers),
 		named("🔎", orphans(d.Orphans)), named("*Who answered*", counts(d.Approvers)), named("*Issued on*", counts(d.Targets)),
 		named("*Standing access*", standingAccess(d.Standing)),
 	} {
@@ -48,6 +51,11 @@ func figures(d audit.Digest) slack.Block {
 	}
 	add("Asked", d.Asked, of(d.ApprovedAtOnce, "approved at once"), of(d.ApprovedByPeople, "by people"), answered(d.MedianAnswer))
 	add("Refused", d.DeniedByPolicy+d.DeniedByPeople, of(d.DeniedByPolicy, "by the policy"), of(d.DeniedByPeople, "by people"), attempts(d.Refused))
+	add("🚨 Broken glass", d.BrokenGlass, reviewed(d.Reviewed)...)
+	if d.Escalated > 0 {
+		add("Escalated", d.Escalated, "others were told")
+	}
+	add("Approvals withdrawn", d.Withdrawn)
 	add("Issued", d.Issued, of(d.FailedToIssue, "could not be issued"))
 	add("Ended", d.Ended, of(d.EndedEarly, "before their time"))
 	add("Not taken up", d.Cancelled+d.Lapsed, of(d.Cancelled, "cancelled"), of(d.Lapsed, "lapsed"))
