@@ -42,7 +42,11 @@ func (b *Bot) aboutToBreak(ctx context.Context, c command, cmd slack.SlashComman
 		return b.failed(err, "")
 	}
 	if d.Outcome != policy.Approved || d.Review == nil {
-		return tell("⛔ *The glass stays whole.* "+mrkdwn(d.Why, 1000)+unknowns(d)+"\nTo ask instead: `"+b.command+" "+mrkdwn(instead30(c), 500)+"`", "", "not allowed")
+		words := "⛔ *The glass stays whole.* " + mrkdwn(d.Why, 1000) + unknowns(d)
+		if d.MaxDuration > 0 {
+			return tell(words+"\nPut the line right and send it again.", "", "mistake")
+		}
+		return suggesting(words+"\nTo ask instead: `"+b.command+" "+mrkdwn(instead30(c), 500)+"`", instead30(c), "not allowed")
 	}
 	f.Duration = d.Duration
 	metadata, err := json.Marshal(shards{Target: f.Target, Profile: f.Profile, Length: policy.FormatDuration(d.Duration), Ticket: f.Ticket, Params: f.Params})
@@ -118,10 +122,15 @@ func (b *Bot) submitGlass(ctx context.Context, cb slack.InteractionCallback, sou
 	if err != nil {
 		return b.refusedAt("", blockReason, fmt.Errorf("reading for how long to break: %w", err))
 	}
-	c, err := b.service.BreakGlass(ctx, approvals.Filing{
+	f := approvals.Filing{
 		By: cb.User.ID, Target: s.Target, Profile: s.Profile, Duration: length, Ticket: s.Ticket, Reason: reason, Params: maps.Clone(s.Params),
 		Key: "view:" + cb.View.ID, Source: source,
-	})
+	}
+	// What the policy wants said is said at the field, where it can be mended; a look changes nothing.
+	if d, err := b.service.PreviewBreakGlass(ctx, f); err == nil && d.Outcome == policy.Denied && d.MaxDuration > 0 {
+		return wrongAt("", blockReason, plain(d.Why, 1500), "mistake")
+	}
+	c, err := b.service.BreakGlass(ctx, f)
 	if err != nil {
 		return b.refusedAt("", blockReason, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/policy"
@@ -123,6 +124,17 @@ func TestDeniedGlassIsSaidInWords(t *testing.T) {
 	t.Parallel()
 	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
 	w.bot.service = &sober{w.service}
+	if r := w.does(w.ana.Command("/prodaccess break-glass orders-prod read-only help")); !strings.Contains(r.Text, "Say what is broken.") || strings.Contains(r.Text, "instead") {
+		t.Errorf("a short reason is answered with %q", r.Text)
+	}
+	w.bot.service = w.service
+	w.does(w.ana.Command(glassLine))
+	w.window(w.ana, "What will happen")
+	w.bot.service = &sober{w.service}
+	if r := w.ana.Submits(map[string]string{"Reason": "help"}); r.Errors["Reason"] != "Say what is broken." || w.service.next != 0 {
+		t.Errorf("a short reason is answered with %v (%v)", r.Errors, r.Err())
+	}
+	w.does(w.ana.Closes())
 	r := w.does(w.ana.Command(glassLine))
 	for _, want := range []string{"The glass stays whole", "not on call", "/prodaccess orders-prod read-only 30m INC-9"} {
 		if !strings.Contains(r.Text, want) {
@@ -131,10 +143,13 @@ func TestDeniedGlassIsSaidInWords(t *testing.T) {
 	}
 }
 
-// sober lets nobody break glass.
+// sober lets nobody break glass, and says of a short reason that it is short.
 type sober struct{ *fakeService }
 
-func (s *sober) PreviewBreakGlass(context.Context, approvals.Filing) (policy.Decision, error) {
+func (s *sober) PreviewBreakGlass(_ context.Context, f approvals.Filing) (policy.Decision, error) {
+	if len(f.Reason) < 10 {
+		return policy.Decision{Outcome: policy.Denied, Why: "Say what is broken.", MaxDuration: time.Hour}, nil
+	}
 	return policy.Decision{Outcome: policy.Denied, Why: "ana is not on call for payments."}, nil
 }
 

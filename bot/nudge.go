@@ -132,10 +132,8 @@ func (n nudge) message(c approvals.Case, who string, now time.Time) message {
 		text = "⏳ " + who + " this still waits for an answer: " + about + ". Needs " + mrkdwn(needs(c), 300) + ". Lapses " + at(r.LapsesAt) + "."
 	case nudgeEscalate:
 		text = "⏫ " + who + " nobody has answered, so you may as well: " + about + ". Lapses " + at(r.LapsesAt) + "."
-	case nudgeReview:
-		text = "🔎 " + who + " a review waits: " + person(r.Requester) + " broke the glass for " + whatFor(c) + ". " + reviewWords(c, now)
-	case nudgeOverdue:
-		text = "🚨 " + who + " a review is overdue: " + person(r.Requester) + " broke the glass for " + whatFor(c) + ". " + reviewWords(c, now)
+	case nudgeReview, nudgeOverdue:
+		text = "🔎 " + who + " " + person(r.Requester) + " broke the glass for " + whatFor(c) + ", and that waits for a review. " + reviewStands(c, now)
 	}
 	return message{text: text, blocks: []slack.Block{section(text)}}
 }

@@ -124,7 +124,7 @@ func TestWhoIsMentioned(t *testing.T) {
 				c.Request.Decision.Review.Reviewers = []string{"group:security"}
 				w.service.groups = []policy.Group{group("security", w, "ana", "bo")}
 			},
-			[]string{"<@bo>", "a review waits"}, []string{"<@ana>"},
+			[]string{"<@bo>", "waits for a review"}, []string{"<@ana>"},
 		},
 		"reviewers who are late": {
 			"glass-over", "overdue/3/r7k2m9", func(w *world, c *approvals.Case) {
@@ -132,7 +132,7 @@ func TestWhoIsMentioned(t *testing.T) {
 				c.Review.DueAt, c.Review.EscalatedAt, c.Review.Reminders = time.Now().Add(-time.Minute), time.Now(), 3
 				w.service.groups = []policy.Group{group("security", w, "bo"), group("dba", w, "cy")}
 			},
-			[]string{"<!subteam^dba>", "<!subteam^security>", "is overdue"}, nil,
+			[]string{"<!subteam^dba>", "<!subteam^security>", "*OVERDUE* since"}, nil,
 		},
 		"a group Slack does not know is said in words": {
 			"pending", "remind/1/r7k2m9", func(w *world, _ *approvals.Case) {

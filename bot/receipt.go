@@ -11,6 +11,9 @@ import (
 
 // receiptLine is a receipt in one sentence.
 func receiptLine(r grants.Receipt) string {
+	if r.WrittenOff != "" {
+		return "⚠️ " + strings.ToUpper(r.WrittenOff[:1]) + mrkdwn(r.WrittenOff[1:], 500) + "."
+	}
 	if r.NeverExisted {
 		return "Verified " + atSecond(r.VerifiedAt) + ": the login never came to be."
 	}

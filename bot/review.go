@@ -44,8 +44,16 @@ func reviewButtons(c approvals.Case) []*slack.ButtonBlockElement {
 	}
 }
 
-// reviewWords say where the review stands, who may close it and by when.
+// reviewWords say where the review stands, who may close it and by when, and what time will do.
 func reviewWords(c approvals.Case, now time.Time) string {
+	words := reviewStands(c, now)
+	if c.Review.Open() {
+		words += reviewClock(c, now)
+	}
+	return words
+}
+
+func reviewStands(c approvals.Case, now time.Time) string {
 	r := c.Review
 	if r == nil {
 		return ""
@@ -67,7 +75,7 @@ func reviewWords(c approvals.Case, now time.Time) string {
 	if !afterwards(c) {
 		out += " It can be closed once the access is over."
 	}
-	return out + " Until then " + person(c.Request.Requester) + " cannot break glass again." + reviewClock(c, now)
+	return out + " Until then " + person(c.Request.Requester) + " cannot break glass again."
 }
 
 // reviewers are those who may close a review now; never whoever broke the glass.

@@ -84,7 +84,7 @@ func offerWords(o approvals.Offer) string {
 	case policy.NeedsApproval:
 		out += " with " + mrkdwn(inWords(d.Approvals, d.InOrder), 120)
 	default:
-		out += " with more said in the request"
+		out += " with a ticket or a longer reason"
 	}
 	if most := o.Decision.MaxDuration; most > 0 {
 		out += " (up to " + lasting(most) + ")"
