@@ -28,20 +28,24 @@ const (
 
 	RequestReopened Kind = "request.reopened" // issuing failed; the requester may press again
 
-	GrantIntended  Kind = "grant.intended" // activation: the intent, before anything exists on the target
-	GrantIssued    Kind = "grant.issued"   // the login exists and was read back
-	GrantFailed    Kind = "grant.failed"   // issuing failed or is in doubt; revocation follows
-	GrantShown     Kind = "grant.shown"    // a credential was handed to its holder's screen
-	GrantRotated   Kind = "grant.rotated"  // a new password was made for a live login
-	GrantExtended  Kind = "grant.extended"
-	GrantEnding    Kind = "grant.ending"   // Detail "cause": expired, released, revoked, failed, orphaned
-	GrantSecured   Kind = "grant.secured"  // locked, sessions killed, verified
-	GrantRevoked   Kind = "grant.revoked"  // gone, with its receipt
-	GrantOverdue   Kind = "grant.overdue"  // past its deadline and not secured
-	GrantMissing   Kind = "grant.missing"  // live in the store, absent on the target
-	LoginOrphaned  Kind = "login.orphaned" // a stamped login no live grant explains
-	PolicyLoaded   Kind = "policy.loaded"
-	PolicyRejected Kind = "policy.rejected"
+	GrantIntended   Kind = "grant.intended" // activation: the intent, before anything exists on the target
+	GrantIssued     Kind = "grant.issued"   // the login exists and was read back
+	GrantFailed     Kind = "grant.failed"   // issuing failed or is in doubt; revocation follows
+	GrantShown      Kind = "grant.shown"    // a credential was handed to its holder's screen
+	GrantRotated    Kind = "grant.rotated"  // a new password was made for a live login
+	GrantExtended   Kind = "grant.extended"
+	GrantEnding     Kind = "grant.ending"     // Detail "cause": expired, released, revoked, failed, orphaned
+	GrantSecured    Kind = "grant.secured"    // locked, sessions killed, verified
+	GrantRevoked    Kind = "grant.revoked"    // gone, with its receipt
+	GrantOverdue    Kind = "grant.overdue"    // past its deadline and not secured
+	GrantMissing    Kind = "grant.missing"    // live in the store, absent on the target
+	LoginOrphaned   Kind = "login.orphaned"   // a stamped login no live grant explains
+	LoginUnknown    Kind = "login.unknown"    // stamped with a grant that the store lost when it was restored; left alone until somebody decides
+	GrantWrittenOff Kind = "grant.writtenoff" // ended by an operator without proof: its cluster is gone for good
+	TargetTrusted   Kind = "target.trusted"   // people are given logins on this cluster from now on; Detail "fingerprint", "before"
+	TargetSwapped   Kind = "target.swapped"   // another cluster answers under the target's name
+	PolicyLoaded    Kind = "policy.loaded"
+	PolicyRejected  Kind = "policy.rejected"
 )
 
 // Actor is who did it.

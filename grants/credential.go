@@ -21,6 +21,8 @@ type Credential struct {
 	Database string
 	Endpoint Endpoint
 	Deadline time.Time
+	// Note is something its holder should know, empty for nothing: a replica that lags behind.
+	Note string
 }
 
 // URL is the complete connection URL.

@@ -40,4 +40,17 @@
 //   - The store is away at a deadline: every replica knows the next deadlines by heart and locks the login out all the
 //     same; the revocation is written down and finished when the store is back.
 //   - Died during revocation: the state says how far it came; every step is safe to repeat.
+//   - A cluster that is gone for good: its grants stay in revoking until an operator writes them off, which proves nothing and
+//     says so.
+//   - Another cluster under a target's name: nobody is given a login on it until an operator trusts it.
+//   - The store was restored from a backup: each target remembers a link of the audit chain that the restored one does not
+//     have. Logins that the store then does not know are reported, and left alone until their own end or an operator's
+//     decision. What the backup knows is believed: a deadline that was moved since is kept as it was, and an intent that was
+//     open when the backup was made is taken back.
+//
+// # Many at once
+//
+// Where a driver implements [Many], logins of one target that are to be taken back at the same time share messages to it,
+// and their new states share transactions of the store. Of a crowd all are locked before the first is dropped; a login that
+// comes alone is locked, looked for and dropped in one message, and goes from revoking to revoked in one transaction.
 package grants

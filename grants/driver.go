@@ -49,6 +49,15 @@ type Many interface {
 	CleanMany(ctx context.Context, logins []Login, done func(i int, cleaned Cleaned, err error))
 }
 
+// Remembering is implemented by drivers that can keep a line of text on the target for an installation, beside its logins
+// and where only prodaccess's own login writes. It outlives the store.
+type Remembering interface {
+	// Remembered is the text, empty when none was kept.
+	Remembered(ctx context.Context) (string, error)
+	// Remember keeps another text. It is of letters, digits, colons and spaces.
+	Remember(ctx context.Context, text string) error
+}
+
 // Stamp marks a login as ours and says which grant it belongs to. It is kept on the server beside the login.
 type Stamp struct {
 	// Installation identifies the store, so that two installations on one target leave each other alone.
@@ -95,6 +104,8 @@ type Order struct {
 // Issued is what was read back after issuing.
 type Issued struct {
 	OID uint32
+	// Lagging names the nodes that had not replayed the login when waiting for them ended. They refuse it until they have.
+	Lagging []string
 }
 
 // Login says which login is meant. Drivers act only when name, stamp and, where known, OID agree.
@@ -107,6 +118,9 @@ type Login struct {
 	Fingerprint string
 	// CanLogin is set by Logins only.
 	CanLogin bool
+	// ValidUntil is when the server itself stops accepting the login, set by Logins only, and zero where the engine has no
+	// such thing or the login no such end.
+	ValidUntil time.Time
 }
 
 // Secured is what the security step found and did.

@@ -142,9 +142,12 @@ type Receipt struct {
 	DroppedAt  time.Time `json:"dropped_at,omitzero"`
 	VerifiedAt time.Time `json:"verified_at"`
 	// NeverExisted is set when the login never came to be on this fingerprint.
-	NeverExisted bool       `json:"never_existed,omitempty"`
-	Checks       []Check    `json:"checks"`
-	Leftovers    []Leftover `json:"leftovers,omitempty"`
+	NeverExisted bool `json:"never_existed,omitempty"`
+	// WrittenOff says by whom and why the grant was ended without proof, because its cluster is gone for good. Nothing else
+	// of the receipt was verified then.
+	WrittenOff string     `json:"written_off,omitempty"`
+	Checks     []Check    `json:"checks"`
+	Leftovers  []Leftover `json:"leftovers,omitempty"`
 }
 
 // Check is one thing that was looked at to prove the end.

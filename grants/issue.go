@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prodaccess/prodaccess/audit"
@@ -49,6 +50,9 @@ func (s *Service) Intend(ctx context.Context, in Intent) (Grant, error) {
 	fingerprint, err := driver.Fingerprint(ctx)
 	if err != nil {
 		return Grant{}, fmt.Errorf("asking %s who it is: %w", in.Target, err)
+	}
+	if err := s.identify(ctx, in.Target, fingerprint); err != nil {
+		return Grant{}, fmt.Errorf("intending a grant: %w", err)
 	}
 	deadline := in.At.Add(in.Duration)
 	if !in.NotAfter.IsZero() && deadline.After(in.NotAfter) {
@@ -116,7 +120,10 @@ func (s *Service) Issue(ctx context.Context, id string) (Credential, error) {
 		return Credential{}, s.fail(ctx, g, err)
 	}
 	s.wake()
-	return s.credential(active, password), nil
+	s.markSoon(g.Target, driver)
+	credential := s.credential(active, password)
+	credential.Note = lagging(out.Lagging)
+	return credential, nil
 }
 
 // Rotate gives a live login a new password; the one shown before stops working. Sessions stay.
@@ -226,6 +233,14 @@ func (s *Service) credential(g Grant, password secret.String) Credential {
 		Login: g.Login, Password: password, Database: g.Database,
 		Endpoint: s.targets[g.Target].Connect, Deadline: g.Deadline,
 	}
+}
+
+// lagging says which nodes refuse a login that was just made; empty when none does.
+func lagging(nodes []string) string {
+	if len(nodes) == 0 {
+		return ""
+	}
+	return "Not yet known on " + strings.Join(nodes, ", ") + ", which lags behind: there the login is refused until it has caught up."
 }
 
 // localPart is what a login's name shows of its holder: the e-mail address before the @, else the name.

@@ -77,6 +77,21 @@ func cleaned(g Grant, c Cleaned, at time.Time) (Grant, error) {
 	return g, nil
 }
 
+// writtenOff ends a grant without proof.
+func writtenOff(g Grant, words string, at time.Time) (Grant, error) {
+	if g.State != Revoking && g.State != Cleanup {
+		return g, fmt.Errorf("%w: %s cannot be written off; only what should be over can", ErrState, g.State)
+	}
+	receipt := Receipt{Login: g.Login, OID: g.OID, Target: g.Target, Fingerprint: g.Fingerprint, Deadline: g.Deadline, Nodes: []string{}, Checks: []Check{}}
+	if g.Receipt != nil {
+		receipt = *g.Receipt // what the security step proved, it proved
+	}
+	receipt.WrittenOff = words
+	g.State, g.EndedAt, g.Receipt = Revoked, at, &receipt
+	g.Attempts, g.LastError = 0, ""
+	return g, nil
+}
+
 func extended(g Grant, deadline, notAfter time.Time) (Grant, error) {
 	if g.State != Active {
 		return g, fmt.Errorf("%w: %s cannot be extended", ErrState, g.State)

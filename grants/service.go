@@ -51,12 +51,15 @@ type Service struct {
 	// together are the targets whose driver takes many logins back in one message.
 	together map[string]*together
 	// orphans remembers when this replica last reported an orphaned login, by target and name.
-	orphans  map[string]time.Time
-	running  sync.WaitGroup
-	draining chan struct{} // closed when no new try may begin
-	drain    sync.Once
-	stopping context.Context // ends when tries under way are cut off
-	stop     context.CancelFunc
+	orphans map[string]time.Time
+	// identities are the clusters that targets are trusted to be, marking the targets that are about to be told of an issue.
+	identities map[string]identity
+	marking    map[string]bool
+	running    sync.WaitGroup
+	draining   chan struct{} // closed when no new try may begin
+	drain      sync.Once
+	stopping   context.Context // ends when tries under way are cut off
+	stop       context.CancelFunc
 }
 
 // New refuses a configuration with a hole in it.
@@ -85,7 +88,8 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, targets: map[string]Target{}, woken: make(chan struct{}, 1),
-		pursuits: map[string]struct{}{}, lanes: map[string]*lane{}, together: map[string]*together{}, orphans: map[string]time.Time{}, draining: make(chan struct{}),
+		pursuits: map[string]struct{}{}, lanes: map[string]*lane{}, together: map[string]*together{}, orphans: map[string]time.Time{},
+		identities: map[string]identity{}, marking: map[string]bool{}, draining: make(chan struct{}),
 	}
 	for _, t := range cfg.Targets {
 		s.targets[t.Name] = t

@@ -43,6 +43,15 @@ type Store interface {
 	// Overdue lists grants that are Provisioning, Active or Revoking (not secured), whose End is before the given instant,
 	// and which have not been alarmed about.
 	Overdue(ctx context.Context, before time.Time) ([]Grant, error)
+	// TargetIdentity is the fingerprint under which a target is trusted; empty when it never was.
+	TargetIdentity(ctx context.Context, target string) (string, error)
+	// TrustTarget makes fingerprint the target's identity if it is before now ("" for none), with the event that records it,
+	// and returns the identity that then holds.
+	TrustTarget(ctx context.Context, target, before, fingerprint string, event audit.Event) (string, error)
+	// Head is the end of the audit chain.
+	Head(ctx context.Context) (audit.Head, error)
+	// Holds says whether the audit chain has this very link.
+	Holds(ctx context.Context, head audit.Head) (bool, error)
 	// Record writes events and jobs that change no row. A Finding job without subject gets the id of the first event.
 	Record(ctx context.Context, events []audit.Event, follow []jobs.Job) error
 }

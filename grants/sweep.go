@@ -29,6 +29,8 @@ type Swept struct {
 	Logins int
 	// Orphans are logins that no live grant explained; they were locked out and dropped.
 	Orphans []string
+	// Unknown are logins that the store does not know because it was restored; they are left alone and reported.
+	Unknown []string
 	// Missing are live grants whose login the target does not have; they were ended.
 	Missing []string
 	// Resumed are unfinished grants whose next step was asked for again.
@@ -71,6 +73,19 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 		out.Err = err
 		return out
 	}
+	// Another cluster than the trusted one is no reason to let a login of ours live on it, and none to believe what it lacks.
+	swapped := s.identify(ctx, target.Name, fingerprint)
+	if ReasonOf(swapped) == FailSwapped {
+		out.Err = errors.Join(swapped, s.reportSwapped(ctx, target.Name, fingerprint, swapped))
+	} else if swapped != nil {
+		out.Err = swapped
+		return out
+	}
+	back, err := s.wentBack(ctx, driver)
+	if err != nil {
+		out.Err = errors.Join(out.Err, err)
+		return out
+	}
 	// The target is read before the store: an intent is committed before its login exists, so that every login seen
 	// here has its row by the time the store is read.
 	before, err := s.cfg.Store.Unfinished(ctx, target.Name)
@@ -98,12 +113,17 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 			continue
 		}
 		// A grant revoked between the two reads explains its login too; ask the store about this one by name.
-		g, err := s.cfg.Store.Grant(ctx, login.Stamp.Grant)
-		if err == nil && (g.State != Revoked || g.EndedAt.After(started.Add(-justEnded))) {
+		g, known, err := s.explains(ctx, login)
+		if err != nil {
+			out.Err = errors.Join(out.Err, err)
 			continue
 		}
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			out.Err = errors.Join(out.Err, err)
+		if known && (g.State != Revoked || g.EndedAt.After(started.Add(-justEnded))) {
+			continue
+		}
+		if !known && back && s.mayLive(login) {
+			out.Unknown = append(out.Unknown, login.Name)
+			out.Err = errors.Join(out.Err, s.reportUnknown(ctx, target.Name, login))
 			continue
 		}
 		login.Fingerprint = fingerprint
@@ -124,7 +144,53 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 		}
 		out.Missing = append(out.Missing, g.Login)
 	}
+	if out.Err == nil && len(out.Unknown) == 0 && len(logins) > 0 {
+		out.Err = s.leaveMark(ctx, driver)
+	}
 	return out
+}
+
+// explains looks up the grant that a login says it belongs to.
+func (s *Service) explains(ctx context.Context, login Login) (g Grant, known bool, err error) {
+	g, err = s.cfg.Store.Grant(ctx, login.Stamp.Grant)
+	if errors.Is(err, ErrNotFound) {
+		return Grant{}, false, nil
+	}
+	return g, err == nil, err
+}
+
+// mayLive says whether a login whose grant the store forgot may still be somebody's: the server lets it in, and the end
+// that it was issued with has not come.
+func (s *Service) mayLive(login Login) bool {
+	return login.CanLogin && (login.ValidUntil.IsZero() || s.cfg.Now().Before(login.ValidUntil))
+}
+
+// reportUnknown tells of a login that a restored store does not know.
+func (s *Service) reportUnknown(ctx context.Context, target string, login Login) error {
+	if !s.reportOrphan(target + "?" + login.Name) {
+		return nil
+	}
+	event := audit.Event{
+		At: s.cfg.Now(), Kind: audit.LoginUnknown, Actor: audit.System("sweep"), Target: target, Grant: login.Stamp.Grant,
+		Reason: "the store was restored from a backup, or replaced, and does not know this login, which may be in use; " +
+			"it is left alone until its own end, or until an operator decides",
+		Detail: map[string]string{"login": login.Name, "oid": fmt.Sprint(login.OID)},
+	}
+	if !login.ValidUntil.IsZero() {
+		event.Detail["valid_until"] = login.ValidUntil.UTC().Format(time.RFC3339)
+	}
+	return s.cfg.Store.Record(ctx, []audit.Event{event}, []jobs.Job{{Kind: jobs.Finding}})
+}
+
+// reportSwapped tells that another cluster answers.
+func (s *Service) reportSwapped(ctx context.Context, target, fingerprint string, why error) error {
+	if !s.reportOrphan(target + "#" + fingerprint) {
+		return nil
+	}
+	return s.cfg.Store.Record(ctx, []audit.Event{{
+		At: s.cfg.Now(), Kind: audit.TargetSwapped, Actor: audit.System("sweep"), Target: target, Reason: why.Error(),
+		Detail: map[string]string{"fingerprint": fingerprint},
+	}}, []jobs.Job{{Kind: jobs.Finding}})
 }
 
 // Resume takes up every unfinished revocation, whoever left it. Run it at start: a replica that was killed leaves grants
@@ -174,7 +240,9 @@ func (s *Service) orphan(ctx context.Context, target string, login Login, known 
 		Request: known.Request, Profile: known.Profile, Detail: map[string]string{"login": login.Name, "oid": fmt.Sprint(login.OID)},
 	}
 	event.Reason = "no grant in the store explains this login"
-	if known.State == Revoked {
+	if known.State == Revoked && known.Receipt != nil && known.Receipt.WrittenOff != "" {
+		event.Reason = "this login was written off, and its cluster is there again"
+	} else if known.State == Revoked {
 		event.Reason = "this login was revoked and has come back, as it does after a failover or a restore"
 	}
 	if err := s.cfg.Store.Record(ctx, []audit.Event{event}, []jobs.Job{{Kind: jobs.Finding}}); err != nil {

@@ -30,7 +30,8 @@ func Tables() map[string][]string {
 		"slack_messages": change,
 		"digests":        add,
 
-		"standing_logins": change,
+		"standing_logins":   change,
+		"target_identities": change,
 
 		VersionTable:         read,
 		"river_migration":    read,

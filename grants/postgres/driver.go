@@ -26,6 +26,8 @@ const (
 	idleTimeout = 5 * time.Second
 	// drainPatience is how long Secure goes on terminating sessions before it reports that some are left.
 	drainPatience = 5 * time.Second
+	// replayPatience is how long Issue waits for the nodes to have the login.
+	replayPatience = 3 * time.Second
 	// maxSkew is the difference between clocks beyond which VALID UNTIL would not mean what we say.
 	maxSkew = 30 * time.Second
 	// idleConnection is how long an unused connection is kept.
@@ -71,6 +73,7 @@ type Driver struct {
 	security *pgxpool.Pool
 	nodes    []node
 	patience time.Duration // drainPatience, but for tests
+	replay   time.Duration // replayPatience, but for tests
 	// rooms bounds the connections that cleaning up opens in other databases.
 	rooms chan struct{}
 	// shapes remembers the shape of each access role, a prepared by name.
@@ -106,7 +109,7 @@ func Open(cfg Config) (*Driver, error) {
 	if err := checkStamp(grants.Stamp{Installation: cfg.Installation, Grant: "x"}); err != nil {
 		faults = append(faults, fmt.Errorf("the installation's name: %w", err))
 	}
-	d := &Driver{cfg: cfg, patience: drainPatience, rooms: make(chan struct{}, 2)}
+	d := &Driver{cfg: cfg, patience: drainPatience, replay: replayPatience, rooms: make(chan struct{}, 2)}
 	pool := func(what string, url secret.String, most int) *pgxpool.Pool {
 		p, err := newPool(cfg, url, most)
 		if err != nil {

@@ -87,7 +87,11 @@ func TestStandby(t *testing.T) {
 			}
 		}
 	}
-	conn := reader() // as soon as the login is replayed
+	conn, err := pgx.Connect(t.Context(), standby.UserURL(o.Login, o.Password.Reveal(), "app")) // Issue waited for the replay
+	if err != nil {
+		t.Fatalf("right after the issue the standby refuses the login: %v", err)
+	}
+	defer conn.Close(context.Background())
 	if _, err := conn.Exec(t.Context(), "SET ROLE pa_read_only"); err != nil {
 		t.Fatal(err)
 	}
@@ -137,9 +141,50 @@ func TestStandby(t *testing.T) {
 	if _, err := d.Secure(t.Context(), loginOf(o)); grants.ReasonOf(err) != grants.FailBusy || !strings.Contains(err.Error(), "does not show the lock") {
 		t.Errorf("with replay paused: %v", err)
 	}
+	// Issue waits for it, but not for ever, and says so.
+	late := d.newOrder(t, readOnly)
+	d.replay = 300 * time.Millisecond
+	start := time.Now()
+	issued, err := d.Issue(t.Context(), late)
+	if err != nil || !slices.Equal(issued.Lagging, []string{"orders-replica"}) || time.Since(start) < d.replay || time.Since(start) > d.replay+2*time.Second {
+		t.Errorf("with replay paused: issued %+v after %s: %v", issued, time.Since(start), err)
+	}
 	run(t, standby.URL("app"), "SELECT pg_wal_replay_resume()")
-	d.patience = drainPatience
+	d.patience, d.replay = drainPatience, replayPatience
 	takeBack(t, d, o)
+	takeBack(t, d, late)
+	// Several at once are looked for on every node, too.
+	crowd := []grants.Login{}
+	for range 5 {
+		o := d.newOrder(t, readOnly)
+		if issued, err := d.Issue(t.Context(), o); err != nil || len(issued.Lagging) != 0 {
+			t.Fatal(issued, err)
+		}
+		login := loginOf(o)
+		login.OID = value[uint32](t, c, "SELECT oid::bigint FROM pg_roles WHERE rolname = $1", o.Login)
+		crowd = append(crowd, login)
+		reader := func() *pgx.Conn {
+			conn, err := pgx.Connect(t.Context(), standby.UserURL(o.Login, o.Password.Reveal(), "app"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close(context.Background()) })
+			return conn
+		}()
+		if _, err := reader.Exec(t.Context(), "SET ROLE pa_read_only"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.FinishMany(t.Context(), crowd, func(i int, s grants.Secured, c *grants.Cleaned, err error) {
+		if err != nil || s.Killed != 1 || len(s.Nodes) != 2 || c != nil {
+			t.Errorf("of a crowd: %+v %v %v", s, c, err)
+		}
+	})
+	d.CleanMany(t.Context(), crowd, func(i int, c grants.Cleaned, err error) {
+		if err != nil || len(c.Checks) < 4 {
+			t.Errorf("of a crowd: %+v %v", c, err)
+		}
+	})
 }
 
 // A node that belongs to another cluster proves nothing.

@@ -17,6 +17,9 @@ import (
 // Issue implements grants.Driver: one message, one transaction, and the catalogs read back after it.
 func (d *Driver) Issue(ctx context.Context, order grants.Order) (grants.Issued, error) {
 	issued, err := d.issue(ctx, order)
+	if err == nil {
+		issued.Lagging = d.awaitReplay(ctx, order.Login, issued.OID)
+	}
 	return issued, failure(fmt.Sprintf("issuing login %q on %s", order.Login, d.cfg.Target.Name), err)
 }
 

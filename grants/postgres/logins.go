@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/prodaccess/prodaccess/grants"
 )
@@ -24,7 +26,9 @@ func (d *Driver) Fingerprint(ctx context.Context) (string, error) {
 func (d *Driver) Logins(ctx context.Context) ([]grants.Login, error) {
 	doing := fmt.Sprintf("listing the logins on %s", d.cfg.Target.Name)
 	results, err := send(ctx, d.everyday,
-		"SELECT r.rolname, r.oid, r.rolcanlogin, s.description FROM pg_shdescription s JOIN pg_roles r ON r.oid = s.objoid"+
+		"SELECT r.rolname, r.oid, r.rolcanlogin, s.description,"+
+			" CASE WHEN isfinite(r.rolvaliduntil) THEN (extract(epoch FROM r.rolvaliduntil) * 1000000)::bigint END"+
+			" FROM pg_shdescription s JOIN pg_roles r ON r.oid = s.objoid"+
 			" WHERE s.classoid = 'pg_authid'::regclass AND starts_with(r.rolname, "+literal(grants.Prefix)+")"+
 			" AND starts_with(s.description, "+literal("prodaccess installation="+d.cfg.Installation+" ")+") ORDER BY 1")
 	if err != nil {
@@ -40,7 +44,15 @@ func (d *Driver) Logins(ctx context.Context) ([]grants.Login, error) {
 		if err != nil {
 			return nil, failure(doing, err)
 		}
-		logins = append(logins, grants.Login{Name: string(row[0]), OID: oid, Stamp: stamp, CanLogin: isTrue(row[2])})
+		login := grants.Login{Name: string(row[0]), OID: oid, Stamp: stamp, CanLogin: isTrue(row[2])}
+		if row[4] != nil {
+			micros, err := strconv.ParseInt(string(row[4]), 10, 64)
+			if err != nil {
+				return nil, failure(doing, errUnreadable)
+			}
+			login.ValidUntil = time.UnixMicro(micros)
+		}
+		logins = append(logins, login)
 	}
 	return logins, nil
 }
