@@ -99,15 +99,25 @@ All three may be run at any time. Steps that need more rights than prodaccess's 
 				if err != nil {
 					return err
 				}
-				all[target], total = found, total+len(found)
+				drift := 0
+				for _, f := range found {
+					if !f.Advice {
+						drift++
+					}
+				}
+				all[target], total = found, total+drift
 				if asJSON {
 					return nil
 				}
-				if len(found) == 0 {
+				if drift == 0 {
 					say(c.out, "%s: as the policy wants it.", target)
 				}
 				for _, f := range found {
-					say(c.out, "%s: %s%s", target, in(f.Database), f.What)
+					kind := ""
+					if f.Advice {
+						kind = "advice: "
+					}
+					say(c.out, "%s: %s%s%s", target, kind, in(f.Database), f.What)
 					if f.Mend != "" {
 						say(c.out, "    mend: %s", f.Mend)
 					}
@@ -126,7 +136,7 @@ All three may be run at any time. Steps that need more rights than prodaccess's 
 		},
 	}
 	check.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	parent.AddCommand(plan, apply, check, c.inventory())
+	parent.AddCommand(plan, apply, check, c.inventory(), c.trust(), c.sweep())
 	return parent
 }
 
@@ -189,12 +199,23 @@ func (c *command) printPlan(prep grants.Preparation) {
 	database := ""
 	for _, step := range prep.Steps {
 		if step.Database != database {
+			if database != "" {
+				say(c.out, "COMMIT;")
+			}
 			database = step.Database
-			say(c.out, "\\connect %s", database)
+			// In one transaction nothing is half done, and nobody sees more for a moment. The names in conditions and masks
+			// mean what they meant when the plan was made, whatever this session's own search_path is.
+			say(c.out, "\\connect %s\nBEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;", psqlName(database))
 		}
 		say(c.out, "-- %s\n%s;", step.Why, step.SQL)
 	}
+	if database != "" {
+		say(c.out, "COMMIT;")
+	}
 }
+
+// psqlName quotes a database's name for psql's \connect.
+func psqlName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 func in(database string) string {
 	if database == "" {

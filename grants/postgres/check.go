@@ -3,14 +3,18 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/prodaccess/prodaccess/grants"
 )
 
 // Check reports what Plan would change, and what stands in the way, and what no statement of ours can put right: members
-// of access roles that nobody issued, schemas in which everybody can create, access roles without a profile.
+// of access roles that nobody issued, schemas in which everybody can create, access roles without a profile, and what
+// holders of a profile can reach beyond it, whoever gave it to them.
 func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants.Finding, error) {
 	s, err := d.survey(ctx, profiles)
 	if err != nil {
@@ -32,7 +36,21 @@ func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants
 			Mend: "REVOKE " + ident(m[0]) + " FROM " + ident(m[1]),
 		})
 	}
-	for _, c := range s.catalogs {
+	for i, c := range s.catalogs {
+		var r *reached
+		_, err := d.visit(ctx, c.database, func(conn *pgx.Conn) (err error) {
+			r, err = readReach(ctx, conn, s.sound)
+			return err
+		})
+		if err != nil {
+			return nil, failure("reading what can be reached in database "+c.database, err)
+		}
+		want := map[entry]bool{}
+		for _, p := range s.sound {
+			w, _ := wanted(p, c, s.views[i])
+			maps.Copy(want, w)
+		}
+		findings = append(findings, r.findings(c, s.sound, want)...)
 		for _, schema := range c.publicCreates {
 			findings = append(findings, grants.Finding{
 				Database: c.database,

@@ -39,6 +39,9 @@ type survey struct {
 	prepared grants.Preparation
 	shared   *shared
 	catalogs []*catalog
+	// sound are the profiles that are prepared; views those compiled for each catalog, in the same order.
+	sound []grants.Profile
+	views [][]view
 }
 
 func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey, error) {
@@ -61,6 +64,7 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey,
 	if err != nil {
 		return s, err
 	}
+	s.sound = sound
 	steps, problems := s.shared.steps(d.admin.User, sound)
 	s.add(home, steps, problems)
 	for _, database := range d.cfg.Target.Databases {
@@ -91,7 +95,7 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey,
 		if err != nil {
 			return s, failure("reading the catalogs of database "+database, err)
 		}
-		s.catalogs = append(s.catalogs, c)
+		s.catalogs, s.views = append(s.catalogs, c), append(s.views, views)
 		if slices.ContainsFunc(sound, needsInternal) {
 			s.add(database, c.internalSteps(d.admin.User), nil)
 		}
@@ -256,6 +260,9 @@ func (s statement) sql(verb, preposition string, all bool) string {
 	}
 	does := verb + " " + strings.Join(privileges, ", ") + " ON "
 	to := " " + preposition + " " + ident(s.role)
+	if s.role == "" {
+		to = " " + preposition + " PUBLIC"
+	}
 	switch s.kind {
 	case onDatabase, onSchema:
 		return does + string(s.kind) + " " + idents(s.objects) + to

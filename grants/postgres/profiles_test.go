@@ -73,7 +73,9 @@ var oneCustomer = grants.Profile{
 	},
 }
 
-func customer(id string) grants.Param { return grants.Param{Name: "customer_id", Type: "bigint", Value: id} }
+func customer(id string) grants.Param {
+	return grants.Param{Name: "customer_id", Type: "bigint", Value: id}
+}
 
 func TestOneCustomer(t *testing.T) {
 	t.Parallel()

@@ -186,8 +186,10 @@ func (d Doctor) target(ctx context.Context, t config.Target, p *policy.Policy) {
 		return
 	}
 	for _, f := range differs {
-		d.Tell(Diagnosis{Part: part, What: "prepared for the policy's profiles", Wrong: in(f.Database) + f.What, Mend: f.Mend})
+		d.Tell(Diagnosis{Part: part, What: "prepared for the policy's profiles", Wrong: in(f.Database) + f.What, Mend: f.Mend, Warning: f.Advice})
 	}
+	// A throw-away login has no request to take values from.
+	profiles = slices.DeleteFunc(profiles, func(p grants.Profile) bool { return len(p.Parameters) > 0 })
 	if len(profiles) == 0 || !d.Rehearse {
 		return
 	}
