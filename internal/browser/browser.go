@@ -31,9 +31,9 @@ var flags = []string{
 // programs are the names Chromium goes by.
 var programs = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
 
-// Find is the path of a Chromium: PRODACCESS_CHROMIUM, or the first one found.
+// Find is the path of a Chromium: CHROMIUM, or the first one found.
 func Find() (string, error) {
-	if path := os.Getenv("PRODACCESS_CHROMIUM"); path != "" {
+	if path := os.Getenv("CHROMIUM"); path != "" {
 		return path, nil
 	}
 	for _, name := range programs {
@@ -41,7 +41,7 @@ func Find() (string, error) {
 			return path, nil
 		}
 	}
-	return "", errors.New("there is no Chromium on this machine: scripts/setup.sh test installs it, or say where it is in PRODACCESS_CHROMIUM")
+	return "", errors.New("there is no Chromium on this machine: scripts/setup.sh test installs it, or say where it is in CHROMIUM")
 }
 
 // Start runs a browser. It has to be up before ctx ends, and lives until Close.

@@ -81,7 +81,7 @@ func (o *onlooker) read(ctx context.Context) ([]sandbox.Table, error) {
 	}
 	sessions.Caption, sessions.Empty = "Their sessions", "None."
 	roles, err := tableOf(ctx, conn, `SELECT r.rolname, (SELECT count(*) FROM pg_auth_members m JOIN pg_roles l ON l.oid = m.member
-			WHERE m.roleid = r.oid AND l.rolname ~ '^pa_.*_[a-z0-9]{10}$') || ' logins'
+			WHERE m.roleid = r.oid AND l.rolname ~ '^pa_.*_[a-z0-9]{10}$') 
 		FROM pg_roles r WHERE r.rolname LIKE 'pa\_%' AND r.rolname !~ '^pa_.*_[a-z0-9]{10}$' ORDER BY 1`)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,11 @@ func turned(t sandbox.Table, caption string) sandbox.Table {
 	out := sandbox.Table{Caption: caption, Rows: [][]string{{}}}
 	for _, row := range t.Rows {
 		out.Columns = append(out.Columns, row[0])
-		out.Rows[0] = append(out.Rows[0], row[1])
+		count := row[1] + " logins"
+		if row[1] == "1" {
+			count = "1 login"
+		}
+		out.Rows[0] = append(out.Rows[0], count)
 	}
 	return out
 }

@@ -227,7 +227,7 @@ async function start() {
   startTour({ be, open: places.open, at: places.at, link: places.link, fill, look })
   const people = await (await fetch('/page/people')).json()
   const [, asked] = location.hash.split('/')
-  let name = X
+  let name = people.includes(asked) ? asked : ''
   try {
     name ||= sessionStorage.getItem('person')
   } catch {

@@ -136,5 +136,6 @@ export function startSide() {
 export function look(what) {
   by('page').dataset.showing = what
   for (const one of ['slack', 'side']) by('show-' + one).setAttribute('aria-pressed', String(one === what))
+  if (what === 'side') by('traffic').scrollTop = by('traffic').scrollHeight
   drawTour()
 }
