@@ -217,6 +217,28 @@ func TestWrongConfigurationIsSaidAtOnce(t *testing.T) {
 	}
 }
 
+// A policy that wants somebody woken, and nothing to wake them with.
+func TestConfigCheckWarnsOfADeafPager(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.yaml")
+	text := `slack: { bot_token: xoxb-1, app_token: xapp-1, approvals_channel: C1APPROVALS, audit_channel: C1AUDIT }
+store: { url: "postgres://u:p@127.0.0.1/x" }
+targets: [{ name: orders-prod, environment: production, admin_url: "postgres://u:p@127.0.0.1/x", databases: [orders], connect: { host: 127.0.0.1 } }]
+`
+	write(t, config, text)
+	write(t, filepath.Join(dir, "policy.yaml"), `version: 1
+groups: { dba: { emails: [bo@example.com] }, security: { emails: [cy@example.com] } }
+profiles: [{ name: read-only, risk: low, engines: [postgres], max_duration: 4h, grants: [{ schema: public, tables: "*", privileges: [select] }] }]
+rules: [{ name: all, who: [group:dba], profiles: [read-only], approve: automatically }]
+break_glass: { who: [group:dba], profiles: [read-only], max_duration: 1h, review_within: 24h, reviewers: [group:security], notify: [security_channel, pagerduty] }
+`)
+	prodaccess(t, "config", "check", "--config", config).wants(t, exitOK, "warning: ", "pagerduty.routing_key", "nobody would be woken")
+	write(t, config, text+"pagerduty: { routing_key: 0123456789abcdef0123456789abcdef }\n")
+	if got := prodaccess(t, "config", "check", "--config", config); got.code != exitOK || strings.Contains(got.out, "warning") {
+		t.Errorf("with a key: %s", got)
+	}
+}
+
 func TestVersionAndUnknownCommands(t *testing.T) {
 	prodaccess(t, "version").wants(t, exitOK, "prodaccess", "schema")
 	prodaccess(t, "srve").wants(t, exitFailed, "serve")

@@ -126,6 +126,7 @@ func TestComposeStarts(t *testing.T) {
 	text := parse(t, "docker-compose.yml", &c)
 	values := map[string]string{
 		"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "SLACK_APPROVALS_CHANNEL": "C123", "SLACK_AUDIT_CHANNEL": "C124",
+		"PAGERDUTY_ROUTING_KEY": "0123456789abcdef0123456789abcdef",
 	}
 	example, err := os.ReadFile("../../docker/env.example")
 	if err != nil {

@@ -265,7 +265,7 @@ func (s *Stage) WriteConfig() error {
   approvals_channel: %s
   audit_channel: %s
   security_channel: %s
-pagerduty: { token: %q, api_url: %q }
+pagerduty: { token: %q, api_url: %q, routing_key: %q, events_url: %q }
 store: { url: %q, migrate_url: %q }
 http: { listen: "127.0.0.1:0" }
 policy: { file: policy.yaml }
@@ -281,7 +281,7 @@ targets:
     connect: { host: 127.0.0.1, port: %d, sslmode: disable }
 log: { level: info, format: json }
 `, mode, s.Slack.BotToken(), s.Slack.AppToken(), s.Slack.SigningSecret(), s.Conf.SlackAPI, s.Conf.Approvals, s.Conf.Audit, s.Conf.Security,
-		s.PagerDuty.Token(), s.Conf.PagerDutyAPI, s.Conf.ServiceURL, s.Conf.OwnerURL, digest, sweep, s.Conf.Overdue, s.Conf.AdminURL, s.Target.Port())
+		s.PagerDuty.Token(), s.Conf.PagerDutyAPI, s.PagerDuty.RoutingKey(), s.Conf.PagerDutyAPI, s.Conf.ServiceURL, s.Conf.OwnerURL, digest, sweep, s.Conf.Overdue, s.Conf.AdminURL, s.Target.Port())
 	return errors.Join(
 		os.WriteFile(s.ConfigFile(), []byte(text), 0o600),
 		os.WriteFile(filepath.Join(s.dir, "policy.yaml"), []byte(policyYAML), 0o600),
