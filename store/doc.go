@@ -15,9 +15,9 @@
 // # Jobs
 //
 // Jobs are River's, all of one kind ([JobArgs]); the work is told apart by [jobs.Kind]. What ends
-// access or moves a request waits in [QueueSecurity], what waits for Slack in [QueueSlack], so that an outage of Slack
-// never delays a revocation. Two unfinished jobs are one when kind, subject and version are
-// the same:
+// access or moves a request waits in [QueueSecurity], what waits for Slack in [QueueSlack], what waits for PagerDuty in
+// [QueuePager], so that an outage of Slack or of PagerDuty never delays a revocation, nor one of the two the other. Two
+// unfinished jobs are one when kind, subject and version are the same:
 //
 //   - A job of a Change gets the request's new version (unless it has one), which no other change has. So a job that
 //     follows from a change is never swallowed: not by one that is still running on an earlier state, not by one that
@@ -25,6 +25,19 @@
 //   - A job given to Record keeps version 0: asking for the same work again while it is unfinished does nothing, whenever
 //     it was to run, so that a sweep which asks every minute for what is outstanding does not pile up jobs.
 //   - Finished jobs (completed, cancelled, discarded) never stand in the way of new ones.
+//
+// # What the schema holds
+//
+// Replicas of two versions run at once during an upgrade, and code has bugs, so what matters most does not rest on it:
+//
+//   - A request that needs people becomes approved only with as many standing answers as its decision asks for. Looked at
+//     during COMMIT. One human has one standing answer; an answer that was taken back stays, and can never stand again.
+//   - Once a request is approved, what was agreed to ([approvals.Request.Less]) is fixed, and no grant is made for more.
+//   - Broken glass has a review, open from the same transaction on; a person has one open review; nobody closes their own,
+//     and closed ones stay as they are.
+//   - The parameters a grant was made with never change.
+//
+// A budget is the one promise that code alone keeps: CreateRequest counts under an advisory lock for each requester.
 //
 // # Time, text and secrets
 //

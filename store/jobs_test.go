@@ -128,6 +128,26 @@ func TestPeriodicWorkComesAgain(t *testing.T) {
 	}
 }
 
+// What waits for Slack or PagerDuty stands in nobody else's way.
+func TestEachKindOfWorkHasItsQueue(t *testing.T) {
+	t.Parallel()
+	for queue, kinds := range map[string][]jobs.Kind{
+		store.QueueSecurity: {jobs.Revoke, jobs.Recover, jobs.Lapse, jobs.Reopen, jobs.Remind, jobs.Escalate, jobs.Review, jobs.Sweep, jobs.DigestDue},
+		store.QueueSlack:    {jobs.Alarm, jobs.Draw, jobs.Receipt, jobs.Finding, jobs.Digest, jobs.Nudge},
+		store.QueuePager:    {jobs.Incident},
+	} {
+		for _, kind := range kinds {
+			if got := (store.JobArgs{Work: kind}).InsertOpts().Queue; got != queue {
+				t.Errorf("%s waits in %s, want %s", kind, got, queue)
+			}
+		}
+	}
+	urgency := func(kind jobs.Kind) int { return store.JobArgs{Work: kind}.InsertOpts().Priority }
+	if urgency(jobs.Revoke) >= urgency(jobs.Remind) || urgency(jobs.Remind) > urgency(jobs.Sweep) {
+		t.Error("what ends access does not come first")
+	}
+}
+
 func TestJobsAreAllOrNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
