@@ -12,7 +12,7 @@ import (
 )
 
 func (c *command) grants() *cobra.Command {
-	parent := &cobra.Command{Use: "grants", Short: "Look at grants"}
+	parent := &cobra.Command{Use: "grants", Short: "Look at grants, and write off those whose cluster is gone"}
 	var asJSON, all bool
 	list := &cobra.Command{
 		Use: "list", Short: "List grants that are not over, or all with --all", Args: cobra.NoArgs,
@@ -53,6 +53,6 @@ func (c *command) grants() *cobra.Command {
 	}
 	list.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	list.Flags().BoolVar(&all, "all", false, "the newest 200, those that are over included")
-	parent.AddCommand(list)
+	parent.AddCommand(list, c.writeOff())
 	return parent
 }

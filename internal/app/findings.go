@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prodaccess/prodaccess/audit"
 )
@@ -34,6 +35,18 @@ func (f findings) Finding(ctx context.Context, eventID string) (string, error) {
 		// Whoever should have been woken is woken by whoever reads this.
 		return fmt.Sprintf("PagerDuty was not told about broken glass on %s, request %s: %s. Look at the request yourselves, and mend "+
 			"pagerduty in the configuration.", event.Target, event.Request, event.Reason), nil
+	case audit.LoginUnknown:
+		until := ""
+		if at, err := time.Parse(time.RFC3339, event.Detail["valid_until"]); err == nil {
+			until = " The server lets it in until " + at.Format("2006-01-02 15:04 UTC") + " at the latest; then it is taken away in any case."
+		}
+		return fmt.Sprintf("The login %s on %s is not in the store, which was restored from a backup or replaced since. Somebody may be using "+
+			"it, so it is left alone.%s `prodaccess targets sweep %s` lists such logins, and takes them away with --yes.",
+			login, event.Target, until, event.Target), nil
+	case audit.TargetSwapped:
+		return fmt.Sprintf("Another database cluster (%s) answers as %s. Nobody is given a login on it, and grants on the one before cannot be "+
+			"ended there. If that is as it should be, run `prodaccess targets trust %s`; if not, mend the address.",
+			event.Detail["fingerprint"], event.Target, event.Target), nil
 	case audit.PolicyRejected:
 		more := ""
 		if n, _ := strconv.Atoi(event.Detail["faults"]); n > 1 {

@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os/user"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/prodaccess/prodaccess/audit"
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/config"
+	"github.com/prodaccess/prodaccess/store"
+)
+
+// Operator is whoever runs a command on this machine, as the audit log names them.
+func Operator() audit.Actor {
+	by := audit.Actor{Kind: "operator", ID: "unknown"}
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		by.ID, by.Name = u.Username, u.Username
+	}
+	return by
+}
+
+// OpenGrants makes the grant service for one command beside a running prodaccess. Nothing of it runs by itself. close
+// waits for what the command began.
+func OpenGrants(ctx context.Context, cfg config.Config) (_ *grants.Service, closeAll func(), err error) {
+	st, err := store.Open(ctx, store.Config{URL: cfg.Store.URL, Log: zerolog.Nop(), MaxConns: 2})
+	if err != nil {
+		return nil, nil, err
+	}
+	installation, err := st.Installation(ctx)
+	if err != nil {
+		st.Close()
+		return nil, nil, err
+	}
+	drivers, err := OpenDrivers(cfg, installation)
+	if err != nil {
+		st.Close()
+		return nil, nil, err
+	}
+	service, err := grants.New(grants.Config{
+		Store: st, Targets: Targets(cfg), Drivers: drivers, Installation: installation, Now: time.Now, Log: zerolog.Nop(),
+		ConnectionLimit: cfg.Grants.ConnectionLimit, Grace: cfg.Grants.Grace, OverdueAfter: cfg.Alarm.After, Parallel: revocationsAtOnce,
+	})
+	if err != nil {
+		closeDrivers(drivers)
+		st.Close()
+		return nil, nil, fmt.Errorf("making the grant service: %w", err)
+	}
+	return service, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = service.Close(ctx)
+		closeDrivers(drivers)
+		st.Close()
+	}, nil
+}
