@@ -22,6 +22,8 @@ const (
 // pacer spreads calls over time within this replica and keeps quiet where Slack asked for it.
 type pacer struct {
 	now func() time.Time
+	// wait lets time pass, or ends with its context.
+	wait func(context.Context, time.Duration) error
 
 	mu    sync.Mutex
 	lanes map[string]*lane
@@ -33,7 +35,16 @@ type lane struct {
 	used  time.Time
 }
 
-func newPacer(now func() time.Time) *pacer { return &pacer{now: now, lanes: map[string]*lane{}} }
+func newPacer(now func() time.Time) *pacer { return &pacer{now: now, wait: pass, lanes: map[string]*lane{}} }
+
+func pass(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
 
 func (p *pacer) lane(name string, every time.Duration, burst int) *lane {
 	const most = 2000
@@ -73,12 +84,7 @@ func (p *pacer) turn(ctx context.Context, name string, every time.Duration, burs
 	if wait <= 0 {
 		return nil
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(wait):
-		return nil
-	}
+	return p.wait(ctx, wait)
 }
 
 // hush keeps a lane quiet for as long as Slack asked.
