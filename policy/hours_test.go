@@ -40,6 +40,37 @@ func TestHours(t *testing.T) {
 		{`{ days: sun, from: "02:00", to: "03:00", timezone: Europe/Paris }`, "2026-10-25T00:30:00Z", true},
 		{`{ days: sun, from: "02:00", to: "03:00", timezone: Europe/Paris }`, "2026-10-25T01:30:00Z", true},
 		{`{ days: sun, from: "02:00", to: "03:00", timezone: Europe/Paris }`, "2026-10-25T02:00:00Z", false},
+		// Across midnight and the change at once: five hours of the clock are four and six.
+		{`{ days: sat, from: "22:00", to: "03:30", timezone: Europe/Paris }`, "2026-03-28T21:00:00Z", true},
+		{`{ days: sat, from: "22:00", to: "03:30", timezone: Europe/Paris }`, "2026-03-29T01:29:59Z", true},
+		{`{ days: sat, from: "22:00", to: "03:30", timezone: Europe/Paris }`, "2026-03-29T01:30:00Z", false},
+		{`{ days: sat, from: "22:00", to: "03:30", timezone: Europe/Paris }`, "2026-10-24T20:00:00Z", true},
+		{`{ days: sat, from: "22:00", to: "03:30", timezone: Europe/Paris }`, "2026-10-25T02:29:59Z", true},
+		{`{ days: sat, from: "22:00", to: "03:30", timezone: Europe/Paris }`, "2026-10-25T02:30:00Z", false},
+		// On the other half of the earth the changes are the other way round: Sydney is UTC+11 until 2026-04-04 16:00Z, then
+		// UTC+10 until 2026-10-03 16:00Z.
+		{`{ days: sun, from: "02:00", to: "03:00", timezone: Australia/Sydney }`, "2026-04-04T14:59:59Z", false},
+		{`{ days: sun, from: "02:00", to: "03:00", timezone: Australia/Sydney }`, "2026-04-04T15:30:00Z", true},
+		{`{ days: sun, from: "02:00", to: "03:00", timezone: Australia/Sydney }`, "2026-04-04T16:30:00Z", true},
+		{`{ days: sun, from: "02:00", to: "03:00", timezone: Australia/Sydney }`, "2026-04-04T17:00:00Z", false},
+		{`{ days: sat, from: "23:00", to: "04:00", timezone: Australia/Sydney }`, "2026-04-04T12:00:00Z", true},
+		{`{ days: sat, from: "23:00", to: "04:00", timezone: Australia/Sydney }`, "2026-04-04T17:59:59Z", true},
+		{`{ days: sat, from: "23:00", to: "04:00", timezone: Australia/Sydney }`, "2026-04-04T18:00:00Z", false},
+		{`{ days: sun, from: "02:30", to: "03:30", timezone: Australia/Sydney }`, "2026-10-03T15:59:59Z", false},
+		{`{ days: sun, from: "02:30", to: "03:30", timezone: Australia/Sydney }`, "2026-10-03T16:00:00Z", true},
+		{`{ days: sun, from: "02:30", to: "03:30", timezone: Australia/Sydney }`, "2026-10-03T16:30:00Z", false},
+		{`{ days: sat, from: "23:00", to: "04:00", timezone: Australia/Sydney }`, "2026-10-03T16:59:59Z", true},
+		{`{ days: sat, from: "23:00", to: "04:00", timezone: Australia/Sydney }`, "2026-10-03T17:00:00Z", false},
+		// In Chile clocks change at midnight: on 2026-09-06 there is no 00:00, and 2026-04-04 has 23:00 twice.
+		{`{ days: sat, from: "22:00", to: "00:30", timezone: America/Santiago }`, "2026-09-06T03:59:59Z", true},
+		{`{ days: sat, from: "22:00", to: "00:30", timezone: America/Santiago }`, "2026-09-06T04:00:00Z", false},
+		{`{ days: sat, from: "23:00", to: "24:00", timezone: America/Santiago }`, "2026-04-05T02:30:00Z", true},
+		{`{ days: sat, from: "23:00", to: "24:00", timezone: America/Santiago }`, "2026-04-05T03:30:00Z", true},
+		{`{ days: sat, from: "23:00", to: "24:00", timezone: America/Santiago }`, "2026-04-05T04:00:00Z", false},
+		// Lord Howe moves by half an hour.
+		{`{ days: sun, from: "01:30", to: "02:00", timezone: Australia/Lord_Howe }`, "2026-04-04T14:45:00Z", true},
+		{`{ days: sun, from: "01:30", to: "02:00", timezone: Australia/Lord_Howe }`, "2026-04-04T15:15:00Z", true},
+		{`{ days: sun, from: "01:30", to: "02:00", timezone: Australia/Lord_Howe }`, "2026-04-04T15:30:00Z", false},
 		// Whole days, to the last minute, and days that wrap around the week.
 		{`{ days: [sat, sun], timezone: UTC }`, "2026-03-07T00:00:00Z", true},
 		{`{ days: [sat, sun], timezone: UTC }`, "2026-03-08T23:59:59Z", true},

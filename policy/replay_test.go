@@ -221,7 +221,7 @@ func TestReplayLooksAtWhatFollows(t *testing.T) {
 		{"others answer late", "] }", "], escalate: { after: 5m, to: [group:backend] } }", false,
 			"wider: with approval by 1 from group dba, for 1h -> with approval by 1 from group dba (after 5m also group backend), for 1h"},
 		{"sooner", "], escalate: { after: 9m, to: [group:backend] } }", "], escalate: { after: 5m, to: [group:backend] } }", false, "wider: "},
-		{"extended", "] }", "], extend: { times: 2, total: 14h } }", false, "wider: with approval by 1 from group dba, for 1h -> with approval by 1 from group dba, for 1h, extended up to twice to 14h in all"},
+		{"extended", "] }", "], extend: { times: 2, total: 14h } }", false, "wider: with approval by 1 from group dba, for 1h -> with approval by 1 from group dba, for 1h, extended at most twice, to 14h in all"},
 		{"extended less", "], extend: { times: 2, total: 14h } }", "], extend: { times: 2, total: 13h } }", false, "narrower: "},
 		{"waits are said", "] }", "], lapse_after: 1h, activate_within: 5m }", false, "same"},
 		{"waits are longer", "], lapse_after: 1h, activate_within: 5m }", "], lapse_after: 2h, activate_within: 5m }", false, "wider: "},

@@ -245,7 +245,7 @@ func (a extent) words(agreed bool) string {
 	case a.times == 0:
 		return ", never extended"
 	}
-	return fmt.Sprintf(", extended up to %s to %s in all", times(a.times), FormatDuration(a.total))
+	return fmt.Sprintf(", extended at most %s, to %s in all", times(a.times), FormatDuration(a.total))
 }
 
 func (a *reviewTerms) words() string {

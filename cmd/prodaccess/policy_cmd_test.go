@@ -192,7 +192,7 @@ func TestPolicyDiffOfWhatFollows(t *testing.T) {
 		says           []string
 	}{
 		{"longer in all", reads, reads + " extend: { times: 1, total: 8h },", exitFindings, []string{
-			"WIDER     read-only\n", "was  with approval by 1 from group dba, for up to 4h  (rule", "now  with approval by 1 from group dba, for up to 4h, extended up to once to 8h in all  (rule"}},
+			"WIDER     read-only\n", "was  with approval by 1 from group dba, for up to 4h  (rule", "now  with approval by 1 from group dba, for up to 4h, extended at most once, to 8h in all  (rule"}},
 		{"others answer late", reads, reads + " escalate: { after: 30m, to: [group:security] },", exitFindings, []string{
 			"WIDER     read-only\n", "now  with approval by 1 from group dba (after 30m also group security), for up to 4h"}},
 		{"waits are said", reads, reads + " lapse_after: 1h, activate_within: 5m,", exitFindings, []string{
