@@ -38,7 +38,7 @@ var maskable = map[string][]string{
 func masked(how, column string, t columnType, key string) (string, error) {
 	cast := func(expression string) string { return "(" + expression + ")::" + t.sql }
 	ifAny := func(expression string) string {
-		return "CASE WHEN " + column + " IS NOT NULL THEN " + expression + " END"
+		return cast("CASE WHEN " + column + " IS NOT NULL THEN " + expression + " END") // outside, or the length is lost
 	}
 	text := t.category == "S"
 	switch {
@@ -58,16 +58,16 @@ func masked(how, column string, t columnType, key string) (string, error) {
 		}
 		return literal(constant) + "::" + t.sql, nil
 	case how == "partial" && text:
-		return ifAny(cast(partial(column + "::text"))), nil
+		return ifAny(partial(column + "::text")), nil
 	case how == "partial" && t.base == "uuid":
-		return ifAny("('00000000-0000-0000-0000-00000000' || right(" + column + "::text, 4))::uuid"), nil
+		return ifAny("'00000000-0000-0000-0000-00000000' || right(" + column + "::text, 4)"), nil
 	case how == "hash" && text && (t.length == 0 || t.length >= shortestHash):
-		return ifAny(cast(digits(column+"::text", key, 64, t.length))), nil
+		return ifAny(digits(column+"::text", key, 64, t.length)), nil
 	case how == "hash" && slices.Contains(maskable["hash"], t.base) && !t.exact:
 		return ifAny(hashed(column, t.base, key)), nil
 	case how == "year" && t.base == "timestamptz":
 		// The session's time zone would let its holder find out on which side of New Year a value lies.
-		return "date_trunc('year', " + column + ", 'UTC')", nil
+		return cast("date_trunc('year', " + column + ", 'UTC')"), nil
 	case how == "year" && slices.Contains(maskable["year"], t.base):
 		return cast("date_trunc('year', " + column + "::timestamp)"), nil
 	}
