@@ -135,7 +135,13 @@ func outcomeWords(c approvals.Case) string {
 // openForm opens the form at once: its trigger lives three seconds.
 func (b *Bot) openForm(cmd slack.SlashCommand) answer {
 	return answer{outcome: "form", after: func(ctx context.Context) {
-		if _, err := b.slack.api.OpenViewContext(ctx, cmd.TriggerID, b.blankForm()); err != nil {
+		view, err := b.blankForm(ctx, cmd.UserID)
+		if err != nil {
+			text, _ := b.words(err)
+			b.whisperTo(ctx, cmd, text)
+			return
+		}
+		if _, err := b.slack.api.OpenViewContext(ctx, cmd.TriggerID, view); err != nil {
 			b.log.Warn().Str("who", cmd.UserID).Err(safe(err)).Msg("the form was not opened")
 			b.whisperTo(ctx, cmd, "The form did not open. Try again, or write `"+b.command+" TARGET PROFILE DURATION REASON`.")
 		}

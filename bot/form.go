@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/policy"
@@ -18,12 +19,13 @@ const (
 	labelDuration = "Duration"
 	labelReason   = "Reason"
 	labelTicket   = "Ticket"
+	labelExact    = "Exact duration"
 )
 
 const (
 	blockDatabase = "database"
-	// blockAccess is followed by a digest of the choices: Slack keeps what was chosen while a block keeps its id, which
-	// must not outlive the choice itself.
+	// blockAccess and blockDuration are followed by a digest of the choices: Slack keeps what was chosen while a block keeps its id,
+	// which must not outlive the choice itself.
 	blockAccess   = "access"
 	blockDuration = "duration"
 	blockReason   = "reason"
@@ -32,83 +34,117 @@ const (
 	blockParam    = "param:"
 )
 
-// mostOptions is how many choices Slack's select takes.
-const mostOptions = 100
-
-// wish is what the form says now.
-type wish struct {
-	target, profile, length, ticket, reason string
-	params                                  map[string]string
-}
+const (
+	// mostOptions is how many choices Slack's select takes; a longer list is asked for as somebody types.
+	mostOptions = 100
+	// otherLength is the choice that brings up a field to write a duration into.
+	otherLength = "other"
+)
 
 // form draws the request form around what was chosen so far. preview says what will happen, in mrkdwn.
-func (b *Bot) form(w wish, preview string) slack.ModalViewRequest {
-	targets := b.service.Targets()
-	var databases []*slack.OptionBlockObject
-	for _, t := range targets {
-		databases = offer(databases, t.Name, t.Environment)
-	}
-	database := selectOne(labelDatabase, "Which database", databases, w.target)
-	profiles := b.choices(w.target)
+func (b *Bot) form(m menu, w wish, preview string) slack.ModalViewRequest {
+	profiles := m.choices(w.target)
+	targets := databases(m.targets)
 	var accesses []*slack.OptionBlockObject
-	names := fnv.New32a()
 	for _, p := range profiles {
-		accesses = offer(accesses, p.Name, aboutProfile(p))
-		fmt.Fprintln(names, p.Name)
+		about := aboutProfile(p)
+		if m.refused(w.target, p.Name) {
+			about = "⛔ not for you now. " + about
+		}
+		accesses = offer(accesses, p.Name, about)
 	}
-	if len(databases) == 0 || len(accesses) == 0 {
+	if len(targets) == 0 || len(accesses) == 0 {
+		if len(b.service.Targets()) > 0 && m.offers != nil && len(m.offers) == 0 {
+			return saying("Request access", "There is nothing you may ask for. `"+b.command+" explain TARGET PROFILE` says why; your administrators can change the policy.")
+		}
 		return saying("Request access", "Nothing can be asked for yet: no database or no profile is configured. Your administrators can change that.")
 	}
-	access := selectOne(labelAccess, "What to do there", accesses, w.profile)
-
-	duration := slack.NewPlainTextInputBlockElement(literal("30m"), blockDuration).
-		WithInitialValue("30m").WithMaxLength(40).
-		WithDispatchActionConfig(&slack.DispatchActionConfig{TriggerActionsOn: []string{"on_enter_pressed"}})
-	reason := slack.NewPlainTextInputBlockElement(literal("What is wrong, and what you will look at"), blockReason).WithMultiline(true).WithMaxLength(approvals.LongestReason)
-	ticket := slack.NewPlainTextInputBlockElement(literal("INC-123"), blockTicket).WithMaxLength(approvals.LongestTicket)
+	lengths := lengthChoices(m.longest(w.target, w.profile))
+	chosen := w.chosenLength(lengths)
 
 	v := modal("Request access",
-		slack.NewInputBlock(blockDatabase, literal(labelDatabase), nil, database).WithDispatchAction(true),
-		slack.NewInputBlock(fmt.Sprintf("%s:%08x", blockAccess, names.Sum32()), literal(labelAccess), nil, access).WithDispatchAction(true),
-		slack.NewInputBlock(blockDuration, literal(labelDuration), literal("30m, 1h30m, 45s"), duration).WithDispatchAction(true),
+		slack.NewInputBlock(blockDatabase, literal(labelDatabase), nil, databaseMenu(targets, w.target)).WithDispatchAction(true),
+		slack.NewInputBlock(withDigest(blockAccess, accesses), literal(labelAccess), nil, selectOne(labelAccess, "What to do there", accesses, w.profile)).WithDispatchAction(true),
+		slack.NewInputBlock(withDigest(blockDuration, lengths), literal(labelDuration), nil, selectOne(labelDuration, "For how long", lengths, chosen)).WithDispatchAction(true),
 	)
-	for _, p := range parameters(profiles, w.profile) {
-		input := slack.NewPlainTextInputBlockElement(nil, blockParam+p.Name).WithMaxLength(500)
-		var hint *slack.TextBlockObject
-		if about := plain(strings.TrimSpace(p.Type+". "+p.Description), 500); about != "" {
-			hint = literal(about)
-		}
+	if chosen == otherLength {
+		exact := slack.NewPlainTextInputBlockElement(literal("45m"), blockExact).WithMaxLength(40).
+			WithDispatchActionConfig(&slack.DispatchActionConfig{TriggerActionsOn: []string{"on_enter_pressed"}})
 		v.Blocks.BlockSet = append(v.Blocks.BlockSet,
-			slack.NewInputBlock(blockParam+p.Name, literal(plain(p.Name, 200)), hint, input).WithOptional(!p.Required))
+			slack.NewInputBlock(blockExact, literal(labelExact), literal("Like 30m, 1h30m or 45s."), exact).WithDispatchAction(true))
 	}
+	for _, p := range parameters(profiles, w.profile) {
+		v.Blocks.BlockSet = append(v.Blocks.BlockSet, paramInput(p))
+	}
+	reason := slack.NewPlainTextInputBlockElement(literal("What is wrong, and what you will look at"), blockReason).WithMultiline(true).WithMaxLength(approvals.LongestReason)
+	ticket := slack.NewPlainTextInputBlockElement(literal("INC-123"), blockTicket).WithMaxLength(approvals.LongestTicket)
 	said := slack.NewSectionBlock(markup(preview), nil, nil)
 	said.BlockID = blockPreview
 	v.Blocks.BlockSet = append(v.Blocks.BlockSet,
 		slack.NewInputBlock(blockReason, literal(labelReason), nil, reason),
 		slack.NewInputBlock(blockTicket, literal(labelTicket), nil, ticket).WithOptional(true),
 		said)
-	if len(databases) > mostOptions {
-		v.Blocks.BlockSet = append(v.Blocks.BlockSet, footer(fmt.Sprintf("The list shows the first %d databases; write `%s TARGET PROFILE DURATION REASON` for any other.",
-			mostOptions, b.command)))
-	}
 	v.CallbackID, v.Submit, v.Close = viewRequest, literal("Request"), literal("Cancel")
 	return v
 }
 
-// choices are the profiles of a target, or of all targets while none is chosen.
-func (b *Bot) choices(target string) []policy.Profile {
-	if target != "" {
-		return b.service.Profiles(target)
+// databaseMenu lists the databases, or where they are too many, asks as somebody types; the answer is [Bot.onSuggestion].
+func databaseMenu(targets []*slack.OptionBlockObject, chosen string) slack.BlockElement {
+	if len(targets) <= mostOptions {
+		return selectOne(labelDatabase, "Which database", targets, chosen)
 	}
-	var all []policy.Profile
-	for _, t := range b.service.Targets() {
-		for _, p := range b.service.Profiles(t.Name) {
-			if !slices.ContainsFunc(all, func(have policy.Profile) bool { return have.Name == p.Name }) {
-				all = append(all, p)
-			}
+	s := slack.NewOptionsSelectBlockElement(slack.OptTypeExternal, literal("Type a part of its name"), blockDatabase)
+	at := 0
+	s.MinQueryLength = &at
+	for _, o := range targets {
+		if o.Value == chosen {
+			s.InitialOption = o
 		}
 	}
-	return all
+	return s
+}
+
+// lengthChoices are the durations offered where the policy allows up to longest, 0 being not known.
+func lengthChoices(longest time.Duration) []*slack.OptionBlockObject {
+	var out []*slack.OptionBlockObject
+	const usual = 8 * time.Hour
+	offered := append(slices.Clone(shorterTimes), 7*24*time.Hour)
+	if longest > 0 && !slices.Contains(offered, longest) {
+		offered = append(offered, longest)
+		slices.Sort(offered)
+	}
+	for _, d := range offered {
+		if d <= longest || longest == 0 && d <= usual {
+			about := ""
+			if d == longest {
+				about = "the longest allowed"
+			}
+			out = offer(out, policy.FormatDuration(d), about)
+		}
+	}
+	return append(out, slack.NewOptionBlockObject(otherLength, literal("Another time…"), nil))
+}
+
+// chosenLength is the choice that stands: what was chosen if it is still offered, else half an hour, else the longest.
+func (w wish) chosenLength(offered []*slack.OptionBlockObject) string {
+	for _, value := range []string{w.length, "30m"} {
+		if slices.ContainsFunc(offered, func(o *slack.OptionBlockObject) bool { return o.Value == value }) {
+			return value
+		}
+	}
+	if len(offered) > 1 {
+		return offered[len(offered)-2].Value
+	}
+	return otherLength
+}
+
+// withDigest is a block's id that changes with its choices.
+func withDigest(block string, options []*slack.OptionBlockObject) string {
+	names := fnv.New32a()
+	for _, o := range options {
+		fmt.Fprintln(names, o.Value)
+	}
+	return fmt.Sprintf("%s:%08x", block, names.Sum32())
 }
 
 func parameters(profiles []policy.Profile, name string) []policy.Parameter {
@@ -118,6 +154,26 @@ func parameters(profiles []policy.Profile, name string) []policy.Parameter {
 		}
 	}
 	return nil
+}
+
+// paramInput asks for a parameter in the way of its type.
+func paramInput(p policy.Parameter) *slack.InputBlock {
+	id := blockParam + p.Name
+	var element slack.BlockElement
+	switch p.Type {
+	case "date":
+		element = slack.NewDatePickerBlockElement(id)
+	case "boolean":
+		s := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, literal("true or false"), id, offer(offer(nil, "true", ""), "false", "")...)
+		element = s
+	default:
+		element = slack.NewPlainTextInputBlockElement(nil, id).WithMaxLength(200)
+	}
+	var hint *slack.TextBlockObject
+	if about := plain(strings.TrimSpace(p.Type+". "+p.Description), 500); about != "" {
+		hint = literal(about)
+	}
+	return slack.NewInputBlock(id, literal(plain(p.Name, 200)), hint, element).WithOptional(!p.Required)
 }
 
 // longestValue is what Slack takes as the value of an option.
@@ -144,62 +200,4 @@ func selectOne(label, placeholder string, options []*slack.OptionBlockObject, ch
 		}
 	}
 	return s
-}
-
-// read takes a wish out of what Slack says the form holds.
-func read(view slack.View) (w wish, accessBlock string) {
-	accessBlock = blockAccess
-	if view.State == nil {
-		return w, accessBlock
-	}
-	for block, values := range view.State.Values {
-		for action, v := range values {
-			switch {
-			case block == blockDatabase:
-				w.target = v.SelectedOption.Value
-			case strings.HasPrefix(block, blockAccess+":"):
-				accessBlock, w.profile = block, v.SelectedOption.Value
-			case block == blockDuration:
-				w.length = bare(asTyped(v.Value))
-			case block == blockReason:
-				w.reason = v.Value
-			case block == blockTicket:
-				w.ticket = strings.TrimSpace(v.Value)
-			case strings.HasPrefix(block, blockParam) && action == block && v.Value != "":
-				if w.params == nil {
-					w.params = map[string]string{}
-				}
-				w.params[strings.TrimPrefix(block, blockParam)] = v.Value
-			}
-		}
-	}
-	return w, accessBlock
-}
-
-// filing turns a wish into a filing, or says at which block what is wrong.
-func (w wish) filing(by, source string) (approvals.Filing, map[string]string) {
-	f := approvals.Filing{By: by, Target: w.target, Profile: w.profile, Ticket: w.ticket, Reason: clean(w.reason), Params: w.params, Source: source}
-	if w.length != "" {
-		d, err := policy.ParseDuration(w.length)
-		if err != nil {
-			return f, map[string]string{blockDuration: durationWords(w.length, err)}
-		}
-		f.Duration = d
-	}
-	return f, nil
-}
-
-// blockOf finds the block a refusal's field stands for; the last answer is Database, so that words are never lost.
-func blockOf(field, accessBlock string) string {
-	switch field {
-	case labelAccess:
-		return accessBlock
-	case labelDuration:
-		return blockDuration
-	case labelReason:
-		return blockReason
-	case labelTicket:
-		return blockTicket
-	}
-	return blockDatabase
 }

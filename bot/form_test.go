@@ -1,10 +1,14 @@
 package bot
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/policy"
 	"github.com/prodaccess/prodaccess/sandbox"
@@ -28,6 +32,10 @@ func (c crowded) Targets() []grants.Target {
 
 func (c crowded) Profiles(string) []policy.Profile { return []policy.Profile{c.profile} }
 
+func (c crowded) Me(context.Context, string) (approvals.Me, error) {
+	return approvals.Me{}, errors.New("nobody knows")
+}
+
 func TestFormHoldsWhatSlackTakes(t *testing.T) {
 	t.Parallel()
 	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
@@ -45,18 +53,147 @@ func TestFormHoldsWhatSlackTakes(t *testing.T) {
 		opened := w.window(w.ana, "Request access")
 		w.bot.service = service
 		wish := wish{target: "orders-000-", profile: "support"}
-		_, err := w.slack.api.UpdateViewContext(t.Context(), w.bot.form(wish, outlook(writings["longest"].asked().Request.Decision)), "", "", opened.ID)
+		m, err := w.bot.menuFor(t.Context(), w.ana.ID())
+		no(t, err)
+		_, err = w.slack.api.UpdateViewContext(t.Context(), w.bot.form(m, wish, outlook(writings["longest"].asked().Request.Decision)), "", "", opened.ID)
 		if refused, ok := err.(slack.SlackErrorResponse); ok {
 			t.Errorf("%s: slack refuses it: %v", name, refused.ResponseMetadata.Messages)
 		}
 		v, _ := w.ana.View()
-		if name == "many" && !strings.Contains(v.Text, "first 100 databases") {
-			t.Errorf("the form does not say that there are more:\n%s", v.Text)
-		}
 		if name == "nothing" && !strings.Contains(v.Text, "Nothing can be asked for yet") {
 			t.Errorf("an empty form says\n%s", v.Text)
 		}
 		w.bot.service = w.service
 		w.does(w.ana.Closes())
+	}
+}
+
+// chosen is a service that offers a person less than there is.
+type chosen struct {
+	*fakeService
+	me approvals.Me
+}
+
+func (c chosen) Me(context.Context, string) (approvals.Me, error) { return c.me, c.err("Me") }
+
+func (w *world) offers(list ...approvals.Offer) {
+	w.bot.service = chosen{w.service, approvals.Me{Offers: list}}
+}
+
+func allowed(target, profile string, longest time.Duration) approvals.Offer {
+	return approvals.Offer{Target: target, Profile: profile, Decision: policy.Decision{Outcome: policy.NeedsApproval, MaxDuration: longest}}
+}
+
+func TestFormOffersWhatMayBeAskedFor(t *testing.T) {
+	t.Parallel()
+	eachTransport(t, func(w *world) {
+		w.offers(allowed("orders-prod", "read-only", 45*time.Minute))
+		w.does(w.ana.Command("/prodaccess"))
+		w.window(w.ana, "Request access")
+		if r := w.ana.Fills(map[string]string{"Database": "billing-prod"}); r.Err() == nil {
+			w.Error("a database that may not be asked for is offered")
+		}
+		w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
+		v := w.window(w.ana, "Needs one of @dba.")
+		if !strings.Contains(v.Text, "30m") {
+			w.Errorf("half an hour is not proposed:\n%s", v.Text)
+		}
+		if r := w.ana.Fills(map[string]string{"Duration": "1h"}); r.Err() == nil {
+			w.Error("longer than the policy allows is offered")
+		}
+		w.does(w.ana.Submits(map[string]string{"Duration": "45m", "Reason": "checkout"}))
+		if d := w.service.cases["r1"].Request.Duration; d != 45*time.Minute {
+			w.Errorf("%v was asked for", d)
+		}
+	})
+}
+
+func TestFormForThoseWhoMayNotAsk(t *testing.T) {
+	t.Parallel()
+	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
+	w.offers()
+	w.does(w.ana.Command("/prodaccess"))
+	w.window(w.ana, "There is nothing you may ask for.")
+	w.does(w.ana.Closes())
+	w.bot.service = chosen{w.service, approvals.Me{}}
+	w.service.failing("Me", refusal(approvals.NotEligible, "Guests can neither ask nor approve."))
+	w.does(w.ana.Command("/prodaccess"))
+	w.sees(w.ana, "Guests can neither ask nor approve.")
+	w.service.failing("Me", errors.New("Slack did not answer"))
+	w.does(w.ana.Command("/prodaccess"))
+	w.window(w.ana, "Choose a database")
+}
+
+func TestUsedLatelyComesFirst(t *testing.T) {
+	t.Parallel()
+	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
+	w.does(w.ana.Command("/prodaccess billing-prod read-only 30m why"))
+	w.does(w.ana.Command("/prodaccess orders-prod data-fix 30m customer_id=4 why"))
+	m, err := w.bot.menuFor(t.Context(), w.ana.ID())
+	no(t, err)
+	if m.targets[0].Name != "orders-prod" || m.choices("orders-prod")[0].Name != "data-fix" {
+		t.Errorf("the menu begins with %s and %s", m.targets[0].Name, m.choices("orders-prod")[0].Name)
+	}
+	w.offers(allowed("orders-prod", "read-only", time.Hour))
+	m, err = w.bot.menuFor(t.Context(), w.ana.ID())
+	no(t, err)
+	if last := m.choices("orders-prod"); len(last) != 2 || last[1].Name != "data-fix" || !m.refused("orders-prod", "data-fix") {
+		t.Errorf("what is not offered comes at %+v", last)
+	}
+}
+
+func TestManyDatabasesAreFoundByTyping(t *testing.T) {
+	t.Parallel()
+	eachTransport(t, func(w *world) {
+		w.bot.service = crowded{w.service, 150, policy.Profile{Name: "read-only"}}
+		w.does(w.ana.Command("/prodaccess"))
+		w.window(w.ana, "Request access")
+		w.does(w.ana.Fills(map[string]string{"Database": "orders-003-xxx"}))
+		w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
+		w.window(w.ana, "Needs one of @dba.")
+		w.does(w.ana.Submits(map[string]string{"Reason": "checkout"}))
+		if got := w.service.cases["r1"].Request.Target; got != "orders-003-xxx" {
+			w.Errorf("%s was asked for", got)
+		}
+	})
+}
+
+func TestParametersAreOfTheirTypes(t *testing.T) {
+	t.Parallel()
+	eachTransport(t, func(w *world) {
+		w.bot.service = crowded{w.service, 1, policy.Profile{Name: "support", Parameters: []policy.Parameter{
+			{Name: "customer_id", Type: "bigint", Required: true}, {Name: "since", Type: "date", Required: true}, {Name: "paid", Type: "boolean"},
+		}}}
+		w.does(w.ana.Command("/prodaccess"))
+		w.window(w.ana, "Request access")
+		w.does(w.ana.Fills(map[string]string{"Access": "support"}))
+		w.window(w.ana, "customer_id")
+		r := w.ana.Submits(map[string]string{"customer_id": "four", "since": "2026-03-02", "paid": "true", "Reason": "refund"})
+		if !strings.Contains(r.Errors["customer_id"], "must be a bigint") || len(r.Errors) != 1 {
+			w.Errorf("the wrong parameter is answered with %v (%v)", r.Errors, r.Err())
+		}
+		w.does(w.ana.Submits(map[string]string{"customer_id": " 4 "}))
+		if got := w.service.cases["r1"].Request.Params; got["customer_id"] != "4" || got["since"] != "2026-03-02" || got["paid"] != "true" {
+			w.Errorf("the parameters are %v", got)
+		}
+	})
+}
+
+func TestDemandsStandAtTheirField(t *testing.T) {
+	t.Parallel()
+	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
+	w.does(w.ana.Command("/prodaccess"))
+	w.window(w.ana, "Request access")
+	w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
+	w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
+	for why, field := range map[string]string{
+		"Say which. A ticket is needed (rule \"x\").": "Ticket", "The reason must have at least 20 characters and has 3.": "Reason", "At most 15m for read-only.": "Duration",
+	} {
+		w.service.policy = func(approvals.Filing) policy.Decision {
+			return policy.Decision{Outcome: policy.Denied, Why: why, MaxDuration: time.Hour}
+		}
+		if r := w.ana.Submits(map[string]string{"Reason": "why"}); r.Errors[field] != why || w.service.next != 0 {
+			t.Errorf("%q is answered with %v (%v)", why, r.Errors, r.Err())
+		}
 	}
 }

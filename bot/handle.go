@@ -70,6 +70,8 @@ func (b *Bot) onInteraction(ctx context.Context, cb slack.InteractionCallback, s
 			return b.onActions(ctx, cb, source)
 		case slack.InteractionTypeViewSubmission:
 			return b.onSubmission(ctx, cb, source)
+		case slack.InteractionTypeBlockSuggestion:
+			return b.onSuggestion(ctx, cb)
 		}
 		return answer{outcome: "ignored"}
 	}, func() answer {

@@ -214,12 +214,3 @@ func deciderButtons(c approvals.Case) []*slack.ButtonBlockElement {
 	}
 	return out
 }
-
-// blankForm is the form before anything was chosen; where there is only one database, that is chosen.
-func (b *Bot) blankForm() slack.ModalViewRequest {
-	var w wish
-	if targets := b.service.Targets(); len(targets) == 1 {
-		w.target = targets[0].Name
-	}
-	return b.form(w, chooseFirst)
-}

@@ -42,7 +42,7 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 	case actGet:
 		return b.getCredentials(ctx, cb, press)
 	case actAsk:
-		return b.opening(cb, press, func(context.Context) (slack.ModalViewRequest, error) { return b.blankForm(), nil })
+		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) { return b.blankForm(ctx, cb.User.ID) })
 	case actDeny:
 		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) {
 			if err := b.service.MayDecide(ctx, press); err != nil {

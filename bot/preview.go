@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,7 +19,7 @@ func (b *Bot) foresee(ctx context.Context, by, source string, w wish) string {
 		return chooseFirst
 	}
 	f, wrong := w.filing(by, source)
-	if words, ok := wrong[blockDuration]; ok {
+	for _, words := range wrong {
 		return "⚠️ " + mrkdwn(words, 500)
 	}
 	decision, err := b.service.Preview(ctx, f)
@@ -99,18 +100,16 @@ func (b *Bot) redraw(ctx context.Context, cb slack.InteractionCallback, source s
 	if !b.changes.latest(cb.View.ID, when) {
 		return
 	}
-	w, _ := read(cb.View)
-	if w.target != "" {
-		known := false
-		for _, p := range b.choices(w.target) {
-			known = known || p.Name == w.profile
-		}
-		if !known {
-			w.profile = ""
-		}
+	w := read(cb.View)
+	m, err := b.menuFor(ctx, cb.User.ID)
+	if err != nil {
+		return // who may not ask has been told when the form did not open
 	}
-	view := b.form(w, b.foresee(ctx, cb.User.ID, source, w))
-	_, err := b.slack.api.UpdateViewContext(ctx, view, "", cb.View.Hash, cb.View.ID)
+	if w.target != "" && !slices.ContainsFunc(m.choices(w.target), func(p policy.Profile) bool { return p.Name == w.profile }) {
+		w.profile = ""
+	}
+	view := b.form(m, w, b.foresee(ctx, cb.User.ID, source, w))
+	_, err = b.slack.api.UpdateViewContext(ctx, view, "", cb.View.Hash, cb.View.ID)
 	if err != nil && codeOf(err) == "hash_conflict" {
 		// Somebody drew between the change and now. If that was a later change, theirs is the truth; an earlier one is behind.
 		if !b.changes.latest(cb.View.ID, when) {

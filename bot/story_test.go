@@ -69,21 +69,25 @@ func TestForm(t *testing.T) {
 		w.window(w.ana, "Choose a database")
 		w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
 		w.window(w.ana, "Needs one of @dba.")
-		r := w.ana.Submits(map[string]string{"Duration": "30 parsecs", "Reason": "checkout is failing"})
-		if !strings.Contains(r.Errors["Duration"], "is not a duration") {
+		w.does(w.ana.Fills(map[string]string{"Duration": "Another time…"}))
+		w.window(w.ana, "Exact duration")
+		r := w.ana.Submits(map[string]string{"Exact duration": "30 parsecs", "Reason": "checkout is failing"})
+		if !strings.Contains(r.Errors["Exact duration"], "is not a duration") {
 			t.Errorf("the wrong duration was answered with %v (%v)", r.Errors, r.Err())
 		}
 		w.service.failing("File", &approvals.Refusal{Code: approvals.BadInput, Field: "Ticket", Words: "A ticket looks like INC-123."})
-		r = w.ana.Submits(map[string]string{"Duration": "30m", "Ticket": "x"})
+		r = w.ana.Submits(map[string]string{"Exact duration": "31m", "Ticket": "x"})
 		if r.Errors["Ticket"] != "A ticket looks like INC-123." {
 			t.Errorf("the refusal was answered with %v", r.Errors)
 		}
 		w.service.failing("File", nil)
-		w.does(w.ana.Submits(map[string]string{"Ticket": "INC-1"}))
+		w.does(w.ana.Submits(map[string]string{"Ticket": "inc-1"}))
 		if v, open := w.ana.View(); open {
 			t.Errorf("the form is still open: %s", v.Text)
 		}
-		w.sees(w.bo, "INC-1")
+		if asked := w.sees(w.bo, "INC-1"); !strings.Contains(asked.Text, "31m") {
+			w.Errorf("the card has another duration:\n%s", asked.Text)
+		}
 	})
 }
 

@@ -43,13 +43,20 @@ func (b *Bot) onSubmission(ctx context.Context, cb slack.InteractionCallback, so
 }
 
 func (b *Bot) submitRequest(ctx context.Context, cb slack.InteractionCallback, source string) answer {
-	w, accessBlock := read(cb.View)
+	w := read(cb.View)
 	f, wrong := w.filing(cb.User.ID, source)
-	if strings.TrimSpace(f.Reason) == "" {
+	if wrong == nil {
+		wrong = w.wrongParams(b.service.Profiles(w.target))
+	}
+	if wrong == nil && strings.TrimSpace(f.Reason) == "" {
 		wrong = map[string]string{blockReason: "Say why; approvers read it."}
 	}
 	if wrong != nil {
 		return answer{payload: slack.NewErrorsViewSubmissionResponse(wrong), outcome: "mistake"}
+	}
+	// What the policy wants said is said at its field, where it can be mended; a look changes nothing.
+	if d, err := b.service.Preview(ctx, f); err == nil && d.Outcome == policy.Denied && d.MaxDuration > 0 {
+		return wrongAt("", w.blockOf(demanded(d)), plain(d.Why, 1500), "mistake")
 	}
 	f.Key = "view:" + cb.View.ID
 	filed, err := b.service.File(ctx, f)
@@ -57,7 +64,7 @@ func (b *Bot) submitRequest(ctx context.Context, cb slack.InteractionCallback, s
 		text, outcome := b.words(err)
 		at := blockDatabase
 		if refusal, ok := refusalOf(err); ok {
-			text, at = plain(refusal.Words, 1500), blockOf(refusal.Field, accessBlock)
+			text, at = plain(refusal.Words, 1500), w.blockOf(refusal.Field)
 		}
 		return answer{payload: slack.NewErrorsViewSubmissionResponse(map[string]string{at: text}), outcome: outcome}
 	}
