@@ -260,7 +260,7 @@ func TestWritingOff(t *testing.T) {
 	if _, err := s.WriteOff(t.Context(), g.ID, cli, "cli", "the data centre burnt down"); err == nil {
 		t.Fatal("a live grant was written off")
 	}
-	b.driver.fail("Secure", false, func() error { return &grants.Failure{Reason: grants.FailSwapped, Err: context.DeadlineExceeded} })
+	b.driver.fail("secure", false, unreachable)
 	if _, err := b.End(t.Context(), g.ID, grants.Ending{Cause: grants.Withdrawn, By: cli}); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@
 //   - Until a trap springs the proxy passes everything on unchanged, notifications and requests to cancel included.
 //   - A sprung trap holds one connection, for as long as its client keeps it open; all others go on. One trap springs once.
 //   - Before: the server has not seen the step. It ends the open transaction as soon as the client is gone.
+//   - Amid: the same as After, but that the server got only so many of the step's statements.
 //   - After: when [Armed.Reached] says so, the server has carried the step out, and the client got nothing of the answer.
 //
 // It speaks just enough of version 3 of the protocol to see where steps begin and end. TLS is refused, so the

@@ -74,12 +74,15 @@ func (l *link) forward(in *bufio.Reader) {
 		}
 		var sprung *Armed
 		if len(step.SQL) > 0 {
-			sprung = l.proxy.meet(step)
+			sprung = l.proxy.meet(l, step)
 		}
 		if sprung != nil && sprung.trap.When == Before {
 			close(sprung.reached)
 			_, _ = io.Copy(io.Discard, in)
 			return
+		}
+		if sprung != nil && sprung.trap.When == Amid {
+			whole = firstStatements(whole, sprung.trap.Statements)
 		}
 		l.script.sent(step)
 		l.mu.Lock()

@@ -15,14 +15,15 @@ const (
 	Before When = iota
 	// After: the server carries the step out, its answer never comes back.
 	After
+	// Amid: the server gets the first Trap.Statements of the step's statements and carries them out, and nothing else; its
+	// answer never comes back. That is what it sees of a client that dies, or is disconnected, between two statements of a
+	// message, and what it leaves behind when it ends the session itself there.
+	Amid
 )
 
 // String names the side.
 func (w When) String() string {
-	if w == Before {
-		return "before"
-	}
-	return "after"
+	return [...]string{Before: "before", After: "after", Amid: "amid"}[w]
 }
 
 // Step is what a client asks for in one round trip.
@@ -54,6 +55,8 @@ type Trap struct {
 	// Counts says whether a step counts; nil counts every one. It is called for one step at a time, must be quick and must
 	// not keep the step.
 	Counts func(Step) bool
+	// Statements is how many of the step's statements the server gets, where When is Amid.
+	Statements int
 }
 
 // Armed is a trap that waits or has sprung.
@@ -62,6 +65,8 @@ type Armed struct {
 	trap    Trap
 	counted []string
 	sprung  bool
+	size    int
+	held    *link
 	reached chan struct{}
 }
 
@@ -76,6 +81,23 @@ func (p *Proxy) Arm(t Trap) *Armed {
 
 // Reached is closed when the client stands where it was to be stopped.
 func (a *Armed) Reached() <-chan struct{} { return a.reached }
+
+// Size is how many statements the step has at which the trap sprang.
+func (a *Armed) Size() int {
+	a.proxy.mu.Lock()
+	defer a.proxy.mu.Unlock()
+	return a.size
+}
+
+// Cut ends the connection of the client that was stopped, and no other.
+func (a *Armed) Cut() {
+	a.proxy.mu.Lock()
+	held := a.held
+	a.proxy.mu.Unlock()
+	if held != nil {
+		_ = held.client.Close()
+	}
+}
 
 // Disarm takes the trap away and says whether it had sprung; then Reached is closed or is about to be.
 func (a *Armed) Disarm() bool {
@@ -94,8 +116,8 @@ func (a *Armed) Counted() []string {
 	return slices.Clone(a.counted)
 }
 
-// meet shows a step to the trap in place and returns it when it springs.
-func (p *Proxy) meet(s Step) *Armed {
+// meet shows a link's step to the trap in place and returns it when it springs.
+func (p *Proxy) meet(l *link, s Step) *Armed {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a := p.armed
@@ -107,5 +129,6 @@ func (p *Proxy) meet(s Step) *Armed {
 		return nil
 	}
 	a.sprung, p.armed = true, nil
+	a.size, a.held = statements(s.raw), l
 	return a
 }
