@@ -58,6 +58,12 @@ type Remembering interface {
 	Remember(ctx context.Context, text string) error
 }
 
+// Homing is implemented by drivers of engines without a search path. Home is the database that a live login's holder must
+// connect to so that plain names of tables mean what the profile shows; empty for the target's own.
+type Homing interface {
+	Home(ctx context.Context, login Login) (string, error)
+}
+
 // Stamp marks a login as ours and says which grant it belongs to. It is kept on the server beside the login.
 type Stamp struct {
 	// Installation identifies the store, so that two installations on one target leave each other alone.

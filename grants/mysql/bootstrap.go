@@ -25,6 +25,16 @@ func schema() []grants.PreparationStep {
 			" made TINYINT NOT NULL, mark VARCHAR(64) NOT NULL," +
 			" access_role VARCHAR(32) NOT NULL, valid_until DATETIME(6) NOT NULL," +
 			" worker BIGINT UNSIGNED NOT NULL, changed DATETIME(6) NOT NULL, KEY (state, valid_until), KEY (state, changed)) ENGINE = InnoDB"},
+		{Why: "where holders of a profile connect", SQL: "CREATE TABLE IF NOT EXISTS prodaccess.profiles (access_role VARCHAR(32) NOT NULL PRIMARY KEY, home VARCHAR(64) NOT NULL) ENGINE = InnoDB"},
+		{Why: "what a profile asks for", SQL: "CREATE TABLE IF NOT EXISTS prodaccess.parameters (access_role VARCHAR(32) NOT NULL, name VARCHAR(64) NOT NULL," +
+			" type VARCHAR(16) NOT NULL, required TINYINT NOT NULL, PRIMARY KEY (access_role, name)) ENGINE = InnoDB"},
+		{Why: "the values of each request; views read them", SQL: "CREATE TABLE IF NOT EXISTS prodaccess.bound_values (login VARCHAR(32) NOT NULL, name VARCHAR(64) NOT NULL," +
+			" value VARCHAR(1000), PRIMARY KEY (login, name)) ENGINE = InnoDB"},
+		{Why: "what views looked like when they were made", SQL: "CREATE TABLE IF NOT EXISTS prodaccess.views (schema_name VARCHAR(64) NOT NULL, view_name VARCHAR(64) NOT NULL," +
+			" ours CHAR(64) NOT NULL, theirs CHAR(64) NOT NULL, PRIMARY KEY (schema_name, view_name)) ENGINE = InnoDB"},
+		{Why: "a line of text for each installation of prodaccess", SQL: "CREATE TABLE IF NOT EXISTS prodaccess.memory (installation VARCHAR(64) NOT NULL PRIMARY KEY, line VARCHAR(255) NOT NULL) ENGINE = InnoDB"},
+		{Why: "the key of hash masks; only views read it", SQL: "CREATE TABLE IF NOT EXISTS prodaccess.hash_key (one TINYINT NOT NULL PRIMARY KEY CHECK (one = 1), secret VARBINARY(32) NOT NULL) ENGINE = InnoDB"},
+		{Why: "it is made up once, by the server", SQL: "INSERT IGNORE INTO prodaccess.hash_key (one, secret) VALUES (1, RANDOM_BYTES(32))"},
 	}
 }
 

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -28,8 +29,15 @@ type catalog struct {
 	// schemas are the databases there are.
 	schemas map[string]bool
 	// tables by database, then by name, with their columns. Views of ours are apart.
-	tables map[string]map[string][]string
-	has    map[privilege]bool
+	tables map[string]map[string][]column
+	// views are those of tables that are none: database, then name.
+	views map[string]map[string]viewState
+	// remembered is what was written down of views of ours, when they were made: ours and theirs, by schema.view.
+	recorded   map[string][2]string
+	profiles   map[string]string            // home by access role
+	parameters map[string]map[string]string // "type required" by access role and name
+	hashKey    bool
+	has        map[privilege]bool
 	// grantable are those of has that may be passed on.
 	grantable map[privilege]bool
 	accounts  []known
@@ -69,7 +77,8 @@ func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
 	}
 	defer conn.Close()
 	c := &catalog{
-		flavour: f, admin: admin, schemas: map[string]bool{}, tables: map[string]map[string][]string{}, has: map[privilege]bool{},
+		flavour: f, admin: admin, schemas: map[string]bool{}, tables: map[string]map[string][]column{},
+		views: map[string]map[string]viewState{}, recorded: map[string][2]string{}, profiles: map[string]string{}, parameters: map[string]map[string]string{}, has: map[privilege]bool{},
 		grantable: map[privilege]bool{}, events: map[string]string{}, ledger: map[string]bool{}, stamped: map[string]bool{},
 	}
 	read := func(query string, take func(row []string)) {
@@ -97,13 +106,7 @@ func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
 	if f == mariadb {
 		c.readPublic(read)
 	}
-	read("SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN"+
-		" ('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY 1, 2, ORDINAL_POSITION", func(r []string) {
-		if c.tables[r[0]] == nil {
-			c.tables[r[0]] = map[string][]string{}
-		}
-		c.tables[r[0]][r[1]] = append(c.tables[r[0]][r[1]], r[2])
-	})
+	c.readTables(read)
 	for name := range c.tables[ledger] {
 		c.ledger[name] = true
 	}
@@ -112,6 +115,23 @@ func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
 	}
 	if c.ledger["logins"] {
 		read("SELECT login FROM prodaccess.logins", func(r []string) { c.stamped[r[0]] = true })
+	}
+	if c.ledger["views"] {
+		read("SELECT schema_name, view_name, ours, theirs FROM prodaccess.views", func(r []string) { c.recorded[r[0]+"."+r[1]] = [2]string{r[2], r[3]} })
+	}
+	if c.ledger["profiles"] {
+		read("SELECT access_role, home FROM prodaccess.profiles", func(r []string) { c.profiles[r[0]] = r[1] })
+	}
+	if c.ledger["parameters"] {
+		read("SELECT access_role, name, type, required FROM prodaccess.parameters", func(r []string) {
+			if c.parameters[r[0]] == nil {
+				c.parameters[r[0]] = map[string]string{}
+			}
+			c.parameters[r[0]][r[1]] = r[2] + " " + r[3]
+		})
+	}
+	if c.ledger["hash_key"] {
+		read("SELECT COUNT(*) FROM prodaccess.hash_key", func(r []string) { c.hashKey = r[0] == "1" })
 	}
 	read("SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '"+ledger+"'", func(r []string) { c.events[r[0]] = r[1] })
 	routines := "SELECT ROUTINE_SCHEMA, LOWER(ROUTINE_TYPE), ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES WHERE SECURITY_TYPE = 'DEFINER'" +
@@ -125,9 +145,34 @@ func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
 	return c, err
 }
 
+// viewState is a view as the server has it.
+type viewState struct {
+	digest, definer, security string
+}
+
+func (c *catalog) readTables(read func(string, func([]string))) {
+	const system = " NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
+	read("SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, LOWER(DATA_TYPE), COALESCE(CHARACTER_MAXIMUM_LENGTH, 0) FROM information_schema.COLUMNS"+
+		" WHERE TABLE_SCHEMA"+system+" ORDER BY 1, 2, ORDINAL_POSITION", func(r []string) {
+		if c.tables[r[0]] == nil {
+			c.tables[r[0]] = map[string][]column{}
+		}
+		length, _ := strconv.Atoi(r[4])
+		c.tables[r[0]][r[1]] = append(c.tables[r[0]][r[1]], column{name: r[2], kind: r[3], length: length})
+	})
+	// Ours alone: asking for a view's text makes the server open it.
+	read("SELECT TABLE_SCHEMA, TABLE_NAME, SHA2(VIEW_DEFINITION, 256), DEFINER, SECURITY_TYPE FROM information_schema.VIEWS WHERE TABLE_SCHEMA LIKE 'pa|_%' ESCAPE '|'",
+		func(r []string) {
+			if c.views[r[0]] == nil {
+				c.views[r[0]] = map[string]viewState{}
+			}
+			c.views[r[0]][r[1]] = viewState{digest: r[2], definer: r[3], security: r[4]}
+		})
+}
+
 // readPrivileges reads what accounts with our prefix and the administrator hold.
 func (c *catalog) readPrivileges(read func(string, func([]string))) {
-	ours := " WHERE GRANTEE LIKE '''pa|_%' ESCAPE '|' OR GRANTEE = " + literal("'"+c.admin+"'@'%'")
+	ours := " WHERE GRANTEE LIKE '''pa|_%' ESCAPE '|' OR GRANTEE IN (" + literal("'"+c.admin+"'@'%'") + ", " + literal("'"+viewOwner+"'@'localhost'") + ")"
 	take := func(r []string, p privilege) {
 		if p.word == "USAGE" {
 			return

@@ -43,6 +43,9 @@ func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.
 			return cleaned, err
 		}
 	}
+	if _, err := change(ctx, conn, "DELETE FROM prodaccess.bound_values WHERE login = "+literal(login.Name)); err != nil {
+		return cleaned, err
+	}
 	if _, err := change(ctx, conn, set(login, gone, "")); err != nil {
 		return cleaned, err
 	}
@@ -60,17 +63,18 @@ func (d *Driver) prove(ctx context.Context, on runner, f flavour, login grants.L
 	name := literal(login.Name)
 	rows, err := send(ctx, on, "SELECT (SELECT COUNT(*) FROM "+f.accounts()+" a WHERE a.account = "+name+"), (SELECT COUNT(*) FROM "+f.memberships()+" m WHERE m.account = "+name+"), "+
 		"(SELECT COUNT(*) FROM mysql.db WHERE User = "+name+") + (SELECT COUNT(*) FROM mysql.tables_priv WHERE User = "+name+")"+
-		" + (SELECT COUNT(*) FROM mysql.columns_priv WHERE User = "+name+") + (SELECT COUNT(*) FROM mysql.procs_priv WHERE User = "+name+")")
+		" + (SELECT COUNT(*) FROM mysql.columns_priv WHERE User = "+name+") + (SELECT COUNT(*) FROM mysql.procs_priv WHERE User = "+name+"), (SELECT COUNT(*) FROM prodaccess.bound_values WHERE login = "+name+")")
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 3 {
+	if len(rows) != 1 || len(rows[0]) != 4 {
 		return nil, errUnreadable
 	}
 	checks = []grants.Check{
 		{What: "no account is named " + login.Name, OK: rows[0][0] == "0"},
 		{What: "no membership of " + login.Name, OK: rows[0][1] == "0"},
 		{What: "no privilege of " + login.Name, OK: rows[0][2] == "0"},
+		{What: "no value of a request is kept for " + login.Name, OK: rows[0][3] == "0"},
 	}
 	var failures []error
 	for _, o := range d.drainAll(ctx, login) {

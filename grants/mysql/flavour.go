@@ -22,7 +22,7 @@ var versionNumber = regexp.MustCompile(`^(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)`)
 func flavourOf(version string) (flavour, error) {
 	f, major, minor := mysql, 8, 0
 	if strings.Contains(strings.ToLower(version), "mariadb") {
-		f, major, minor = mariadb, 10, 6
+		f, major, minor = mariadb, 10, 11
 	}
 	m := versionNumber.FindStringSubmatch(version)
 	if m == nil {

@@ -40,6 +40,10 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (issued grants.I
 	if err != nil {
 		return issued, fail(grants.FailInternal, "", "%w", err)
 	}
+	values, err := d.bind(ctx, conn, order)
+	if err != nil {
+		return issued, err
+	}
 	now := d.cfg.Now() // after the wait for a connection, for the comparison of clocks
 	if !now.Before(order.NotAfter) {
 		return issued, late(order)
@@ -51,7 +55,11 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (issued grants.I
 	if err != nil {
 		return issued, err
 	}
-	back, err := send(ctx, conn, f.make(order, plugin, verifier, tls)...)
+	making := f.make(order, plugin, verifier, tls)
+	if values != "" {
+		making = append([]string{values}, making...)
+	}
+	back, err := send(ctx, conn, making...)
 	switch number(err) {
 	case errCannotUser:
 		// Somebody made an account of that name at this moment, after the look: the row must not claim it.

@@ -48,8 +48,22 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey,
 		return s, err
 	}
 	s.add(s.catalog.base())
-	s.add(s.catalog.roles(s.sound), nil)
-	s.add(s.catalog.privileges(s.sound, d.cfg.Target.Databases))
+	c, databases := s.catalog, d.cfg.Target.Databases
+	s.add(c.sight(databases), nil)
+	s.add(c.roles(s.sound), nil)
+	s.add(c.places(s.sound), nil)
+	var views []view
+	for _, p := range s.sound {
+		made, problems := viewsOf(p, c, databases)
+		views = append(views, made...)
+		s.add(nil, problems)
+	}
+	// The views' owner must see the tables before there can be views, and views be there before anybody may see them.
+	give, take, problems := c.privileges(s.sound, databases, views)
+	s.add(c.statements("GRANT", "TO", slices.DeleteFunc(slices.Clone(give), func(p privilege) bool { return p.account != viewOwner })), problems)
+	s.add(c.viewSteps(s.sound, views), nil)
+	s.add(c.statements("GRANT", "TO", slices.DeleteFunc(slices.Clone(give), func(p privilege) bool { return p.account == viewOwner })), nil)
+	s.add(c.statements("REVOKE", "FROM", take), nil)
 	return s, nil
 }
 
@@ -70,7 +84,10 @@ func (f flavour) firstSteps(admin string) string {
 // base is what every target needs, whatever the profiles: the ledger, the administrator, the dead man's switch.
 func (c *catalog) base() (steps []grants.PreparationStep, problems []string) {
 	wants := schema()
-	for i, there := range []bool{c.schemas[ledger], c.ledger["cluster"], c.cluster == 1, c.ledger["logins"]} {
+	for i, there := range []bool{
+		c.schemas[ledger], c.ledger["cluster"], c.cluster == 1, c.ledger["logins"], c.ledger["profiles"], c.ledger["parameters"], c.ledger["bound_values"],
+		c.ledger["views"], c.ledger["memory"], c.ledger["hash_key"], c.hashKey,
+	} {
 		if !there {
 			steps = append(steps, wants[i])
 		}
@@ -124,35 +141,67 @@ func (c *catalog) roles(profiles []grants.Profile) (steps []grants.PreparationSt
 	return steps
 }
 
-// privileges is the difference between what profiles want and what their roles have.
-func (c *catalog) privileges(profiles []grants.Profile, databases []string) (steps []grants.PreparationStep, problems []string) {
+// sight lets the administrator see what there is in the target's databases, so that it can check and clean up, without
+// reading a row.
+func (c *catalog) sight(databases []string) (steps []grants.PreparationStep) {
+	for _, database := range databases {
+		if !c.schemas[database] {
+			continue
+		}
+		for _, word := range []string{"REFERENCES", "SHOW VIEW"} {
+			if !c.has[privilege{account: c.admin, database: escape(database), word: word}] && !c.has[privilege{account: c.admin, word: word}] {
+				steps = append(steps, grants.PreparationStep{
+					Why: "the administrator sees which tables there are, and no row of them",
+					SQL: "GRANT REFERENCES, SHOW VIEW ON " + ident(escape(database)) + ".* TO " + account(c.admin),
+				})
+				break
+			}
+		}
+	}
+	return steps
+}
+
+// privileges is the difference between what profiles want and what their roles, and the views' owner, have.
+func (c *catalog) privileges(profiles []grants.Profile, databases []string, views []view) (give, take []privilege, problems []string) {
 	want := map[privilege]bool{}
 	for _, p := range profiles {
 		w, bad := wanted(p, c, databases)
 		maps.Copy(want, w)
 		problems = append(problems, bad...)
 	}
-	ours := func(p privilege) bool {
-		return slices.ContainsFunc(profiles, func(x grants.Profile) bool { return grants.AccessRole(x.Name) == p.account })
+	for _, v := range views {
+		v.wants(func(p privilege) { want[p] = true })
 	}
-	var missing, extra []privilege
 	for p := range want {
 		if !c.has[p] {
-			missing = append(missing, p)
+			give = append(give, p)
 		}
+	}
+	ours := func(p privilege) bool {
+		return p.account == viewOwner && unescape(p.database) != ledger ||
+			slices.ContainsFunc(profiles, func(x grants.Profile) bool { return grants.AccessRole(x.Name) == p.account })
 	}
 	for p := range c.has {
 		if ours(p) && (!want[p] || c.grantable[p]) {
-			extra = append(extra, p)
+			take = append(take, p)
 		}
 	}
-	for _, s := range group(missing) {
-		steps = append(steps, grants.PreparationStep{Why: s.account + " needs this for its profile", SQL: c.flavour.grant("GRANT", "TO", s)})
+	return give, take, problems
+}
+
+// statements are the GRANTs, or REVOKEs, for privileges.
+func (c *catalog) statements(verb, preposition string, all []privilege) (steps []grants.PreparationStep) {
+	for _, s := range group(all) {
+		why := s.account + " needs this for its profile"
+		switch {
+		case verb == "REVOKE":
+			why = s.account + " has more than its profile says"
+		case s.account == viewOwner:
+			why = "a view needs it"
+		}
+		steps = append(steps, grants.PreparationStep{Why: why, SQL: c.flavour.grant(verb, preposition, s)})
 	}
-	for _, s := range group(extra) {
-		steps = append(steps, grants.PreparationStep{Why: s.account + " has more than its profile says", SQL: c.flavour.grant("REVOKE", "FROM", s)})
-	}
-	return steps, problems
+	return steps
 }
 
 // statement is several privileges on one object.
@@ -192,7 +241,14 @@ func group(all []privilege) []statement {
 
 // grant writes the statement.
 func (f flavour) grant(verb, preposition string, s statement) string {
-	return verb + " " + strings.Join(s.words, ", ") + " ON " + f.object(s.privilege) + " " + preposition + " " + f.roleName(s.account)
+	return verb + " " + strings.Join(s.words, ", ") + " ON " + f.object(s.privilege) + " " + preposition + " " + f.grantee(s.account)
+}
+
+func (f flavour) grantee(name string) string {
+	if name == viewOwner {
+		return viewOwnerAccount()
+	}
+	return f.roleName(name)
 }
 
 // object is what a privilege is on, as GRANT takes it.

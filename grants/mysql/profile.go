@@ -39,11 +39,11 @@ func refusals(p grants.Profile) []string {
 		if len(g.Tables) > 1 && slices.Contains(g.Tables, everything) {
 			refuse(`"*" stands alone in a list of tables`)
 		}
-		if g.Rows != "" {
-			refuse("row limits (rows: %q) are not supported on MySQL yet", g.Rows)
+		if _, err := parseCondition(g.Rows, p.Parameters); err != nil {
+			refuse("rows: %v", err)
 		}
-		if len(g.Mask) > 0 {
-			refuse("masks are not supported on MySQL yet")
+		if limited(g) && !slices.Contains(g.Privileges, "select") {
+			refuse("an entry with rows or a mask needs select")
 		}
 		for _, word := range g.Privileges {
 			switch {
@@ -74,6 +74,9 @@ func wanted(p grants.Profile, c *catalog, databases []string) (want map[privileg
 	want = map[privilege]bool{}
 	role := grants.AccessRole(p.Name)
 	for _, g := range p.Privileges {
+		if limited(g) {
+			continue // by views
+		}
 		in, problem := databasesOf(p, g, c, databases)
 		problems = append(problems, problem...)
 		for _, database := range in {
@@ -121,13 +124,14 @@ func wantIn(c *catalog, p grants.Profile, g grants.Privilege, database, word str
 		}
 		return nil
 	}
-	if slices.Equal(g.Tables, []string{everything}) {
+	hidden := limitedIn(c, p, database)
+	if slices.Equal(g.Tables, []string{everything}) && len(hidden) == 0 {
 		add(privilege{word: upper})
 		return nil
 	}
 	for _, name := range g.Tables {
-		found := c.matching(database, name)
-		if len(found) == 0 && !several {
+		found := slices.DeleteFunc(c.matching(database, name), func(table string) bool { return hidden[table] })
+		if len(found) == 0 && !several && name != everything {
 			problems = append(problems, fmt.Sprintf("profile %s: database %s has no table %s", p.Name, database, name))
 		}
 		for _, table := range found {
@@ -135,7 +139,7 @@ func wantIn(c *catalog, p grants.Profile, g grants.Privilege, database, word str
 				add(privilege{word: upper, table: table})
 			}
 			for _, column := range g.Columns {
-				if !slices.Contains(c.tables[database][table], column) {
+				if !slices.ContainsFunc(c.tables[database][table], named(column)) {
 					problems = append(problems, fmt.Sprintf("profile %s: table %s.%s has no column %s", p.Name, database, table, column))
 					continue
 				}
@@ -144,6 +148,28 @@ func wantIn(c *catalog, p grants.Profile, g grants.Privilege, database, word str
 		}
 	}
 	return problems
+}
+
+// limited says whether a privilege narrows what is seen.
+func limited(g grants.Privilege) bool { return g.Rows != "" || len(g.Mask) > 0 }
+
+// limitedIn are the tables of a database that a profile narrows: no other entry of it reaches them.
+func limitedIn(c *catalog, p grants.Profile, database string) map[string]bool {
+	hidden := map[string]bool{}
+	for _, g := range p.Privileges {
+		if limited(g) && slices.Contains([]string{database, everything, inEach}, g.Schema) {
+			for _, name := range g.Tables {
+				for _, table := range c.matching(database, name) {
+					hidden[table] = true
+				}
+			}
+		}
+	}
+	return hidden
+}
+
+func named(name string) func(column) bool {
+	return func(c column) bool { return c.name == name }
 }
 
 // matching are the tables of a database that a name or a pattern means, in order.

@@ -62,7 +62,10 @@ func shared(t testing.TB) *cluster {
 	return started.cluster
 }
 
-func prepare(t testing.TB, settings map[string]string) *cluster {
+const adminPassword = "admin-password-of-the-tests"
+
+// startCluster starts a server with nothing on it.
+func startCluster(t testing.TB, settings map[string]string) *cluster {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -70,29 +73,21 @@ func prepare(t testing.TB, settings map[string]string) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const password = "admin-password-of-the-tests"
-	c := &cluster{srv: srv, admin: secret.New(srv.URL("prodaccess_admin", password))}
-	root := srv.Root("")
-	root.MultiStatements = true
-	connector, err := client.NewConnector(root)
+	c := &cluster{srv: srv, admin: secret.New(srv.URL("prodaccess_admin", adminPassword))}
+	connector, err := client.NewConnector(srv.Root(""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.super = sql.OpenDB(connector)
+	return c
+}
+
+func prepare(t testing.TB, settings map[string]string) *cluster {
+	t.Helper()
+	c := startCluster(t, settings)
 	run(t, c, "CREATE DATABASE app", "CREATE DATABASE other", "CREATE TABLE app.orders (id INT PRIMARY KEY, email VARCHAR(100))",
 		"INSERT INTO app.orders VALUES (1, 'ana@example.com')")
-	d := c.open(t, func(cfg *Config) { cfg.PrepareURL = secret.New(srv.RootURL()) })
-	plan, err := d.Plan(ctx, []grants.Profile{readOnly})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(plan.Problems) > 0 {
-		t.Fatal(plan.Problems)
-	}
-	if err := d.Apply(ctx, plan); err != nil {
-		t.Fatal(err)
-	}
-	run(t, c, "ALTER USER prodaccess_admin@'%' IDENTIFIED BY '"+password+"' ACCOUNT UNLOCK")
+	c.apply(t, c.open(t, func(cfg *Config) { cfg.PrepareURL = secret.New(c.srv.RootURL()) }), []grants.Profile{readOnly})
 	return c
 }
 

@@ -94,29 +94,13 @@ func (s *Server) base() map[string]string {
 		"datadir": s.path("data"), "socket": s.path("sock"), "pid-file": s.path("pid"), "tmpdir": s.dir,
 		"bind-address": "127.0.0.1", "skip-name-resolve": "ON",
 		"log-error": s.path("error.log"), "general-log": "1", "general-log-file": s.path("general.log"),
-		"innodb-flush-log-at-trx-commit": "0", "innodb-buffer-pool-size": "32M", "innodb-log-file-size": "16M",
+		"innodb-flush-log-at-trx-commit": "0", "innodb-buffer-pool-size": "32M", "innodb-log-file-size": logFileSize,
 		"sync-frm": "OFF", "performance-schema": "OFF", "max-connections": "400", "event-scheduler": "ON",
 		"character-set-server": "utf8mb4",
 	}
 }
 
 func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
-
-func (s *Server) install(ctx context.Context) error {
-	c := exec.CommandContext(ctx, s.bin.install, "--no-defaults", "--datadir="+s.path("data"),
-		"--auth-root-authentication-method=normal", "--skip-test-db")
-	c.Dir, c.Env = s.dir, []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + s.dir}
-	var out []byte
-	var err error
-	onOneThread(func() {
-		confine(c, s.as)
-		out, err = c.CombinedOutput()
-	})
-	if err != nil {
-		return fmt.Errorf("making the data directory: %w: %s", err, out)
-	}
-	return nil
-}
 
 // onOneThread runs f on a thread that lives until f returns: see confine.
 func onOneThread(f func()) {
