@@ -167,6 +167,10 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	if err != nil {
 		return nil, fmt.Errorf("making the job engine: %w", err)
 	}
+	// Before this replica begins to draw, so that what is being drawn is somebody else's.
+	if n, err := a.store.Redraw(ctx); err != nil || n > 0 {
+		log.Info().Err(err).Int("drawings", n).Msg("cards that somebody was drawing are drawn again")
+	}
 	if err := engine.Start(context.WithoutCancel(ctx)); err != nil {
 		return nil, fmt.Errorf("starting the job engine: %w", err)
 	}
