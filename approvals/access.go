@@ -45,7 +45,7 @@ func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
 			"login": intent.Login, "deadline": intent.Deadline.UTC().Format(time.RFC3339), "profile_version": intent.ProfileVersion,
 		}
 		return Change{
-			Request: next.Request, Grant: &intent, Events: []audit.Event{event}, Jobs: grants.IntentJobs(intent),
+			Request: next.Request, Grant: &intent, Events: []audit.Event{event}, Jobs: append(grants.IntentJobs(intent), endingJobs(intent)...),
 		}, nil
 	})
 	if _, ok := errors.AsType[*Refusal](err); !ok && err != nil {

@@ -32,8 +32,10 @@ func (s *Service) BreakGlass(ctx context.Context, f Filing) (Case, error) {
 		return Case{}, s.record(ctx, s.glassEvent(f, actor(person)), stillOpen(*open))
 	}
 	p := s.cfg.Policy() // one throughout, as in File
-	decision := s.decideGlass(ctx, p, person, f, true)
-	c, err := s.create(ctx, p, s.broken(person, f, decision))
+	question := s.glassQuestion(ctx, p, person, f, true)
+	change := s.broken(person, f, p.DecideBreakGlass(question.Request, question.Facts))
+	change.Question = &question
+	c, err := s.create(ctx, p, change)
 	if errors.Is(err, ErrOpenReview) {
 		return Case{}, s.record(ctx, s.glassEvent(f, actor(person)), s.otherReview(ctx, person))
 	}
@@ -63,10 +65,15 @@ func (s *Service) glassEvent(f Filing, by audit.Actor) audit.Event {
 	return e
 }
 
-// decideGlass asks a policy about broken glass, with the facts it may need.
 func (s *Service) decideGlass(ctx context.Context, p *policy.Policy, person Person, f Filing, fresh bool) policy.Decision {
+	question := s.glassQuestion(ctx, p, person, f, fresh)
+	return p.DecideBreakGlass(question.Request, question.Facts)
+}
+
+// glassQuestion is a wish to break glass as a policy sees it, with the facts that it may need.
+func (s *Service) glassQuestion(ctx context.Context, p *policy.Policy, person Person, f Filing, fresh bool) policy.Question {
 	request := s.asked(person, f)
-	return p.DecideBreakGlass(request, s.facts(ctx, person, p.BreakGlassLookups(request), fresh))
+	return policy.Question{Request: request, Facts: s.facts(ctx, person, p.BreakGlassLookups(request), fresh), BreakGlass: true}
 }
 
 // broken is the change that keeps broken glass, its review, and what follows at once.

@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	// settleDown is how long after issuing a second press counts as a double click rather than as a new wish.
+	// settleDown is how long after an act a press that would undo it counts as the one before, delivered again, rather than
+	// as a new wish.
 	settleDown = 10 * time.Second
 	// retryWithin is the least time a requester has to press again after issuing failed.
 	retryWithin = 5 * time.Minute
