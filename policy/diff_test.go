@@ -123,6 +123,8 @@ func TestDiffIsExact(t *testing.T) {
 	})
 }
 
+func (c Comparison) same() bool { return len(c.Profiles)+len(c.Differences) == 0 }
+
 // lasts is how long access that somebody was given may last in all once it was extended so many times before; 0 when it
 // cannot be extended.
 func lasts(p *Policy, request Request, facts Facts, times int) time.Duration {

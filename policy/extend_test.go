@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // longer is access that a decision gave and a wish for it to last so long in all.
@@ -105,6 +107,37 @@ func TestExtensionAsksAfresh(t *testing.T) {
 	if d := longer(request(t, p, "ana", "r", onCall("pay", 1)), shift, 2*time.Hour, 99); d.Outcome != Approved || d.Shift == nil || !d.Shift.End.Equal(morning.Add(5*time.Hour)) {
 		t.Errorf("by the shift: %+v", d)
 	}
+}
+
+// TestExtensionsHaveOneBound: what is allowed for longer is allowed for less, up to the bound that is said, and the fewer
+// times it was extended before the better.
+func TestExtensionsHaveOneBound(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p, request, facts := drawWorld(t).load(t), drawRequest(t), drawFacts(t)
+		given := p.Decide(request, facts)
+		if given.Outcome == Denied {
+			return
+		}
+		facts = forget(t, facts, &request.User)
+		before := rapid.IntRange(0, 2).Draw(t, "before")
+		ask := func(inAll time.Duration, before int) Decision {
+			request.Duration = inAll
+			return p.DecideExtension(Extending{request, given, before}, facts)
+		}
+		most := ask(0, before)
+		inAll := time.Duration(rapid.IntRange(1, 13).Draw(t, "in all")) * time.Hour
+		d := ask(inAll, before)
+		if want := most.Outcome == Approved && inAll <= most.MaxDuration; (d.Outcome == Approved) != want {
+			t.Fatalf("%s in all: %+v\nthe longest: %+v", inAll, d, most)
+		}
+		if d.Outcome == Approved && (ask(inAll-time.Minute, before).Outcome != Approved || ask(inAll, max(0, before-1)).Outcome != Approved) {
+			t.Fatalf("less is refused: %+v", d)
+		}
+		if d.Outcome == NeedsApproval || d.Budget != nil || d.Outcome == Denied && d.Extend != nil {
+			t.Fatalf("got %+v", d)
+		}
+	})
 }
 
 // TestExtensionByEscalation: whoever may answer late may have agreed, so a rule that does not let them any more is not met.

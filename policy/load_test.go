@@ -2,6 +2,7 @@ package policy
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -295,7 +296,8 @@ func FuzzLoad(f *testing.F) {
 		f.Add(string(source))
 	}
 	for _, seed := range []string{
-		world, "", "version: 1", "version: 1\nrules: [{", "a: &a [*a, *a]", "? [a]: b", "- - - -", "version: 1\nprofiles:\n- name: x\n  grants: [{tables: \"*\"}]",
+		world, shop, glass, extending, "version: 1\nbreak_glass: {who: anyone, reviewers: anyone, escalate: {after: 1s, to: [a:b]}}",
+		"version: 1\nrules: [{name: x, approvals: [{from: anyone}], in_order: true, extend: {times: 0}, escalate: [{after: 1d, to: anyone}]}]", "", "version: 1", "version: 1\nrules: [{", "a: &a [*a, *a]", "? [a]: b", "- - - -", "version: 1\nprofiles:\n- name: x\n  grants: [{tables: \"*\"}]",
 		"version: 1\nrules: [{name: x, who: [a:b:c], hours: {days: a-b}}]", "{a: [b:c, d:", "!!binary x", "%YAML 9", "a: |\n  b\n c", "version: 1\n\u2028x: y",
 	} {
 		f.Add(seed)
@@ -311,10 +313,24 @@ func FuzzLoad(f *testing.F) {
 		}
 		p.Test()
 		for _, profile := range p.Profiles() {
-			d := p.Decide(Request{User: Person{Email: "ana@example.com"}, Profile: profile.Name, At: morning}, Facts{})
-			if d.Why == "" || d.Policy != p.Hash() {
-				t.Fatalf("an empty decision: %+v", d)
+			request := Request{User: Person{Email: "ana@example.com"}, Profile: profile.Name, At: morning}
+			d := p.Decide(request, Facts{})
+			for _, d := range []Decision{d, p.DecideBreakGlass(request, Facts{}), p.DecideExtension(Extending{request, d, 1}, Facts{})} {
+				if d.Why == "" || d.Policy != p.Hash() {
+					t.Fatalf("an empty decision: %+v", d)
+				}
 			}
+			if len(p.Explain(request, Facts{}).Rules) != len(p.rules) {
+				t.Fatal("a rule without an explanation")
+			}
+			for _, narrow := range p.Narrower(profile.Name, "postgres") {
+				if slices.ContainsFunc(p.Narrower(narrow.Name, "postgres"), func(other Profile) bool { return other.Name == profile.Name }) {
+					t.Fatalf("%s and %s are each narrower than the other", profile.Name, narrow.Name)
+				}
+			}
+		}
+		if len(source) < 2000 && len(p.rules) < 10 && !Diff(p, p, nil).same() {
+			t.Fatal("a policy differs from itself")
 		}
 	})
 }
