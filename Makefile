@@ -9,9 +9,10 @@ TEST_PACKAGES_AT_ONCE ?= 2
 FUZZ_TIME ?= 30s
 # A benchmark says itself how often it repeats what it measures.
 BENCH_TIME ?= 1x
+SOAK ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint vuln bench fuzz
+.PHONY: help build demo test lint vuln bench soak fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +21,7 @@ build: ## the binary, bin/prodaccess
 	@echo "==> building bin/prodaccess"
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/prodaccess ./cmd/prodaccess
 
-demo: ## the whole story in the terminal, without Slack and without Docker (ARGS=--interactive to play it yourself)
+demo: ## all of it in your browser, without Slack and without Docker (ARGS=--play tells the story in the terminal)
 	@scripts/setup.sh demo
 	@echo "==> building bin/prodaccess (the first time takes a minute)"
 	@$(GO) build -o bin/prodaccess ./cmd/prodaccess
@@ -51,6 +52,10 @@ bench: ## the figures of docs/performance.md, measured here
 	@scripts/setup.sh demo
 	@echo "==> benchmarks: ours and, on the same server, the database's own limit"
 	@$(GO) test -run '^$$' -bench . -benchtime $(BENCH_TIME) -timeout 15m ./internal/bench/...
+
+soak: ## ten thousand grants, sixteen at a time, while connections are killed at random (SOAK=10000)
+	@scripts/setup.sh demo
+	@PRODACCESS_SOAK=$(SOAK) $(GO) test -run '^TestSoak$$' -v -count=1 -timeout 60m ./grants
 
 fuzz: ## every fuzz test for FUZZ_TIME (30s)
 	@scripts/fuzz.sh $(FUZZ_TIME)

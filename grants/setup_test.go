@@ -261,6 +261,14 @@ func mustExec(t *testing.T, url, sql string) {
 // intend commits an approved request and the intent of a grant for it, as package approvals does.
 func (b *bundle) intend(duration time.Duration) grants.Grant {
 	b.t.Helper()
+	g, err := b.tryIntend(b.Service, duration)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return g
+}
+
+func (b *bundle) tryIntend(s *grants.Service, duration time.Duration) (grants.Grant, error) {
 	ctx, now := b.t.Context(), b.clock.now()
 	ana := approvals.Person{ID: "U0ANA", Name: "Ana", Email: "ana@example.com"}
 	r := approvals.Request{
@@ -272,13 +280,13 @@ func (b *bundle) intend(duration time.Duration) grants.Grant {
 	}
 	filed := audit.Event{At: now, Kind: audit.RequestFiled, Actor: audit.System("test"), Request: r.ID, Policy: r.Decision.Policy}
 	if _, _, err := b.store.CreateRequest(ctx, approvals.Change{Request: r, Events: []audit.Event{filed}}); err != nil {
-		b.t.Fatal(err)
+		return grants.Grant{}, err
 	}
 	in := b.intention(duration)
 	in.Request, in.At = r.ID, now
-	g, err := b.Intend(ctx, in)
+	g, err := s.Intend(ctx, in)
 	if err != nil {
-		b.t.Fatal(err)
+		return g, err
 	}
 	_, err = b.store.ChangeCase(ctx, r.ID, func(c approvals.Case) (approvals.Change, error) {
 		c.Request.State = approvals.Activated
@@ -286,10 +294,7 @@ func (b *bundle) intend(duration time.Duration) grants.Grant {
 			{At: now, Kind: audit.GrantIntended, Actor: audit.System("test"), Request: r.ID, Grant: g.ID},
 		}}, nil
 	})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return g
+	return g, err
 }
 
 // intention is what ana intends.
