@@ -74,7 +74,9 @@ func (d *Driver) applyIn(ctx context.Context, database string, steps []grants.Pr
 		if err == nil && !futile {
 			continue
 		}
-		if err != nil && stateOf(err) != "42501" && stateOf(err) != "0LP01" {
+		// What builds on a statement that was left out is left out as well.
+		follows := len(undone) > 0 && slices.Contains(missing, stateOf(err))
+		if err != nil && stateOf(err) != "42501" && stateOf(err) != "0LP01" && !follows {
 			return nil, failure(fmt.Sprintf("running %q in database %s", s.SQL, database), err)
 		}
 		if _, err := conn.PgConn().Exec(ctx, "ROLLBACK TO SAVEPOINT step").ReadAll(); err != nil {
@@ -85,6 +87,9 @@ func (d *Driver) applyIn(ctx context.Context, database string, steps []grants.Pr
 	_, err = sendOn(ctx, conn, "COMMIT")
 	return undone, err
 }
+
+// missing are the SQLSTATEs of schemas, tables, functions, columns and roles that are not there.
+var missing = []string{"3F000", "42P01", "42883", "42703", "42704"}
 
 // line is a step as psql takes it.
 func line(s grants.PreparationStep) string {
