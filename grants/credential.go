@@ -48,8 +48,8 @@ func (c Credential) URL() secret.String {
 // the process list does not show it.
 func (c Credential) Command() secret.String {
 	if c.Engine == "mysql" {
-		return secret.New(fmt.Sprintf("MYSQL_PWD='%s' mysql --host=%s --port=%d --user=%s --ssl-mode=REQUIRED %s",
-			c.Password.Reveal(), c.Endpoint.Host, c.Endpoint.Port, c.Login, c.Database))
+		return secret.New(fmt.Sprintf("MYSQL_PWD='%s' mysql --host=%s --port=%d --user=%s%s %s",
+			c.Password.Reveal(), c.Endpoint.Host, c.Endpoint.Port, c.Login, mysqlTLS(c.Endpoint.SSLMode), c.Database))
 	}
 	mode := c.Endpoint.SSLMode
 	if mode == "" {
@@ -57,4 +57,18 @@ func (c Credential) Command() secret.String {
 	}
 	return secret.New(fmt.Sprintf("PGPASSWORD='%s' psql 'host=%s port=%d dbname=%s user=%s sslmode=%s'",
 		c.Password.Reveal(), c.Endpoint.Host, c.Endpoint.Port, c.Database, c.Login, mode))
+}
+
+// mysqlTLS are the options of the mysql program for a mode. MySQL's and MariaDB's programs have different ones for the
+// same thing; the prefix loose- makes each pass over what it does not know, with a warning.
+func mysqlTLS(mode string) string {
+	switch mode {
+	case "require":
+		return " --loose-ssl-mode=REQUIRED --loose-ssl"
+	case "verify-ca":
+		return " --loose-ssl-mode=VERIFY_CA --loose-ssl-verify-server-cert"
+	case "verify-full":
+		return " --loose-ssl-mode=VERIFY_IDENTITY --loose-ssl-verify-server-cert"
+	}
+	return ""
 }

@@ -121,7 +121,7 @@ func (s *Service) Issue(ctx context.Context, id string) (Credential, error) {
 	}
 	s.wake()
 	s.markSoon(g.Target, driver)
-	credential := s.credential(active, password)
+	credential := s.credential(ctx, driver, active, password)
 	credential.Note = lagging(out.Lagging)
 	return credential, nil
 }
@@ -155,7 +155,7 @@ func (s *Service) Rotate(ctx context.Context, id string, by audit.Actor, source 
 	if err := driver.Rotate(callCtx, s.login(g), password); err != nil {
 		return Credential{}, fmt.Errorf("rotating grant %s: %w", id, err)
 	}
-	return s.credential(g, password), nil
+	return s.credential(ctx, driver, g, password), nil
 }
 
 // Shown records that Slack accepted a view holding the credential.
@@ -226,11 +226,21 @@ func (s *Service) fail(ctx context.Context, g Grant, cause error) error {
 	return fmt.Errorf("issuing grant %s: %w", g.ID, cause)
 }
 
-// credential joins what the holder is shown.
-func (s *Service) credential(g Grant, password secret.String) Credential {
+// credential joins what the holder is shown. A driver that cannot be asked where the profile's tables are found costs the
+// holder their plain names, not the login.
+func (s *Service) credential(ctx context.Context, driver Driver, g Grant, password secret.String) Credential {
+	database := g.Database
+	if homing, ok := driver.(Homing); ok {
+		home, err := homing.Home(ctx, s.login(g))
+		if err != nil {
+			s.cfg.Log.Warn().Err(err).Str("grant", g.ID).Msg("asking where a profile's tables are found")
+		} else if home != "" {
+			database = home
+		}
+	}
 	return Credential{
 		Grant: g.ID, Request: g.Request, Target: g.Target, Engine: g.Engine, Profile: g.Profile,
-		Login: g.Login, Password: password, Database: g.Database,
+		Login: g.Login, Password: password, Database: database,
 		Endpoint: s.targets[g.Target].Connect, Deadline: g.Deadline,
 	}
 }
