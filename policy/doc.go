@@ -22,13 +22,27 @@
 //     that an unreachable PagerDuty means "ask a person" and not "error";
 //   - a denying rule does match on an unknown fact;
 //   - a rule that was passed over for an unknown fact still holds the answer back: it is never laxer than it would be
-//     had that rule matched. So nobody gains by making a fact unknown.
+//     had that rule matched. So nobody gains by making a fact unknown. This holds for every key: the approvals of all such
+//     rules are asked for, in order if one of them asks in order; things wait as long as the least patient rule says;
+//     those are asked late whom every rule that asks people would ask; access is extended as far as the strictest lets it.
 //
 // A name that the file uses and does not define (a group, a schedule) is an unknown fact too, and a warning.
+//
+// # More time
+//
+// DecideExtension asks the rules afresh, as of now. A rule that approves automatically lets access last as long as might
+// have been asked for, or as its `extend` says; a rule that asks people only as its `extend` says, and only when it is the
+// rule the access rests on and asks for no more than was agreed to. Broken glass is never extended.
+//
+// # Broken glass
+//
+// DecideBreakGlass looks at the rules that deny, which win, and at the `break_glass` section, which is a rule by the name
+// [BreakGlassRule] in steps and decisions. It approves at once, with the review that must follow.
 //
 // # What a decision carries
 //
 // Its explanation: one step for every rule that was looked at, and one sentence for a person. A decision names the rule
-// that made it, or says that none matched. It also carries the hash of the policy that made it, and, where a rule rests
-// on a shift, that shift, which the grant must not outlive.
+// that made it, or says that none matched. It also carries the hash of the policy that made it; where a rule rests on a
+// shift, that shift, which the grant must not outlive; the budget it draws on; and what is to follow: how long things wait,
+// who is asked late, how far access can be extended, who reviews. A denial carries none of these.
 package policy
