@@ -362,3 +362,58 @@ func TestGlassUnderAPolicyThatHasChanged(t *testing.T) {
 	_, err = o.CloseReview(t.Context(), press("sue", same), approvals.Justified, "looked")
 	refusedWith(t, err, approvals.TooEarly)
 }
+
+func TestReviewsThatWaitForSomebody(t *testing.T) {
+	t.Parallel()
+	o := full(t)
+	o.rules(strings.Replace(fullPolicy, "security: { emails: [sam@example.com, sue@example.com] }", "security: { slack_usergroup: S0SEC }", 1))
+	o.people.member["S0SEC/sam"], o.people.member["S0SEC/ana"] = true, true
+	first := o.breaks("bo")
+	o.sleeps(time.Minute)
+	second := o.breaks("ana")
+	list, err := o.Reviewable(t.Context(), "sam")
+	if err != nil || len(list) != 2 || list[0].Request.ID != first.Request.ID || list[1].Request.ID != second.Request.ID {
+		t.Errorf("sam may close, the most urgent first, %d, %v", len(list), err)
+	}
+	if list, err := o.Reviewable(t.Context(), "ana"); err != nil || len(list) != 1 || list[0].Request.ID != first.Request.ID {
+		t.Errorf("ana may close bo's and not her own: %d, %v", len(list), err)
+	}
+	o.people.unknown = "Slack did not answer"
+	if list, err := o.Reviewable(t.Context(), "sam"); err != nil || len(list) != 0 {
+		t.Errorf("what is not known helped: %d, %v", len(list), err)
+	}
+	_, err = o.CloseReview(t.Context(), press("sam", first), approvals.Justified, "looked")
+	if refusal := refusedWith(t, err, approvals.NotReviewer); !strings.Contains(refusal.Words, "could not be found out") || !strings.Contains(refusal.Words, "Slack did not answer") {
+		t.Error(refusal.Words)
+	}
+	o.people.gone["gus"] = approvals.NotEligible
+	_, err = o.Reviewable(t.Context(), "gus")
+	refusedWith(t, err, approvals.NotEligible)
+}
+
+// What was asked is kept, so that another policy can be asked the same.
+func TestBrokenGlassCanBeReplayed(t *testing.T) {
+	t.Parallel()
+	o := full(t)
+	c := o.breaks("bo")
+	var kept []policy.Past
+	if err := o.store.Past(t.Context(), o.now().Add(-time.Hour), func(page []policy.Past) error { kept = append(kept, page...); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(kept) != 1 || !kept[0].Kept || !kept[0].Question.BreakGlass || kept[0].Question.Request.Profile != c.Request.Profile {
+		t.Errorf("kept is %+v", kept)
+	}
+}
+
+func TestAnIncidentIsOpenedWhereThePolicyWantsOne(t *testing.T) {
+	t.Parallel()
+	o := full(t)
+	o.rules(strings.Replace(fullPolicy, "notify: [security_channel, pagerduty]", "notify: [security_channel]", 1))
+	c := o.breaks("bo")
+	if _, err := o.Cancel(t.Context(), press("bo", c)); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.waiting(jobs.Incident, c.Request.ID); len(got) != 0 {
+		t.Errorf("%d incidents that nobody wants", len(got))
+	}
+}

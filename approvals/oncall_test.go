@@ -28,6 +28,9 @@ func TestTheProofOfBeingOnCallIsKeptAndBindsTheGrant(t *testing.T) {
 	if proof == nil || proof.Schedule != "payments" || proof.Source != "pagerduty PABC123" || proof.Level != 1 || !near(proof.End, shift) || !near(proof.AsOf, o.now()) {
 		t.Errorf("the card has %+v", proof)
 	}
+	if !asked.Request.LapsesAt.Equal(asked.Request.FiledAt.Add(25 * time.Minute)) {
+		t.Errorf("the policy's time to take it is not kept: it lapses %s", asked.Request.LapsesAt)
+	}
 	events, err := o.Timeline(t.Context(), asked.Request.ID)
 	if err != nil || len(events) != 2 {
 		t.Fatal(events, err)
@@ -218,5 +221,34 @@ func TestTheLastExtensionIsTakenOnce(t *testing.T) {
 	wg.Wait()
 	if got := o.reads(c); extended != 1 || got.Grant.Extensions != 1 || o.records(audit.GrantExtended, c.Request.ID, true) != 7 {
 		t.Errorf("extended %d times, the grant says %d", extended, got.Grant.Extensions)
+	}
+}
+
+// spent is a store in which somebody else always takes what is left of a budget first.
+type spent struct {
+	approvals.Store
+	tries *int
+}
+
+func (s spent) CreateRequest(ctx context.Context, change approvals.Change) (approvals.Case, bool, error) {
+	*s.tries++
+	if change.Request.Decision.Budget != nil {
+		return approvals.Case{}, false, approvals.ErrBudget
+	}
+	return s.Store.CreateRequest(ctx, change)
+}
+
+func TestABudgetThatOthersKeepTakingIsAskedOfAPerson(t *testing.T) {
+	t.Parallel()
+	o := full(t)
+	o.people.shift["bo@example.com"] = o.now().Add(time.Hour)
+	tries := 0
+	s := o.service(spent{o.store, &tries}, o.policy.Load, o.now)
+	c, err := s.File(t.Context(), o.wish("bo", "read-only"))
+	if err != nil || c.Request.State != approvals.Pending || tries < 2 || tries > 10 {
+		t.Fatalf("%s after %d tries, %v", c.Request.State, tries, err)
+	}
+	if !strings.Contains(strings.Join(c.Request.Decision.Unknowns, " "), "others draw on the same budget") {
+		t.Errorf("the card does not say why: %q", c.Request.Decision.Unknowns)
 	}
 }

@@ -62,6 +62,7 @@ type office struct {
 type people struct {
 	mu        sync.Mutex
 	gone      map[string]approvals.Code
+	fresh     map[string]bool // whether the last look at somebody was fresh
 	member    map[string]bool
 	unknown   string
 	shift     map[string]time.Time
@@ -69,9 +70,10 @@ type people struct {
 	now       func() time.Time
 }
 
-func (p *people) Person(_ context.Context, id string, _ bool) (approvals.Person, error) {
+func (p *people) Person(_ context.Context, id string, fresh bool) (approvals.Person, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.fresh[id] = fresh
 	if code, gone := p.gone[id]; gone {
 		return approvals.Person{}, &approvals.Refusal{Code: code, Words: "You may not use this."}
 	}
@@ -202,7 +204,7 @@ func setup(t *testing.T) *office {
 	o.now = func() time.Time { return time.Now().Add(time.Duration(o.ahead.Load())) }
 	o.store = &flaky{Store: o.open()}
 	o.grants = &issuer{store: o.store.Store, now: o.now}
-	o.people = &people{gone: map[string]approvals.Code{}, member: map[string]bool{}, shift: map[string]time.Time{}, now: o.now}
+	o.people = &people{gone: map[string]approvals.Code{}, fresh: map[string]bool{}, member: map[string]bool{}, shift: map[string]time.Time{}, now: o.now}
 	o.rules(basePolicy)
 	o.Service = o.service(o.store, o.policy.Load, o.now)
 	return o

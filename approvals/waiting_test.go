@@ -36,6 +36,7 @@ rules:
     approve: automatically
     max_duration: 2h
     budget: { grants: 3, per: day }
+    activate_within: 25m
     extend: { times: 2, total: 4h }
   - name: reads
     who: [group:backend]
@@ -431,4 +432,59 @@ func TestParametersReachTheGrant(t *testing.T) {
 	o.rules(strings.Replace(fullPolicy, "{ name: region, type: text }", "{ name: region, type: text, required: true }", 1))
 	_, err = o.Activate(t.Context(), press("bo", second))
 	refusedWith(t, err, approvals.AlreadyOver)
+}
+
+// Narrower access that may be had for a short time only is not extended beyond that, nor when it gives more by now.
+func TestExtendingNarrowerAccess(t *testing.T) {
+	t.Parallel()
+	o := full(t)
+	wish := o.wish("bo", "read-only")
+	wish.Duration = 5 * time.Minute
+	asked, err := o.File(t.Context(), wish)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := o.ApproveLess(t.Context(), press("dora", asked), approvals.Less{Profile: "orders-only"})
+	if err != nil || c.Request.Less.Duration != 0 {
+		t.Fatalf("%+v, %v", c.Request.Less, err)
+	}
+	c = o.takes("bo", c)
+	_, err = o.Extend(t.Context(), press("bo", c), 6*time.Minute)
+	if refusal := refusedWith(t, err, approvals.NotApprover); !strings.Contains(refusal.Words, "orders-only cannot be had for that long") {
+		t.Error(refusal.Words)
+	}
+	o.rules(strings.Replace(fullPolicy, "tables: [orders], privileges: [select] }] }", "tables: [orders], privileges: [select, delete] }] }", 1))
+	_, err = o.Extend(t.Context(), press("bo", c), time.Minute)
+	if refusal := refusedWith(t, err, approvals.AlreadyOver); !strings.Contains(refusal.Words, "does not give less") {
+		t.Error(refusal.Words)
+	}
+	o.rules(fullPolicy)
+	if _, err := o.Extend(t.Context(), press("bo", c), 5*time.Minute); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whoever acts on somebody else's access is looked up afresh; whoever only looks or asks need not be.
+func TestWhoActsIsLookedUpAfresh(t *testing.T) {
+	t.Parallel()
+	o := full(t)
+	fresh := func(what, who string, want bool) {
+		t.Helper()
+		if got := o.people.fresh[who]; got != want {
+			t.Errorf("%s: %s is looked up afresh: %t", what, who, got)
+		}
+	}
+	asked := o.asks("bo", "data-fix")
+	fresh("asking", "bo", false)
+	o.approves("dora", asked)
+	fresh("approving", "dora", true)
+	if _, err := o.Withdraw(t.Context(), press("dora-2", asked)); err != nil {
+		t.Fatal(err)
+	}
+	fresh("withdrawing", "dora-2", true)
+	c := o.breaks("ana")
+	fresh("breaking glass", "ana", true)
+	_, err := o.CloseReview(t.Context(), press("sam", c), approvals.Justified, "looked")
+	refusedWith(t, err, approvals.TooEarly)
+	fresh("closing a review", "sam", true)
 }
