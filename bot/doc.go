@@ -17,6 +17,7 @@
 //     this package ever holds one.
 //   - Broken glass is announced in the security channel, in one message that is kept true until its review is closed. The approvals
 //     channel has its card too, with nothing to approve. Nothing happens before the window that says what will is sent.
+//   - A requester is told each milestone once, in the thread of their own copy, and nothing of what they did themselves.
 //   - A nudge mentions everybody at most once, never the requester and never who answered, and is posted once or not at all.
 //   - Text written by people does nothing: no mention, no formatting, no direction marks.
 //

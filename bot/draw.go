@@ -38,6 +38,7 @@ func (b *Bot) drawCopies(ctx context.Context, requestID string) (requester strin
 		if hasCard(c) {
 			failed = b.keep(ctx, posting{
 				key: cardKey(requestID), version: c.Request.Version, channel: toChannel(b.approvalsChannel), content: card(c, b.now()),
+				calling: func(ctx context.Context) string { return b.callFor(ctx, c) },
 			})
 		}
 		if c.Review != nil {
@@ -47,6 +48,9 @@ func (b *Bot) drawCopies(ctx context.Context, requestID string) (requester strin
 			key: noticeKey(requestID), version: c.Request.Version, content: notice(c, b.now()),
 			channel: func(ctx context.Context) (string, error) { return b.slack.direct(ctx, c.Request.Requester.ID) },
 		})
+		if own == nil {
+			own = b.tellRequester(ctx, c)
+		}
 		if err := sooner(failed, own); err != nil {
 			return requester, err
 		}
@@ -88,7 +92,8 @@ func (b *Bot) DrawAlarm(ctx context.Context, grantID string) error {
 	return &Undelivered{After: pauseBusy, Err: fmt.Errorf("grant %s changes faster than it is drawn", grantID)}
 }
 
-// PostReceipt posts the receipt of a finished grant into the thread of its request's card, once.
+// PostReceipt posts the receipt of a finished grant into the thread of its request's card, once, and in one line into that of
+// its holder's copy.
 func (b *Bot) PostReceipt(ctx context.Context, grantID string) error {
 	g, err := b.grants.Grant(ctx, grantID)
 	if err != nil {
@@ -101,7 +106,13 @@ func (b *Bot) PostReceipt(ctx context.Context, grantID string) error {
 	if err != nil {
 		return err
 	}
-	return b.keep(ctx, posting{key: "receipt:" + grantID, version: 1, channel: toChannel(channel), thread: thread, content: receiptMessage(g)})
+	posted := b.keep(ctx, posting{key: "receipt:" + grantID, version: 1, channel: toChannel(channel), thread: thread, content: receiptMessage(g)})
+	if g.Cause == grants.Failed {
+		return posted // nobody had this login, and the request says what became of it
+	}
+	over := "⚪ Your access to *" + mrkdwn(g.Target, 100) + "* is over" + cause(g) + ". " + receiptLine(*g.Receipt)
+	own := b.inNotice(ctx, approvals.Request{ID: g.Request, Requester: approvals.Person{ID: g.Holder.ID}}, "ended:"+grantID, false, over)
+	return sooner(posted, own)
 }
 
 // threadOf finds a request's card. A card that is gone leaves the channel itself.

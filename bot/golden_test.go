@@ -128,6 +128,9 @@ func goldenCards(w *world, kind string, written writing) {
 		if c.Review != nil {
 			copies += "\n--- security channel\n" + w.posted(glassMessage(c, written.events(), noon))
 		}
+		if m, ok := reached(c); ok {
+			copies += "\n--- in the requester's thread\n" + w.posted(message{text: m.words, blocks: []slack.Block{section(m.words)}})
+		}
 		golden(t, filepath.Join(kind, name), copies)
 	}
 	over := states["over-expired"]

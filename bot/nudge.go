@@ -17,6 +17,7 @@ const (
 	nudgeEscalate = "escalate"
 	nudgeReview   = "review"
 	nudgeOverdue  = "overdue"
+	nudgeEnding   = "ending"
 )
 
 // nudge is a reminder that is about to be posted.
@@ -32,7 +33,7 @@ func parseNudge(subject string) (nudge, error) {
 	if len(parts) == 3 && parts[2] != "" {
 		n, err := strconv.Atoi(parts[1])
 		switch parts[0] {
-		case nudgeRemind, nudgeEscalate, nudgeReview, nudgeOverdue:
+		case nudgeRemind, nudgeEscalate, nudgeReview, nudgeOverdue, nudgeEnding:
 			if err == nil && n > 0 {
 				return nudge{parts[0], n, parts[2]}, nil
 			}
@@ -52,6 +53,9 @@ func (b *Bot) PostNudge(ctx context.Context, subject string) error {
 	if err != nil {
 		return unread(fmt.Errorf("reading request %s: %w", n.request, err))
 	}
+	if n.what == nudgeEnding {
+		return b.warnOfEnd(ctx, c)
+	}
 	if n.late(c, b.now()) {
 		return nil
 	}
@@ -68,6 +72,20 @@ func (b *Bot) PostNudge(ctx context.Context, subject string) error {
 		return delay(err)
 	}
 	return b.keep(ctx, posting{key: "nudge:" + subject, version: 1, channel: toChannel(channel), thread: thread, content: n.message(c, who, b.now())})
+}
+
+// callFor mentions those who may answer a new request, on its card. A card does not wait for Slack to say who they are: a reminder
+// follows anyhow.
+func (b *Bot) callFor(ctx context.Context, c approvals.Case) string {
+	n := nudge{what: nudgeRemind, number: 1, request: c.Request.ID}
+	if n.late(c, b.now()) || len(c.Approvals) > 0 {
+		return ""
+	}
+	who, err := b.mentions(ctx, n.to(c), n.except(c))
+	if err != nil || !strings.Contains(who, "<") {
+		return "" // without anybody to mention, the card has said who it needs
+	}
+	return who
 }
 
 func (n nudge) ofReview() bool { return n.what == nudgeReview || n.what == nudgeOverdue }

@@ -28,11 +28,11 @@ func nudged(t *testing.T, state string, change func(*world, *approvals.Case)) *w
 	return w
 }
 
-// nudges are what was posted into threads, as sent.
+// nudges are what was posted into threads of channels, as sent.
 func (w *world) nudges() []string {
 	var out []string
 	for _, m := range w.ws.Messages() {
-		if strings.Contains(m.Raw[0], `"thread_ts"`) {
+		if (m.Channel == w.approvals || m.Channel == w.security) && strings.Contains(m.Raw[0], `"thread_ts"`) {
 			out = append(out, m.Raw[0])
 		}
 	}
@@ -208,6 +208,7 @@ func TestNudgeTrouble(t *testing.T) {
 			t.Errorf("%q is tried again: %v", subject, u)
 		}
 	}
+	w.bot.people = NewDirectory(w.slack, time.Now) // which has not been asked yet
 	w.ws.Fail("usergroups.users.list", sandbox.Fault{Error: "internal_error", Times: 1})
 	if u := undelivered(t, w.bot.PostNudge(t.Context(), "remind/1/r7k2m9")); u.Permanent || u.After <= 0 {
 		t.Errorf("a group that cannot be read now is %v", u)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,6 +30,9 @@ type posting struct {
 	channel func(context.Context) (string, error)
 	thread  string
 	content message
+	// calling gives the mentions of those who are called when the message is posted. An update calls nobody: Slack would not
+	// tell them.
+	calling func(context.Context) string
 }
 
 // keep makes a message show at least p.version, posting it if it was never posted. The error is an *Undelivered.
@@ -106,6 +110,9 @@ func (b *Bot) deliver(ctx context.Context, m outbox.Message, p posting) (channel
 			return channel, ts, b.change(ctx, channel, ts, p)
 		}
 	}
+	if p.calling != nil {
+		p.content = called(p.content, p.calling(ctx))
+	}
 	err = b.simpler(ctx, p, func(content ...slack.MsgOption) error {
 		options := append(content, slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(), metadata(p.key))
 		if p.thread != "" {
@@ -117,6 +124,14 @@ func (b *Bot) deliver(ctx context.Context, m outbox.Message, p posting) (channel
 		})
 	})
 	return channel, ts, err
+}
+
+// called is a message that mentions people as well.
+func called(m message, who string) message {
+	if who == "" {
+		return m
+	}
+	return message{text: who + " " + m.text, blocks: append(slices.Clone(m.blocks), section("🔔 "+who))}
 }
 
 func (b *Bot) change(ctx context.Context, channel, ts string, p posting) error {

@@ -40,7 +40,7 @@ const (
 	// Review reminds of an open break-glass review, escalates it, and files the next look at it. Subject: request.
 	Review Kind = "review"
 	// Nudge posts one reminder or escalation into the thread of its request. Subject: what is said ("remind", "escalate",
-	// "review", "overdue"), the number and the request, as in "remind/2/abc".
+	// "review", "overdue", "ending"), the number and the request, as in "remind/2/abc".
 	Nudge Kind = "nudge"
 	// Incident opens an incident in PagerDuty for broken glass. Subject: request.
 	Incident Kind = "incident"
