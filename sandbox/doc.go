@@ -28,6 +28,18 @@
 // A [PagerDuty] serves GET /oncalls and GET /users of PagerDuty's REST API, and POST /v2/enqueue of its Events API, in the same
 // spirit.
 //
+// # The page
+//
+// At [Workspace.URL] the workspace serves a page that looks and works like a small Slack: people to be, channels, direct
+// messages, threads, the Home tab, windows, the box for commands. It draws every block and element the validator takes,
+// and what is done on it goes the way of [Actor], so it can press only what is on its person's screen. A page listens to
+// one stream of server-sent events for one person and connects again by itself. Nothing on it is made from HTML that
+// came with a text, and it asks nobody but the workspace. [Workspace.SetPage] puts beside it what the workspace does
+// not know: panes, read about once a second while a page is open, and a [Tour] whose steps end when what they wait for has
+// happened. People can write ordinary messages on the page; the app does not hear of them.
+//
+// # From a terminal
+//
 // People can be driven from a terminal too, while the workspace runs:
 //
 //	curl -d '/prodaccess help' URL/sandbox/people/ana/command[?channel=approvals]
@@ -50,7 +62,7 @@
 //
 // # What is not there
 //
-// Files, threads in the client, reactions, workflows, Enterprise Grid, OAuth installation, RTM, dialogs, link
+// Files, pictures (their words are shown), reactions, workflows, Enterprise Grid, OAuth installation, RTM, dialogs, link
 // unfurling, message events (an app of ours does not listen to what people write). The video, file, table, plan,
 // task_card and context_actions blocks and the file_input, rich_text_input, workflow_button, feedback_buttons and
 // icon_button elements are refused, which is more than Slack would do. A view opened while another stack is open replaces it.

@@ -2,7 +2,7 @@
 # Draws docs/demo.svg: the demo's own output, shortened to the lines that carry the story, in a terminal window.
 #
 #   scripts/demo-picture.sh              plays the demo first (about a minute)
-#   scripts/demo-picture.sh OUTPUT.txt   draws what an earlier `prodaccess demo > OUTPUT.txt` printed
+#   scripts/demo-picture.sh OUTPUT.txt   draws what an earlier `prodaccess demo --play > OUTPUT.txt` printed
 #
 # Nothing is added to what the demo printed. Lines are left out or cut at their end ("…"), passwords are masked, and
 # pictographs go, because not every machine has a font for them.
@@ -18,7 +18,7 @@ else
 	go build -o bin/prodaccess ./cmd/prodaccess
 	mine=$(mktemp)
 	played=$mine
-	bin/prodaccess demo >"$played"
+	bin/prodaccess demo --play >"$played"
 fi
 
 # Bytes, so that every awk cuts and pads alike; no line is cut inside a character (see cut below).

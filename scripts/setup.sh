@@ -2,7 +2,7 @@
 # Installs what prodaccess needs to be tried and tested, and says what it did. Running it again costs nothing.
 #
 #   scripts/setup.sh demo    a Postgres server, for `make demo`
-#   scripts/setup.sh test    that, psql, Postgres 16, 17 and 18, Node with the test's packages, and the checkers, for `make test`
+#   scripts/setup.sh test    that, psql, Chromium, Postgres 16, 17 and 18, Node with the test's packages, and the checkers, for `make test`
 #
 # Debian and Ubuntu packages are installed with apt-get (with sudo when not root); elsewhere it says what to install.
 # Everything else goes below .tools/ and sandbox/bolt/node_modules in this checkout, and into the cache that
@@ -134,6 +134,18 @@ need_node() {
 	if ! have node || ! have npm; then packages "Node" nodejs npm; fi
 }
 
+# need_chromium: the places internal/browser looks at.
+need_chromium() {
+	if [ -n "${CHROMIUM:-}" ]; then
+		[ -x "$CHROMIUM" ] || fail "CHROMIUM is $CHROMIUM, which is no program"
+		return
+	fi
+	for name in chromium chromium-browser google-chrome google-chrome-stable; do
+		if have "$name"; then return; fi
+	done
+	packages "Chromium" chromium
+}
+
 fetch_postgres() { # MAJOR VERSION CPU SHA512
 	work=$(mktemp -d "$cache/fetching.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
@@ -210,6 +222,7 @@ test)
 	need_go
 	need_server
 	have psql || packages "psql" postgresql-client
+	need_chromium
 	need_node
 	need_versions
 	need_bolt

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -34,7 +35,7 @@ func (n *newcomer) must(err error) {
 // soon bounds every wait.
 func (n *newcomer) soon(do func(ctx context.Context) error) {
 	n.Helper()
-	ctx, cancel := context.WithTimeout(n.ctx, 45*time.Second)
+	ctx, cancel := context.WithTimeout(n.ctx, 90*time.Second)
 	defer cancel()
 	n.must(do(ctx))
 }
@@ -128,7 +129,7 @@ func TestThePage(t *testing.T) {
 	if _, err := s.Serve(ctx); err != nil {
 		t.Fatal(err)
 	}
-	defer dress(s, "15s")()
+	defer dress(s, cmp.Or(os.Getenv("TOUR_LASTS"), "15s"))()
 	b, err := browser.Start(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -228,14 +229,16 @@ func walk(n *newcomer) {
 	n.clicks(readOrders)
 	n.step("It can do what was asked for, and no more")
 	n.sees("stuck in checkout")
+	n.waits("document.querySelector('#panes').textContent.includes('idle')") // the session is in the table
+	n.shot("used")
 	n.clicks(writeOrders)
 	n.step("The deadline comes")
 	n.sees("permission denied for table orders")
-	n.waits("document.querySelector('#panes').textContent.includes('idle')") // the session is in the table
-	n.shot("session")
+	n.shot("refused a write")
 	front()
 	n.clicks("Close")
 	n.waits("document.querySelector('#modals').hidden && !document.querySelector('#main').inert")
+	n.shot("waiting")
 	n.step("It is over")
 	n.sees("Verified")
 	n.shot("receipt")
@@ -244,8 +247,7 @@ func walk(n *newcomer) {
 	n.step("And anyone can prove it")
 	n.sees("terminating connection due to administrator command")
 	n.shot("cut off")
-	n.clicks("Be sam")
-	behind()
+	n.clicks("Be sam") // on a telephone still behind the scenes
 	n.waits("document.querySelector('#panes').textContent.includes('None. A login exists only while somebody has access.')")
 	n.clicks(auditVerify)
 	n.step("That was the tour")
@@ -334,15 +336,16 @@ func surfaces(n *newcomer) {
 	n.fits()
 	n.shot("home")
 	n.clicks("Messages")
-	n.clicks("Reply in thread")
+	n.waits("document.querySelector('#messages .replies, #messages .reply-in')")
+	n.must(n.page.Eval(n.ctx, "document.querySelector('#messages .replies, #messages .reply-in').click()", nil))
 	n.soon(func(ctx context.Context) error { return n.page.Clicks(ctx, "textbox", "Reply in the thread") })
 	n.must(n.page.Types(n.ctx, "thank you"))
 	n.must(n.page.Presses(n.ctx, "Enter"))
-	n.waits("document.querySelectorAll('#thread article').length === 2")
+	n.waits("[...document.querySelectorAll('#thread article')].at(-1).textContent.includes('thank you')")
 	n.fits()
 	n.shot("thread")
 	n.clicks("Close the thread")
-	n.sees("1 reply")
+	n.waits("document.activeElement.matches('.replies') && document.activeElement.textContent.includes('View thread')")
 	n.clicks("Behind the scenes")
 	n.sees("Slack ⇄ app")
 	n.fits()

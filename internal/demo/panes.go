@@ -27,7 +27,7 @@ func panes(s *stage.Stage, v *visits) []sandbox.Pane {
 	return []sandbox.Pane{
 		{
 			Title: "The database orders-prod",
-			About: "Read by its superuser. The buttons use the newest credential that the person at the screen was shown.",
+			About: "The buttons use the newest credential that the person at the screen was shown.",
 			Read:  look.read,
 			Actions: []sandbox.PaneAction{
 				{Label: readOrders, Run: func(ctx context.Context, who string) sandbox.Output {
@@ -82,7 +82,7 @@ func (o *onlooker) read(ctx context.Context) ([]sandbox.Table, error) {
 	sessions.Caption, sessions.Empty = "Their sessions", "None."
 	roles, err := tableOf(ctx, conn, `SELECT r.rolname, (SELECT count(*) FROM pg_auth_members m JOIN pg_roles l ON l.oid = m.member
 			WHERE m.roleid = r.oid AND l.rolname ~ '^pa_.*_[a-z0-9]{10}$') 
-		FROM pg_roles r WHERE r.rolname LIKE 'pa\_%' AND r.rolname !~ '^pa_.*_[a-z0-9]{10}$' ORDER BY 1`)
+		FROM pg_roles r WHERE r.rolname LIKE 'pa\_%' AND r.rolname !~ '^pa_(quarantine|mark_.*)$' AND r.rolname !~ '^pa_.*_[a-z0-9]{10}$' ORDER BY 1`)
 	if err != nil {
 		return nil, err
 	}

@@ -9,11 +9,16 @@ import { drawTour } from './tour.js'
 
 const folded = new Map() // number of a pane to whether the reader folded it
 
+let arrived = null // the pane whose output the reader has just asked for
+
 // drawPanes shows every pane with the newest reading of it.
 export function drawPanes() {
   by('side-title').textContent = model.screen.title
   by('side').setAttribute('aria-label', model.screen.title)
   redraw(by('panes'), model.screen.panes.map((p, i) => pane(p, i)))
+  if (arrived === null || !model.screen.outputs[arrived]) return
+  by('panes').children[arrived].querySelector('.output')?.scrollIntoView({ block: 'nearest' })
+  arrived = null
 }
 
 function pane(p, i) {
@@ -36,6 +41,8 @@ function button(label, i, n) {
         node.classList.add('busy')
         await paneActs(i, n)
         node.classList.remove('busy')
+        arrived = i
+        drawPanes()
       },
     },
   }, label)
