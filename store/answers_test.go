@@ -85,6 +85,19 @@ func TestAnswersAreReadAsTheyWereGiven(t *testing.T) {
 	}
 }
 
+// What only comes while a request waits is not there when it is filed, whatever a caller says.
+func TestNewRequestHasNoPast(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := pending()
+	r.Less, r.Reminders, r.Escalated, r.EscalatedAt = &approvals.Less{Profile: "support"}, 3, 2, noon
+	filed := b.file(r)
+	read, err := b.Case(t.Context(), r.ID)
+	if diff := cmp.Diff(filed, read); err != nil || diff != "" || read.Request.Less != nil || read.Request.Reminders+read.Request.Escalated != 0 {
+		t.Errorf("%v: %+v\n%s", err, read.Request, diff)
+	}
+}
+
 func TestOnlyWhatStandsIsTakenBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -104,7 +104,6 @@ func (s *Store) queueCaseChange(b *pgx.Batch, before approvals.Case, c approvals
 	})
 	after := before
 	after.Request = r
-	after.Approvals = slices.Clone(before.Approvals)
 	if err := queueWithdrawals(b, &after, c); err != nil {
 		return approvals.Case{}, err
 	}
