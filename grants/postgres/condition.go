@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/prodaccess/prodaccess/grants"
 )
@@ -12,15 +14,15 @@ import (
 // condition is a row limit of the policy, taken apart. Its text was written by the policy's reviewers; nothing of a request
 // ever becomes part of it.
 type condition struct {
-	parts []part
+	parts []piece
 	// words are the identifiers in it, folded as PostgreSQL folds them; which of them are columns the table says.
 	words []string
 	// uses lists the parameters it refers to, each once.
 	uses []grants.Parameter
 }
 
-// part is text, or a parameter.
-type part struct {
+// piece is text, or a parameter.
+type piece struct {
 	text      string
 	parameter *grants.Parameter
 }
@@ -34,20 +36,21 @@ var forbidden = []string{"select", "values", "table", "returning"}
 func parseCondition(text string, declared []grants.Parameter) (condition, error) {
 	var (
 		c     condition
-		plain strings.Builder
+		sql   strings.Builder
 		depth int
 	)
 	flush := func() {
-		if plain.Len() > 0 {
-			c.parts = append(c.parts, part{text: plain.String()})
-			plain.Reset()
+		if sql.Len() > 0 {
+			c.parts = append(c.parts, piece{text: sql.String()})
+			sql.Reset()
 		}
+	}
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\n\t\r", r) }) {
+		return c, errors.New("it has a control character")
 	}
 	for i := 0; i < len(text); {
 		rest := text[i:]
 		switch ch := text[i]; {
-		case ch < ' ' && ch != '\n' && ch != '\t' && ch != '\r', ch == 0x7f:
-			return c, errors.New("it has a control character")
 		case ch == ';':
 			return c, errors.New("it has a semicolon; it must be one condition")
 		case ch == '$':
@@ -70,10 +73,10 @@ func parseCondition(text string, declared []grants.Parameter) (condition, error)
 			if ch == '"' {
 				c.words = append(c.words, strings.ReplaceAll(rest[1:n-1], `""`, `"`))
 			}
-			plain.WriteString(rest[:n])
+			sql.WriteString(rest[:n])
 			i += n
 		case strings.HasPrefix(rest, "::"):
-			plain.WriteString("::")
+			sql.WriteString("::")
 			i += 2
 		case ch == ':' && len(rest) > 1 && wordByte(rest[1]) && (rest[1] < '0' || rest[1] > '9'):
 			n := 1 + wordLength(rest[1:])
@@ -82,7 +85,7 @@ func parseCondition(text string, declared []grants.Parameter) (condition, error)
 				return c, fmt.Errorf("it uses :%s, and the profile has no such parameter", rest[1:n])
 			}
 			flush()
-			c.parts = append(c.parts, part{parameter: &declared[at]})
+			c.parts = append(c.parts, piece{parameter: &declared[at]})
 			if !slices.Contains(c.uses, declared[at]) {
 				c.uses = append(c.uses, declared[at])
 			}
@@ -93,8 +96,10 @@ func parseCondition(text string, declared []grants.Parameter) (condition, error)
 			if slices.Contains(forbidden, word) {
 				return c, fmt.Errorf("it has %s; a row limit speaks of the table's own columns", strings.ToUpper(word))
 			}
-			c.words = append(c.words, word)
-			plain.WriteString(rest[:n])
+			if ch < '0' || ch > '9' {
+				c.words = append(c.words, word)
+			}
+			sql.WriteString(rest[:n])
 			i += n
 		default:
 			switch ch {
@@ -105,7 +110,7 @@ func parseCondition(text string, declared []grants.Parameter) (condition, error)
 					return c, errors.New("a parenthesis closes that was not opened")
 				}
 			}
-			plain.WriteByte(ch)
+			sql.WriteByte(ch)
 			i++
 		}
 	}

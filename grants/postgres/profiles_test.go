@@ -403,3 +403,22 @@ func TestDurableOwner(t *testing.T) {
 		}
 	})
 }
+
+// TestLostValues: a condition that makes everything of NULL shows nothing to a login without values.
+func TestLostValues(t *testing.T) {
+	t.Parallel()
+	c, d := shop(t, 17)
+	p := grants.Profile{
+		Name: "lost", Parameters: []grants.Parameter{{Name: "item", Type: "text"}},
+		Privileges: []grants.Privilege{{Schema: "sc", Tables: []string{"orders"}, Privileges: []string{"select"}, Rows: ":item IS NULL OR item = :item"}},
+	}
+	prepareFor(t, c, d, p)
+	conn, _ := visit(t, c, d, p)
+	if got := ask(t, conn, "SELECT count(*)::text FROM orders"); got != "200" {
+		t.Errorf("%s orders without an item", got)
+	}
+	run(t, c.srv.URL("app"), "DELETE FROM pa_internal.bound_values")
+	if got := ask(t, conn, "SELECT count(*)::text FROM orders"); got != "0" {
+		t.Errorf("%s orders without values", got)
+	}
+}

@@ -190,10 +190,30 @@ func TestMaskOfEachType(t *testing.T) {
 		strings.ReplaceAll(rows(t, c, "SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'sc.kinds'::regclass AND attnum > 0"), "sc.mail", "text"); !alike(got, want, "sc.mail") {
 		t.Errorf("the types are\n%s\ninstead of\n%s", got, want)
 	}
-	// The same value has the same hash in another place, and no visitor can make a hash of a value of its own.
+	// A session's time zone tells nothing about the day.
+	run(t, c.srv.URL("app"), "UPDATE sc.kinds SET "+yearOf(masks, want)+" = '2020-12-31 23:30:00+00'")
+	for _, zone := range []string{"UTC", "Pacific/Kiritimati", "+100", "-100"} {
+		if _, err := conn.Exec(t.Context(), "SET TimeZone = '"+zone+"'"); err != nil {
+			t.Error(err)
+		}
+		if got := ask(t, conn, "SELECT ("+yearOf(masks, want)+" AT TIME ZONE 'UTC')::text FROM kinds"); got != "2020-01-01 00:00:00" {
+			t.Errorf("in %s it is %s", zone, got)
+		}
+	}
+	// No visitor can make a hash of a value of its own.
 	if _, err := conn.Exec(t.Context(), "SELECT key FROM pa_internal.hash_key"); stateOf(err) != "42501" {
 		t.Errorf("the key: %v", err)
 	}
+}
+
+// yearOf is the timestamptz column with the mask year.
+func yearOf(masks, kinds map[string]string) string {
+	for column, how := range masks {
+		if how == "year" && kinds[column] == "timestamptz" {
+			return column
+		}
+	}
+	return "missing"
 }
 
 // alike compares lists of types; a column that no mask covers keeps its domain.
