@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -40,7 +41,7 @@ func Up(ctx context.Context, url secret.String, serviceLogin string, log func(st
 		if err := m.loginExists(ctx, serviceLogin); err != nil {
 			return err
 		}
-		applied, err := m.ours.Up(ctx)
+		applied, err := m.up(ctx, log)
 		if err != nil {
 			return fmt.Errorf("applying migrations: %w", err)
 		}
@@ -59,6 +60,26 @@ func Up(ctx context.Context, url secret.String, serviceLogin string, log func(st
 		}
 		return m.grantRights(ctx, serviceLogin, log)
 	})
+}
+
+// mostTries is how often the files are applied before a deadlock is passed on.
+const mostTries = 5
+
+// up applies what is missing. A migration locks whole tables and a running service rows of them, in its own order, so the
+// server may have to end one of the two; a file is one transaction, and begins again.
+func (m *migrator) up(ctx context.Context, log func(string)) ([]*goose.MigrationResult, error) {
+	var all []*goose.MigrationResult
+	for try := 1; ; try++ {
+		applied, err := m.ours.Up(ctx)
+		if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+			applied = partial.Applied
+		}
+		all = append(all, applied...)
+		if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.Code != "40P01" || try == mostTries { // deadlock_detected
+			return all, err
+		}
+		log("a running prodaccess was in the way of a migration; it begins again")
+	}
 }
 
 // Down takes our migrations back until the schema is at the given version; what they held is lost. Version 0 empties the

@@ -1,8 +1,12 @@
 package migrations_test
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/prodaccess/prodaccess/migrations"
 )
@@ -79,5 +83,45 @@ func TestStatementsOfTheBinaryBeforeStillWork(t *testing.T) {
 	}
 	if got := b.texts(`SELECT format('%s %s', params, extensions) FROM grants`); !slices.Equal(got, []string{"[] 0"}) {
 		t.Errorf("issued by the binary before: %v", got)
+	}
+}
+
+// A service at work locks rows of two tables in its order, a migration the tables in its own: one of them has to give way,
+// and the migration begins again.
+func TestMigrationOutlivesADeadlock(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.mustUp()
+	if err := migrations.Down(t.Context(), b.url(b.owner), 4, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	service, err := pgx.Connect(t.Context(), b.srv.URL(b.db))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Close(context.Background())
+	// It must not be the service that is ended.
+	if _, err := service.Exec(t.Context(), `SET deadlock_timeout = '1min'; BEGIN; LOCK TABLE approvals IN ROW EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	done := make(chan error)
+	go func() { lines, err = b.up(); done <- err }()
+	for waiting := false; !waiting; {
+		select {
+		case err := <-done:
+			t.Fatalf("it did not wait: %v", err)
+		default:
+		}
+		waiting = b.texts(`SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'approvals'::regclass)::text`)[0] == "true"
+	}
+	if _, err := service.Exec(t.Context(), `LOCK TABLE requests IN ROW EXCLUSIVE MODE; COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if said := strings.Join(lines, "\n"); !strings.Contains(said, "begins again") || !strings.Contains(said, "applied 00005") {
+		t.Errorf("said %s", said)
 	}
 }
