@@ -138,6 +138,11 @@ func TestWhatTimeWillDo(t *testing.T) {
 	both := []string{"group:dba", "group:security"}
 	saw(c, began, Upcoming{Reminds, began.Add(20 * time.Minute), both},
 		Upcoming{Escalates, began.Add(30 * time.Minute), []string{"group:managers"}}, Upcoming{Lapses, began.Add(2 * time.Hour), nil})
+	// A reminder that is late is skipped, and what would come after the request has lapsed never comes.
+	short := c
+	short.Request.LapsesAt = began.Add(25 * time.Minute)
+	saw(short, began, Upcoming{Reminds, began.Add(20 * time.Minute), both}, Upcoming{Lapses, began.Add(25 * time.Minute), nil})
+	saw(short, began.Add(21*time.Minute), Upcoming{Lapses, began.Add(25 * time.Minute), nil})
 	c = must(t, c, Remind{}, began.Add(20*time.Minute))
 	c = must(t, c, Escalate{}, began.Add(30*time.Minute))
 	saw(c, began.Add(30*time.Minute), Upcoming{Escalates, began.Add(45 * time.Minute), []string{"group:directors", "group:dba"}},
