@@ -22,6 +22,21 @@
 //   - Clean: what the login owned goes to the quarantine role, database by database as pg_shdepend lists them; its
 //     prepared transactions are rolled back; then DROP ROLE and a last look at roles, memberships and sessions.
 //
+// # Profiles
+//
+// A profile is an access role. A table that the profile limits (rows, mask) is not granted: the role sees a view of that
+// name, in a schema of the profile's, with security_barrier, owned by a role that may do nothing but read what its views
+// need. Row-level security applies to that owner; it is never the owner of a table. EXECUTE on functions in a view is
+// checked against whoever queries it, so that the key of hash masks is read by a sub-select, with the owner's rights.
+//
+// Values of parameters are rows keyed by the login's name, written before there is such a login and looked up by
+// session_user. A condition also asks whether the login has values at all: none means no rows. Settings of a role do not
+// reach its members, so what a login needs (search_path, the durable owner it acts as, seat belts) stands in the access
+// role's comment, and Issue copies it; a guard compares the comment with what the driver remembers.
+//
+// What a login with CREATE makes is born owned by a durable role, which it acts as (ALTER ROLE … SET role); CREATE is that
+// role's, not the login's.
+//
 // # How it fails
 //
 // Every error is a *grants.Failure with words of ours. Errors of pgx are never wrapped: a pgconn.ConnectError carries
