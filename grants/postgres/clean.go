@@ -66,15 +66,15 @@ func dependencies(oid uint32) string {
 // drop removes a login that is ours, locked and owns nothing, and looks for traces in the same message: proof is what it
 // saw, nil when there was nothing to drop. owns says that something is in the way.
 func (d *Driver) drop(ctx context.Context, login grants.Login) (owns bool, proof []*pgconn.Result, err error) {
-	statements := []string{
-		begin,
-		guard(isOurs(login) + " AND NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = " + literal(login.Name) + ")" +
-			" AND " + dependencies(login.OID) + " = 0"),
-		"DROP ROLE " + ident(login.Name),
+	statements := append(plain(begin), areOurs([]grants.Login{login}))
+	statements = append(statements, plain(
+		guard("NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = "+literal(login.Name)+")"+
+			" AND "+dependencies(login.OID)+" = 0"),
+		"DROP ROLE "+ident(login.Name),
 		"COMMIT",
-	}
+	)...)
 	dropping := len(statements)
-	results, err := send(ctx, d.everyday, append(statements, traces(login)...)...)
+	results, err := exchange(ctx, d.everyday, append(statements, traces(login)...))
 	switch {
 	case err == nil:
 		return false, results[dropping:], nil
@@ -94,12 +94,12 @@ func (d *Driver) drop(ctx context.Context, login grants.Login) (owns bool, proof
 }
 
 // traces are the looks that prove a drop: sessions, the role, memberships.
-func traces(login grants.Login) []string {
+func traces(login grants.Login) []sentence {
 	oid := oidText(login.OID)
-	return append(look(target{name: login.Name, oid: login.OID}),
+	return append(look(target{name: login.Name, oid: login.OID}), plain(
 		"SELECT (SELECT count(*) FROM pg_roles WHERE rolname = "+literal(login.Name)+"),"+
 			" (SELECT count(*) FROM pg_auth_members WHERE roleid = "+oid+") + (SELECT count(*) FROM pg_auth_members WHERE member = "+oid+"),"+
-			" EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(internal)+")")
+			" EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(internal)+")")...)
 }
 
 // prove looks for traces after the drop: the role, memberships, sessions on every node. A session that was just being
@@ -108,7 +108,7 @@ func traces(login grants.Login) []string {
 func (d *Driver) prove(ctx context.Context, login grants.Login, proof []*pgconn.Result) (checks []grants.Check, values bool, err error) {
 	who := target{name: login.Name, oid: login.OID}
 	if proof == nil {
-		if proof, err = send(ctx, d.security, traces(login)...); err != nil {
+		if proof, err = exchange(ctx, d.security, traces(login)); err != nil {
 			return nil, false, err
 		}
 	}

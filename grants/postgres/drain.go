@@ -35,48 +35,53 @@ func (t target) noSession(node string) string {
 	return fmt.Sprintf("no session with OID %d (%s) on %s", t.oid, t.name, node)
 }
 
-// names is a list of the targets' names as SQL takes it in ANY, oids one of their OIDs.
+// names, oids and unknown are lists of the targets' names, of the OIDs that are known, and of the names of the others, as
+// texts. A server's own processes have the OID 0, which is never among them.
 func names(who []target) string {
-	quoted := make([]string, len(who))
+	out := make([]string, len(who))
 	for i, t := range who {
-		quoted[i] = literal(t.name)
+		out[i] = t.name
 	}
-	return "ARRAY[" + strings.Join(quoted, ", ") + "]::name[]"
+	return array(out)
 }
 
-// A server's own processes have the OID 0, so that it is never among them.
 func oids(who []target) string {
-	var texts []string
+	var out []string
 	for _, t := range who {
 		if t.oid != 0 {
-			texts = append(texts, oidText(t.oid))
+			out = append(out, oidText(t.oid))
 		}
 	}
-	list := "'{" + strings.Join(texts, ",") + "}'::oid[]"
-	if unknown := slices.DeleteFunc(slices.Clone(who), func(t target) bool { return t.oid != 0 }); len(unknown) > 0 {
-		return "(" + list + " || ARRAY(SELECT oid FROM pg_roles WHERE rolname = ANY (" + names(unknown) + ")))"
-	}
-	return list
+	return array(out)
+}
+
+func unknown(who []target) string {
+	return names(slices.DeleteFunc(slices.Clone(who), func(t target) bool { return t.oid != 0 }))
 }
 
 // looks is how many statements a look has.
 const looks = 2
 
+// The two statements of a look, with the names, the OIDs and the unknown as parameters.
+const (
+	lookAtRoles = "SELECT 'cluster', 0::oid, '', system_identifier::text FROM pg_control_system()" +
+		" UNION ALL SELECT 'open', oid, rolname, '' FROM pg_roles WHERE rolcanlogin AND rolname = ANY ($1::name[])" +
+		" UNION ALL SELECT 'open', oid, rolname, '' FROM pg_roles WHERE rolcanlogin AND oid = ANY ($2::oid[])" +
+		// regrole's text form is a quoted name.
+		" UNION ALL SELECT 'member', m.roleid, r.rolname, m.member::regrole::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid" +
+		" WHERE m.roleid = ANY ($2::oid[] || " + oidsOfNames + ") AND m.member <> quote_ident(current_user)::regrole"
+	// What pg_stat_activity is made of, without its joins.
+	lookAtSessions = "SELECT s.oid, coalesce((SELECT rolname FROM pg_roles r WHERE r.oid = s.oid), ''), s.pid, pg_terminate_backend(s.pid)" +
+		" FROM (SELECT pg_stat_get_backend_userid(b) AS oid, pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() b) s," +
+		" (SELECT $2::oid[] || " + oidsOfNames + " AS list, $1::name[] AS unused) w WHERE s.oid <> 0 AND s.oid = ANY (w.list)"
+	oidsOfNames = "ARRAY(SELECT oid FROM pg_roles WHERE rolname = ANY ($3::name[]))"
+)
+
 // look asks which cluster this is, which of the logins are not shut here and who is a member of them, and terminates their
 // sessions. What it lists was still there: only an empty list says that nothing is left.
-func look(who ...target) []string {
-	return []string{
-		"SELECT 'cluster', 0::oid, '', system_identifier::text FROM pg_control_system()" +
-			" UNION ALL SELECT 'open', oid, rolname, '' FROM pg_roles WHERE rolcanlogin AND rolname = ANY (" + names(who) + ")" +
-			" UNION ALL SELECT 'open', oid, rolname, '' FROM pg_roles WHERE rolcanlogin AND oid = ANY (" + oids(who) + ")" +
-			// regrole's text form is a quoted name.
-			" UNION ALL SELECT 'member', m.roleid, r.rolname, m.member::regrole::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid" +
-			" WHERE m.roleid = ANY (" + oids(who) + ") AND m.member <> quote_ident(current_user)::regrole",
-		// What pg_stat_activity is made of, without its joins.
-		"SELECT s.oid, coalesce((SELECT rolname FROM pg_roles r WHERE r.oid = s.oid), ''), s.pid, pg_terminate_backend(s.pid)" +
-			" FROM (SELECT pg_stat_get_backend_userid(b) AS oid, pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() b) s" +
-			" WHERE s.oid <> 0 AND s.oid = ANY (" + oids(who) + ")",
-	}
+func look(who ...target) []sentence {
+	args := []string{names(who), oids(who), unknown(who)}
+	return []sentence{{sql: lookAtRoles, args: args}, {sql: lookAtSessions, args: args}}
 }
 
 // outcome is what drain found of one login on one node.
@@ -131,7 +136,7 @@ func (d *Driver) drainMany(ctx context.Context, pool *pgxpool.Pool, node, finger
 				wanted[n] = who[i]
 			}
 			var err error
-			if seen, err = send(ctx, pool, look(wanted...)...); err != nil {
+			if seen, err = exchange(ctx, pool, look(wanted...)); err != nil {
 				endAll(failure("looking for sessions on "+node, err))
 				return
 			}

@@ -121,6 +121,7 @@ func Open(cfg Config) (*Driver, error) {
 	if d.everyday != nil {
 		d.security = pool("the administrator's URL", cfg.AdminURL, max(2, cfg.MaxConns/2))
 		d.admin = d.everyday.Config().ConnConfig
+		delete(d.admin.RuntimeParams, "enable_seqscan") // for what reads whole catalogs
 		d.prepare = d.admin
 	}
 	if !cfg.PrepareURL.Empty() {
@@ -164,6 +165,9 @@ func newPool(cfg Config, url secret.String, most int) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	pc.MaxConns = int32(most)
+	// Plans of prepared questions are made once, when there may be few roles yet, and must stay right when there are many.
+	pc.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	pc.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
 	pc.MinConns = 0
 	pc.MaxConnIdleTime = idleConnection
 	pc.HealthCheckPeriod = idleConnection

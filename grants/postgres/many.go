@@ -68,18 +68,18 @@ func (d *Driver) lockHalves(ctx context.Context, logins []grants.Login, which []
 		return
 	}
 	batch := pick(logins, which)
-	statements := []string{begin, impatient, guard(areOurs(batch))}
+	statements := append(plain(begin, impatient), areOurs(batch))
 	for _, login := range batch {
-		statements = append(statements, lockOut(login))
+		statements = append(statements, plain(lockOut(login))...)
 	}
-	statements = append(statements, "COMMIT")
+	statements = append(statements, plain("COMMIT")...)
 	locking := len(statements)
 	statements = append(statements, look(targets(batch)...)...)
 	looking := len(statements)
 	if drop && len(d.nodes) == 0 { // on a node nobody has looked yet
 		statements = append(statements, dropping(batch)...)
 	}
-	results, err := send(ctx, d.security, statements...)
+	results, err := exchange(ctx, d.security, statements)
 	if err != nil && len(results) < locking {
 		if len(which) > 1 && stateOf(err) != "" && ctx.Err() == nil {
 			half := len(which) / 2
@@ -182,7 +182,7 @@ func (d *Driver) dropHalves(ctx context.Context, logins []grants.Login, which []
 		return
 	}
 	batch := pick(logins, which)
-	results, err := send(ctx, d.everyday, dropping(batch)...)
+	results, err := exchange(ctx, d.everyday, dropping(batch))
 	if err != nil {
 		// Few have anything that is in the way, and those are found by halving.
 		if len(which) > 1 && stateOf(err) != "" && ctx.Err() == nil {
@@ -215,29 +215,29 @@ const proving = looks + 1
 
 // dropping removes logins that are ours, locked, without sessions and members, and own nothing, all of them or none, and
 // looks for traces.
-func dropping(batch []grants.Login) []string {
+func dropping(batch []grants.Login) []sentence {
 	list := oids(targets(batch))
 	quoted := make([]string, len(batch))
 	for i, login := range batch {
 		quoted[i] = ident(login.Name)
 	}
-	out := []string{
-		begin, impatient,
-		guard(areOurs(batch) + " AND NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = ANY (" + names(targets(batch)) + "))" +
-			" AND NOT EXISTS (SELECT FROM pg_stat_get_backend_idset() b WHERE pg_stat_get_backend_userid(b) = ANY (" + list + "))" +
-			" AND NOT EXISTS (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = ANY (" + list + "))" +
-			" AND NOT EXISTS (SELECT FROM pg_auth_members WHERE roleid = ANY (" + list + ") AND member <> quote_ident(current_user)::regrole)" +
-			" AND NOT EXISTS (SELECT FROM pg_prepared_xact() WHERE ownerid = ANY (" + list + "))" +
-			" AND NOT " + takesValues(list)),
-		"DROP ROLE " + strings.Join(quoted, ", "),
-		"COMMIT",
-	}
+	out := append(plain(begin, impatient), areOurs(batch), sentence{sql: nothingInTheWay, args: []string{names(targets(batch)), list}})
+	out = append(out, plain("DROP ROLE "+strings.Join(quoted, ", "), "COMMIT")...)
 	out = append(out, look(targets(batch)...)...)
-	return append(out, "SELECT rolname::text FROM pg_roles WHERE rolname = ANY ("+names(targets(batch))+")"+
-		" UNION ALL SELECT roleid::text FROM pg_auth_members WHERE roleid = ANY ("+list+")"+
-		" UNION ALL SELECT member::text FROM pg_auth_members WHERE member = ANY ("+list+")"+
-		" UNION ALL SELECT rolname::text FROM pg_roles WHERE rolname = "+literal(internal))
+	return append(out, sentence{sql: anyTrace, args: []string{names(targets(batch)), list, internal}})
 }
+
+// The guard of a drop, and the look for what it left, with names and OIDs as parameters.
+var nothingInTheWay = guard("NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = ANY ($1::name[]))" +
+	" AND NOT EXISTS (SELECT FROM pg_stat_get_backend_idset() b WHERE pg_stat_get_backend_userid(b) = ANY ($2::oid[]))" +
+	" AND NOT EXISTS (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = ANY ($2::oid[]))" +
+	" AND NOT EXISTS (SELECT FROM pg_auth_members WHERE roleid = ANY ($2::oid[]) AND member <> quote_ident(current_user)::regrole)" +
+	" AND NOT EXISTS (SELECT FROM pg_prepared_xact() WHERE ownerid = ANY ($2::oid[]))")
+
+const anyTrace = "SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1::name[])" +
+	" UNION ALL SELECT roleid::text FROM pg_auth_members WHERE roleid = ANY ($2::oid[])" +
+	" UNION ALL SELECT member::text FROM pg_auth_members WHERE member = ANY ($2::oid[])" +
+	" UNION ALL SELECT rolname::text FROM pg_roles WHERE rolname = $3::name"
 
 // proofs reads what dropping saw; a login of which anything was seen has none.
 func (d *Driver) proofs(batch []grants.Login, seen []*pgconn.Result, at time.Time) map[int]*grants.Cleaned {
@@ -273,15 +273,20 @@ func gone(who target, nodes []string) []grants.Check {
 	return checks
 }
 
-// areOurs is the condition of the guard that goes with many: each is there under its name, stamp and OID.
-func areOurs(batch []grants.Login) string {
-	rows := make([]string, len(batch))
+// areOurs is the guard that each login is there under its name, stamp and, where it is known, OID, on the right cluster.
+func areOurs(batch []grants.Login) sentence {
+	stamps, ids := make([]string, len(batch)), make([]string, len(batch))
 	for i, login := range batch {
-		rows[i] = "(" + literal(login.Name) + ", " + oidText(login.OID) + "::oid, " + literal(login.Stamp.String()) + ")"
+		stamps[i], ids[i] = login.Stamp.String(), oidText(login.OID)
 	}
-	return "(SELECT count(*) FROM (VALUES " + strings.Join(rows, ", ") + ") w (name, oid, stamp) JOIN pg_roles r ON r.rolname = w.name" +
-		" WHERE r.oid = w.oid AND shobj_description(r.oid, 'pg_authid') = w.stamp) = " + strconv.Itoa(len(batch)) + sameCluster(batch[0].Fingerprint)
+	return sentence{sql: allAreOurs, args: []string{names(targets(batch)), array(ids), array(stamps), strconv.Itoa(len(batch)), batch[0].Fingerprint}}
 }
+
+// An empty fingerprint is the sweep's, which names what it has just listed.
+var allAreOurs = guard("(SELECT count(*) FROM unnest($1::name[], $2::oid[], $3::text[]) w (name, oid, stamp)" +
+	" CROSS JOIN LATERAL (SELECT r.oid FROM pg_roles r WHERE r.rolname = w.name OFFSET 0) r" +
+	" WHERE r.oid = coalesce(nullif(w.oid, 0), r.oid) AND shobj_description(r.oid, 'pg_authid') = w.stamp) = $4::int" +
+	" AND ($5::text = '' OR (SELECT system_identifier::text FROM pg_control_system()) = $5::text)")
 
 func pick(logins []grants.Login, which []int) []grants.Login {
 	out := make([]grants.Login, len(which))

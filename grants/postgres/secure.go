@@ -70,14 +70,10 @@ func (d *Driver) concluded(ctx context.Context, login grants.Login, secured gran
 // lock makes the login useless for new sessions, unless it is not ours. seen is what the same message then saw and
 // terminated, nil when there was no role to lock.
 func (d *Driver) lock(ctx context.Context, login grants.Login) (secured grants.Secured, seen []*pgconn.Result, err error) {
-	statements := []string{
-		begin,
-		guard(isOurs(login)),
-		lockOut(login),
-		"COMMIT",
-	}
+	statements := append(plain(begin), areOurs([]grants.Login{login}))
+	statements = append(statements, plain(lockOut(login), "COMMIT")...)
 	locking := len(statements)
-	results, err := send(ctx, d.security, append(statements, look(target{name: login.Name, oid: login.OID})...)...)
+	results, err := exchange(ctx, d.security, append(statements, look(target{name: login.Name, oid: login.OID})...))
 	switch {
 	case refused(err):
 		_, found, err := lookUp(ctx, d.security, login)
