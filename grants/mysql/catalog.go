@@ -104,6 +104,10 @@ func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
 	})
 	c.readPrivileges(read)
 	if f == mariadb {
+		// What a role has everywhere is not in information_schema there.
+		read("SELECT User FROM mysql.global_priv WHERE User LIKE 'pa|_%' ESCAPE '|' AND Host = '' AND COALESCE(JSON_VALUE(Priv, '$.access'), '0') <> '0'", func(r []string) {
+			c.has[privilege{account: r[0], word: "ALL PRIVILEGES"}] = true
+		})
 		c.readPublic(read)
 	}
 	c.readTables(read)

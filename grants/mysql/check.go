@@ -28,6 +28,7 @@ func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants
 	findings = append(findings, s.orphans(profiles)...)
 	findings = append(findings, s.everybody()...)
 	findings = append(findings, s.reach()...)
+	findings = append(findings, s.leaks(d.cfg.Target.Databases)...)
 	return append(findings, s.switchedOff()...), nil
 }
 
@@ -116,13 +117,32 @@ func (s survey) reach() (findings []grants.Finding) {
 	return findings
 }
 
+// leaks are profiles that may write through a row limit: their views cannot have the barrier that reading ones have.
+func (s survey) leaks(databases []string) (findings []grants.Finding) {
+	for _, p := range s.sound {
+		views, _ := viewsOf(p, s.catalog, databases)
+		for _, v := range views {
+			if v.limits && len(v.writes) > 0 {
+				findings = append(findings, grants.Finding{
+					Advice: true,
+					What: fmt.Sprintf("profile %s may write through the row limit on %s.%s: by errors and timing its holders can find out"+
+						" about rows outside the limit, which a profile that only reads cannot", p.Name, v.database, v.name),
+					Mend: "nothing, if its holders may know; else a profile that only reads",
+				})
+			}
+		}
+	}
+	return findings
+}
+
 // switchedOff says that the server would not end a grant by itself.
 func (s survey) switchedOff() (findings []grants.Finding) {
 	c := s.catalog
 	if !c.scheduler {
 		findings = append(findings, grants.Finding{
-			What: "the event scheduler is off: if prodaccess is gone at a deadline, the server does not lock the login by itself",
-			Mend: "SET GLOBAL event_scheduler = ON, and in the server's configuration",
+			Advice: true,
+			What:   "the event scheduler is off: if prodaccess is gone at a deadline, the server does not lock the login by itself",
+			Mend:   "SET GLOBAL event_scheduler = ON, and in the server's configuration",
 		})
 	}
 	if status, ok := c.events["deadman"]; ok && status != "ENABLED" {
@@ -133,8 +153,9 @@ func (s survey) switchedOff() (findings []grants.Finding) {
 	}
 	if c.cluster == 1 && c.madeOn != c.host {
 		findings = append(findings, grants.Finding{
-			What: fmt.Sprintf("the fingerprint was made on %s and this is %s: all is well after a failover; a copy must get a fingerprint of its own before prodaccess uses it", c.madeOn, c.host),
-			Mend: "after a failover: UPDATE prodaccess.cluster SET made_on = @@hostname; on a copy: UPDATE prodaccess.cluster SET id = UUID(), made_on = @@hostname",
+			Advice: true,
+			What:   fmt.Sprintf("the fingerprint was made on %s and this is %s: all is well after a failover; a copy must get a fingerprint of its own before prodaccess uses it", c.madeOn, c.host),
+			Mend:   "after a failover: UPDATE prodaccess.cluster SET made_on = @@hostname; on a copy: UPDATE prodaccess.cluster SET id = UUID(), made_on = @@hostname",
 		})
 	}
 	return findings

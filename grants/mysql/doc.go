@@ -1,2 +1,71 @@
-// Package mysql issues and takes back logins on MariaDB 10.6 and later and MySQL 8.0 and later.
+// Package mysql issues and takes back logins on MariaDB 10.11 and later and MySQL 8.0 and later.
+//
+// Everything here was run on MariaDB 10.11. What MySQL needs instead stands behind a flavour, which the server's own
+// VERSION() decides; its statements and verifiers are held to text and published vectors, and were never run.
+//
+// # What it needs
+//
+// An administrator login that has no SUPER: [Bootstrap] lists its privileges, each with its reason. On MariaDB, CREATE
+// USER lets it set anybody's password, and SET DEFAULT ROLE for somebody else needs UPDATE on the schema mysql; keep its
+// password as one keeps root's. Access roles, the ledger and the rest [Driver.Plan] computes, [Driver.Apply] makes and
+// [Driver.Check] watches.
+//
+// # The ledger
+//
+// Neither server keeps a stamp on an account that both could read, or has an identity that outlives a failover, so that a
+// schema of ours, prodaccess, is on every target and replicated with it:
+//
+//   - cluster: the fingerprint, made up once. A replica has it, and whoever is promoted keeps it; so does a copy or a
+//     restore, as with PostgreSQL's system identifier. Check says when the server is not the one it was made on: after a
+//     failover all is well, and a copy must be given a fingerprint of its own before it is used beside the original.
+//   - logins: a row for each login, written before the account. Its number is what the rest of prodaccess calls OID; names
+//     are never used twice. The row outlives the account by a day, so that a late order finds that it is over.
+//   - profiles, parameters, views, bound_values, hash_key: what profiles with limits need. memory: a line of text for
+//     each installation.
+//
+// # How it works
+//
+// Account statements cannot be rolled back, so each order of statements is chosen so that it may stop anywhere.
+//
+//   - Issue: the row, if the facts allow it (this cluster, clocks that agree, in time, a role, nobody of that name); the
+//     account, locked, with a verifier; its role, and that role by default; what the catalogs say of it; and at last
+//     ACCOUNT UNLOCK, if the server's clock is not past the order's NotAfter and the row still says that it is being made
+//     by this connection. Until then nobody can use the account, and its row explains it.
+//   - An account is ours when its row says that CREATE USER was seen to succeed, or while it has the verifier whose hash
+//     the row took down beforehand. Somebody else's account of the same name has not, and is left alone.
+//   - Secure: the row says that there is no way back. The account is locked; whoever was still changing it (the row names
+//     the connection) is killed and waited for, and the account locked again; the role is taken away; sessions are killed
+//     on every node until none is left. On MariaDB a session keeps its role after it was revoked, on MySQL its
+//     database-level privileges: only killing ends either. A handshake begun before the lock would succeed after it; it
+//     has the login's name in the process list and is killed as well.
+//   - Clean: what the login is the definer of is listed, events are dropped, DROP USER, and a last look at accounts,
+//     memberships, privileges, values and sessions. Routines, views and triggers stay, with a definer that does not exist
+//     and whose name is never used again, so that the server refuses to run them.
+//
+// PASSWORD EXPIRE is never used: its user sets another password and is in. IF NOT EXISTS is never used for a login: it
+// keeps the old password without a word.
+//
+// # The end that the server keeps
+//
+// There is no VALID UNTIL. An event of ours looks every ten seconds for live logins whose time is over, locks them and
+// ends their sessions. It needs event_scheduler = ON, on the primary; where that is off, Check says so, and nothing ends a
+// grant while prodaccess is gone.
+//
+// # Schemas, masks, rows
+//
+// A schema of a profile is a database here, of those that the target lists; "public" and "*" mean each of them, so that a
+// profile can serve both engines. A profile with masks, rows or parameters gets a database of its own, called like its
+// access role, with a view for each of its tables, and its holders are told to connect there ([Driver.Home]). Views with
+// rows are materialised behind a LIMIT, so that a condition of the visitor's is never tried on a row outside; where a
+// profile may also write through them they cannot be, and errors and timing can tell that a row exists: Check says which.
+//
+// # Not done
+//
+// XA: a prepared transaction outlives its session and its account, and neither server says whose it is. CREATE is not
+// given out, because what is made has no owner. MySQL has no statement timeout for an account. Galera was never tried.
+//
+// # How it fails
+//
+// Every error is a *grants.Failure with words of ours. Errors of the client library are never wrapped, and a server's
+// message is cut clear of anything like a verifier; of a syntax error nothing that it quotes is kept.
 package mysql

@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -82,7 +81,7 @@ func readFacts(rows [][]string) (facts, error) {
 	r := rows[0]
 	fs := facts{cluster: r[0]}
 	var err error
-	if fs.clock, err = time.Parse("2006-01-02 15:04:05.999999", r[1]); err != nil {
+	if fs.clock, err = time.Parse(clockForm, r[1]); err != nil {
 		return facts{}, errUnreadable
 	}
 	if r[2] != "" {
@@ -104,6 +103,9 @@ func readFacts(rows [][]string) (facts, error) {
 	}
 	return fs, nil
 }
+
+// clockForm is how the server writes a time, which is in UTC in every session of ours.
+const clockForm = "2006-01-02 15:04:05.999999"
 
 func lookUp(ctx context.Context, on runner, f flavour, name string) (facts, error) {
 	rows, err := send(ctx, on, f.about(name))
@@ -140,12 +142,4 @@ func (fs facts) ours(login grants.Login) error {
 func set(login grants.Login, to state, more string) string {
 	return "UPDATE prodaccess.logins SET state = '" + string(to) + "', changed = UTC_TIMESTAMP(6)" + more +
 		" WHERE login = " + literal(login.Name) + " AND stamp = " + literal(login.Stamp.String())
-}
-
-func number64(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		return 0, fmt.Errorf("%w: a number was expected", errUnreadable)
-	}
-	return n, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/prodaccess/prodaccess/grants"
 )
@@ -30,7 +31,7 @@ func (d *Driver) Logins(ctx context.Context) ([]grants.Login, error) {
 		return nil, failure(doing, err)
 	}
 	defer conn.Close()
-	rows, err := send(ctx, conn, "SELECT l.login, l.id, l.stamp, a.locked FROM prodaccess.logins l JOIN "+f.accounts()+
+	rows, err := send(ctx, conn, "SELECT l.login, l.id, l.stamp, a.locked, l.valid_until FROM prodaccess.logins l JOIN "+f.accounts()+
 		" a ON a.account = l.login AND a.host = '%' WHERE (l.made = 1 OR SHA2(a.auth, 256) = l.mark) ORDER BY 1")
 	if err != nil {
 		return nil, failure(doing, err)
@@ -45,7 +46,11 @@ func (d *Driver) Logins(ctx context.Context) ([]grants.Login, error) {
 		if err != nil {
 			return nil, failure(doing, errUnreadable)
 		}
-		logins = append(logins, grants.Login{Name: row[0], OID: uint32(oid), Stamp: stamp, CanLogin: row[3] == "0"})
+		until, err := time.Parse(clockForm, row[4])
+		if err != nil {
+			return nil, failure(doing, errUnreadable)
+		}
+		logins = append(logins, grants.Login{Name: row[0], OID: uint32(oid), Stamp: stamp, CanLogin: row[3] == "0", ValidUntil: until})
 	}
 	return logins, nil
 }

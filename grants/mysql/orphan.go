@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/prodaccess/prodaccess/grants"
@@ -58,15 +59,19 @@ func (f flavour) definedBy(login string) string {
 // databases.
 func inFiles(ctx context.Context, on runner, login, accessRole string) (all [][]string, err error) {
 	role, definer := literal(accessRole), literal(login+"@%")
-	for _, kind := range []struct{ privilege, bit, query string }{
-		{"Create_view", "CREATE VIEW", "SELECT TABLE_SCHEMA, 'view', TABLE_NAME FROM information_schema.VIEWS WHERE DEFINER = " + definer},
-		{"Trigger", "TRIGGER", "SELECT TRIGGER_SCHEMA, 'trigger', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE DEFINER = " + definer},
+	for _, kind := range []struct {
+		privilege string
+		bit       int // of the access mask: sql/privilege.h
+		query     string
+	}{
+		{"Create_view", 21, "SELECT TABLE_SCHEMA, 'view', TABLE_NAME FROM information_schema.VIEWS WHERE DEFINER = " + definer},
+		{"Trigger", 27, "SELECT TRIGGER_SCHEMA, 'trigger', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE DEFINER = " + definer},
 	} {
 		column := "TABLE_SCHEMA"
 		if kind.privilege == "Trigger" {
 			column = "TRIGGER_SCHEMA"
 		}
-		databases, err := send(ctx, on, "SELECT '' FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = "+literal("'"+accessRole+"'@''")+" AND PRIVILEGE_TYPE = '"+kind.bit+"'"+
+		databases, err := send(ctx, on, "SELECT '' FROM mysql.global_priv WHERE User = "+role+" AND CAST(COALESCE(JSON_VALUE(Priv, '$.access'), '0') AS UNSIGNED) >> "+strconv.Itoa(kind.bit)+" & 1"+
 			" UNION SELECT Db FROM mysql.db WHERE User = "+role+" AND "+kind.privilege+"_priv = 'Y'"+
 			" UNION SELECT Db FROM mysql.tables_priv WHERE User = "+role+" AND Table_priv LIKE '%"+strings.ReplaceAll(kind.privilege, "_", " ")+"%'")
 		if err != nil {

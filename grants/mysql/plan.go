@@ -127,7 +127,14 @@ func (c *catalog) roles(profiles []grants.Profile) (steps []grants.PreparationSt
 	for _, p := range profiles {
 		name := grants.AccessRole(p.Name)
 		if k, exists := c.account(name); !exists {
-			steps = append(steps, grants.PreparationStep{Why: "it holds the privileges of profile " + p.Name, SQL: "CREATE ROLE IF NOT EXISTS " + c.flavour.roleName(name)})
+			sql := "CREATE ROLE IF NOT EXISTS " + c.flavour.roleName(name)
+			if c.flavour == mariadb {
+				sql += " WITH ADMIN " + account(c.admin) // or whoever runs it becomes a member
+			}
+			steps = append(steps, grants.PreparationStep{Why: "it holds the privileges of profile " + p.Name + "; the administrator makes logins members of it", SQL: sql})
+			if c.flavour == mariadb {
+				continue
+			}
 		} else if !k.role {
 			steps = append(steps, grants.PreparationStep{Why: name + " must not be able to log in", SQL: lock(name)})
 		}

@@ -29,8 +29,9 @@ func (c *catalog) places(profiles []grants.Profile) (steps []grants.PreparationS
 		if at != "" && !c.schemas[at] {
 			add("what profile "+p.Name+" shows is here", "CREATE DATABASE IF NOT EXISTS "+ident(at)+" CHARACTER SET utf8mb4")
 		}
-		if at != "" && !c.has[privilege{account: c.admin, database: escape(at), word: "SHOW VIEW"}] {
-			add("the administrator finds views that somebody changed", "GRANT SHOW VIEW ON "+ident(escape(at))+".* TO "+account(c.admin))
+		if at != "" && !(c.has[privilege{account: c.admin, database: escape(at), word: "SHOW VIEW"}] && c.has[privilege{account: c.admin, database: escape(at), word: "SELECT"}]) {
+			// A view's text is shown to who may read through it. That is nothing new: it may hand out the role as well.
+			add("the administrator finds views that somebody changed", "GRANT SELECT, SHOW VIEW ON "+ident(escape(at))+".* TO "+account(c.admin))
 		}
 		if is, known := c.profiles[role]; !known || is != at {
 			add("where holders of profile "+p.Name+" connect", "REPLACE INTO prodaccess.profiles (access_role, home) VALUES ("+literal(role)+", "+literal(at)+")")

@@ -1,0 +1,131 @@
+package mysql
+
+import (
+	"testing"
+
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/secret"
+)
+
+// limitsCluster has customers that a profile narrows, and a session of a login that sees one.
+func limitsCluster(t *testing.T, rows string, words ...string) (*cluster, *Driver, *session) {
+	t.Helper()
+	c := startCluster(t, nil)
+	t.Cleanup(c.stop)
+	run(t, c, "CREATE DATABASE app", "CREATE TABLE app.orders (id INT PRIMARY KEY, customer_id BIGINT, item VARCHAR(40), at TIMESTAMP NOT NULL DEFAULT '2026-01-01 00:30:00')",
+		"CREATE TABLE app.items (id INT)", "INSERT INTO app.items VALUES (1)",
+		"INSERT INTO app.orders (id, customer_id, item) VALUES (1, 1, 'lamp'), (2, 2, 'the hidden one')")
+	d := c.open(t, func(cfg *Config) { cfg.PrepareURL = secret.New(c.srv.RootURL()) })
+	c.apply(t, d, []grants.Profile{{
+		Name:       "narrow",
+		Parameters: []grants.Parameter{{Name: "customer_id", Type: "bigint", Required: true}, {Name: "since", Type: "timestamptz"}},
+		Privileges: []grants.Privilege{
+			{Schema: "app", Tables: []string{"orders"}, Privileges: append([]string{"select"}, words...), Rows: rows},
+			{Schema: "app", Tables: []string{"*"}, Privileges: []string{"select"}},
+		},
+	}})
+	o := newOrder(t, d, "pa_narrow")
+	o.Params = []grants.Param{{Name: "customer_id", Type: "bigint", Value: "1"}, {Name: "since", Type: "timestamptz", Value: "2026-01-01T00:00:00Z"}}
+	if _, err := d.Issue(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	s, err := openSession(t.Context(), c.srv.Config(o.Login, o.Password.Reveal(), "pa_narrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return c, d, s
+}
+
+func (s *session) count(t *testing.T, from string) (n int, err error) {
+	t.Helper()
+	err = s.conn.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+from).Scan(&n)
+	return n, err
+}
+
+// A condition that fails on a hidden row would tell of it: the barrier keeps it from being tried there.
+func TestRowsOutsideTheLimitCannotBeProbed(t *testing.T) {
+	t.Parallel()
+	c, _, s := limitsCluster(t, "customer_id = :customer_id")
+	probe := " WHERE EXP(IF(item LIKE 'the hidden%', 1000, 0)) > 0"
+	run(t, c, "CREATE VIEW app.without AS SELECT * FROM app.orders WHERE customer_id = 1")
+	if _, err := c.super.ExecContext(t.Context(), "SELECT COUNT(*) FROM app.orders"+probe); err == nil {
+		t.Fatal("the probe does not fail on the hidden row, so that it proves nothing")
+	}
+	for _, from := range []string{"orders" + probe, "orders o" + probe + " AND o.customer_id >= 1", "(SELECT * FROM orders" + probe + ") x"} {
+		if n, err := s.count(t, from); err != nil || n != 1 {
+			t.Errorf("%s: %d, %v", from, n, err)
+		}
+	}
+	if n, err := s.count(t, "items"); err != nil || n != 1 {
+		t.Errorf("a table without a limit is not found by its name: %d, %v", n, err)
+	}
+	for _, sql := range []string{"SELECT * FROM app.orders", "SELECT * FROM prodaccess.bound_values", "SELECT * FROM prodaccess.hash_key", "SHOW CREATE VIEW orders", "UPDATE orders SET item = 'x'"} {
+		if _, err := s.conn.ExecContext(t.Context(), sql); err == nil {
+			t.Errorf("%s was not refused", sql)
+		}
+	}
+}
+
+// What a session can set moves no limit.
+func TestTheSessionCannotBendALimit(t *testing.T) {
+	t.Parallel()
+	_, _, s := limitsCluster(t, "customer_id = :customer_id AND at >= :since")
+	for _, set := range []string{
+		"DO 1", "SET time_zone = '-12:00'", "SET time_zone = '+12:00'", "SET timestamp = 1", "SET sql_mode = ''", "SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES'",
+		"SET NAMES latin1", "SET collation_connection = utf8mb4_bin", "SET optimizer_switch = 'derived_merge=off'", "SET sql_select_limit = 1",
+	} {
+		if _, err := s.conn.ExecContext(t.Context(), set); err != nil {
+			t.Fatal(set, err)
+		}
+		if n, err := s.count(t, "orders"); err != nil || n != 1 {
+			t.Errorf("%s: %d rows, %v", set, n, err)
+		}
+	}
+}
+
+func TestConditions(t *testing.T) {
+	t.Parallel()
+	declared := []grants.Parameter{{Name: "customer_id", Type: "bigint"}}
+	for text, want := range map[string]string{
+		"customer_id = :customer_id":               "customer_id = ?",
+		`"Customer Id" = :customer_id`:             "`Customer Id` = ?",
+		`"now" IS NULL AND status = 'it''s new'`:   "`now` IS NULL AND status = 'it''s new'",
+		"(:customer_id IS NULL OR a=:customer_id)": "(? IS NULL OR a=?)",
+		"": "",
+	} {
+		c, err := parseCondition(text, declared)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := c.sql(func(grants.Parameter) string { return "?" }); got != want {
+			t.Errorf("%s became %s, want %s", text, got, want)
+		}
+	}
+	for _, text := range []string{
+		"a = 1; DROP TABLE x", "a = 1 -- b", "a = 1 # b", "a /* b */ = 1", "a = /*!50000 1 */", "a = 'x", `a = "x`, "a = 'x\\' OR 1=1", "a = `b`", "a = @b", "a := 1",
+		"a || b", "a && b", "a::int = 1", "a = $1", "a ~ 'b'", "a = :other", "a = (SELECT 1)", "a IN (select b from c)", "created > NOW()", "created > current_date",
+		"a = USER()", "SLEEP(1)", "a = LOAD_FILE('x')", "a = 1)", "(a = 1", "a = X'00'", "a = \x00", "a = 1 INTO OUTFILE 'x'", "a = :", "a = rand()",
+	} {
+		if _, err := parseCondition(text, declared); err == nil {
+			t.Errorf("%q passes", text)
+		}
+	}
+}
+
+func FuzzParseCondition(f *testing.F) {
+	for _, seed := range []string{"a = :a", "'x''y' = \"z\"", "(:a)", ":", "'", "\\"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parseCondition(text, []grants.Parameter{{Name: "a", Type: "text"}})
+		if err != nil {
+			return
+		}
+		// What passes is what was written, but for parameters and the quotes of names.
+		if again, err := parseCondition(text, []grants.Parameter{{Name: "a", Type: "text"}}); err != nil || again.sql(func(grants.Parameter) string { return "?" }) != c.sql(func(grants.Parameter) string { return "?" }) {
+			t.Errorf("%q is read in two ways", text)
+		}
+	})
+}
