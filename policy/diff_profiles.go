@@ -93,12 +93,19 @@ func exceeds(a, b Profile) string {
 	return ""
 }
 
+// covered says whether a list of names and patterns has a name, or the same pattern, or "*".
+func covered(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool {
+		return n == name || n == "*" || strings.Contains(n, "*") && !strings.Contains(name, "*") && wildcard(n, name)
+	})
+}
+
 // limits says whether the grant narrows rows or masks columns.
 func (g ProfileGrant) limits() bool { return g.Rows != "" || len(g.Mask) > 0 }
 
 func (p Profile) limitsTable(schema, table string) bool {
 	return slices.ContainsFunc(p.Grants, func(g ProfileGrant) bool {
-		return g.limits() && g.Schema == schema && (slices.Contains(g.Tables, table) || slices.Contains(g.Tables, "*"))
+		return g.limits() && g.Schema == schema && covered(g.Tables, table)
 	})
 }
 
@@ -123,8 +130,8 @@ func (g ProfileGrant) beyondNames(others []ProfileGrant) string {
 		} {
 			for _, name := range of.names(g) {
 				if !slices.ContainsFunc(others, func(other ProfileGrant) bool {
-					all := other.Schema == g.Schema && slices.Contains(other.Privileges, privilege)
-					return all && (slices.Contains(other.Tables, "*") || slices.Contains(of.names(other), name) || slices.Contains(of.names(other), "*"))
+					return other.Schema == g.Schema && slices.Contains(other.Privileges, privilege) &&
+						(slices.Contains(other.Tables, "*") || covered(of.names(other), name))
 				}) {
 					return fmt.Sprintf("%s on the %s %s.%s", privilege, of.kind, g.Schema, name)
 				}
@@ -136,7 +143,7 @@ func (g ProfileGrant) beyondNames(others []ProfileGrant) string {
 
 // includes says whether a grant alone lets one do what another does with one table and privilege.
 func (g ProfileGrant) includes(other ProfileGrant, table, privilege string) bool {
-	if g.Schema != other.Schema || !slices.Contains(g.Tables, table) && !slices.Contains(g.Tables, "*") || !slices.Contains(g.Privileges, privilege) {
+	if g.Schema != other.Schema || !covered(g.Tables, table) || !slices.Contains(g.Privileges, privilege) {
 		return false
 	}
 	if g.Rows != "" && g.Rows != other.Rows || len(g.Columns) > 0 && (len(other.Columns) == 0 || !covers(g.Columns, other.Columns)) {
