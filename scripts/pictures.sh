@@ -2,7 +2,7 @@
 # Takes the pictures of the documentation from the demo's page, in a real browser: docs/demo.png and docs/pictures/*.png.
 #
 #   scripts/pictures.sh         plays the tour (some two minutes) and takes them
-#   scripts/pictures.sh DIR     takes them from the screenshots in DIR: SCREENSHOTS=DIR go test -run TestThePage ./internal/demo
+#   scripts/pictures.sh DIR     takes them from the screenshots in DIR: SCREENSHOTS=DIR go test -run 'TestThePage$' ./internal/demo
 #
 # Nothing is retouched. The logins in the pictures were gone a minute later.
 set -eu
@@ -18,7 +18,7 @@ else
 	fi
 	shots=$(mktemp -d)
 	trap 'rm -rf "$shots"' EXIT
-	SCREENSHOTS=$shots TOUR_LASTS=1m go test -count=1 -run TestThePage ./internal/demo
+	SCREENSHOTS=$shots TOUR_LASTS=1m go test -count=1 -run 'TestThePage$' ./internal/demo
 fi
 
 mkdir -p docs/pictures

@@ -16,7 +16,8 @@ Everything is running, and yours:
    %s
 
 Open it in a browser on this machine. It is the workspace as ana, bo, dora, sam and cy see it, with what the database
-has beside it; the tour there takes about two minutes. Slack's help is /prodaccess help.
+has beside it; the tour there takes about two minutes. /prodaccess help says what can be asked. With the keyboard, F6
+goes from one part of the page to the next.
 
    the bot's probes and metrics   %s/readyz /metrics
    configuration and policy       %s

@@ -63,7 +63,7 @@ func (n *newcomer) step(title string) {
 	n.shot(title)
 }
 
-// fits fails when something sticks out to the side.
+// fits fails when something sticks out to the side, or is hard to read.
 func (n *newcomer) fits() {
 	n.Helper()
 	var wide []string
@@ -74,7 +74,40 @@ func (n *newcomer) fits() {
 		n.shot("sideways")
 		n.Errorf("these are wider than their place: %q", wide)
 	}
+	var hard []string
+	n.must(n.page.Eval(n.ctx, faint, &hard))
+	if len(hard) > 0 {
+		n.shot("faint")
+		n.Errorf("these are hard to read: %q", hard)
+	}
 }
+
+// faint lists the words on the screen that stand out too little from what is behind them, by WCAG 2.2's 1.4.3.
+const faint = `(() => {
+	const rgba = text => {
+		const n = (text.match(/[\d.]+/g) ?? []).map(Number)
+		const [r, g, b, a = 1] = text.startsWith('color(') ? [n[0] * 255, n[1] * 255, n[2] * 255, n[3]] : n
+		return [r, g, b, a]
+	}
+	const over = ([r, g, b, a], [R, G, B]) => [r * a + R * (1 - a), g * a + G * (1 - a), b * a + B * (1 - a), 1]
+	const behind = node => {
+		if (!node) return [255, 255, 255, 1]
+		const own = rgba(getComputedStyle(node).backgroundColor)
+		return own[3] === 1 ? own : over(own, behind(node.parentElement))
+	}
+	const light = c => c.slice(0, 3).map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0)
+	const out = new Set()
+	for (const node of document.querySelectorAll('body *')) {
+		if (![...node.childNodes].some(n => n.nodeType === 3 && /[\p{L}\p{N}]/u.test(n.data)) || !node.checkVisibility({ opacityProperty: true }) || node.closest('.hidden, .skip, .busy, :disabled, noscript, [inert]')) continue
+		const style = getComputedStyle(node)
+		const back = behind(node)
+		const [hi, lo] = [light(over(rgba(style.color), back)), light(back)].sort((a, b) => b - a)
+		const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700)
+		const ratio = (hi + 0.05) / (lo + 0.05)
+		if (ratio < (large ? 3 : 4.5)) out.add(ratio.toFixed(1) + ' ' + node.className + ' ' + node.textContent.slice(0, 40))
+	}
+	return [...out]
+})()`
 
 // shot takes a picture when SCREENSHOTS names a directory.
 func (n *newcomer) shot(name string) {
@@ -152,34 +185,42 @@ func TestThePage(t *testing.T) {
 		}
 	})
 
-	t.Run("large, light", func(t *testing.T) {
-		n := visit(t, "large-light", "light", 1280, 800)
-		walk(n)
-		n.must(n.page.Colours(ctx, "dark"))
-		var dark string
-		n.must(n.page.Eval(ctx, "getComputedStyle(document.body).backgroundColor", &dark))
-		if dark != "rgb(22, 25, 28)" {
-			t.Errorf("in the dark the page is %s", dark)
-		}
-		n.shot("dark")
-		n.clicks("Colours: as the system has them")
-		n.waits("getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")
-		n.fine(url)
-	})
-	t.Run("telephone, dark", func(t *testing.T) {
-		n := visit(t, "phone-dark", "dark", 390, 844)
-		walk(n)
-		n.fine(url)
-	})
-	t.Run("keyboard alone", func(t *testing.T) {
-		n := visit(t, "keyboard", "light", 1280, 800)
-		byKeyboard(n)
-		n.fine(url)
-	})
-	t.Run("everything", func(t *testing.T) {
-		n := visit(t, "everything", "light", 390, 844)
-		surfaces(n)
-		n.fine(url)
+	tours := func(t *testing.T) {
+		t.Parallel()
+		t.Run("large, light", func(t *testing.T) {
+			n := visit(t, "large-light", "light", 1280, 800)
+			walk(n)
+			n.must(n.page.Colours(ctx, "dark"))
+			n.waits("getComputedStyle(document.body).backgroundColor === 'rgb(22, 25, 28)'")
+			n.fits()
+			n.shot("dark")
+			n.clicks("Colours: as the system has them")
+			n.waits("getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")
+			n.fine(url)
+		})
+		t.Run("telephone, dark", func(t *testing.T) {
+			n := visit(t, "phone-dark", "dark", 390, 844)
+			walk(n)
+			n.fine(url)
+		})
+	}
+	// There is one tour for all pages; what these do does not touch it.
+	rest := func(t *testing.T) {
+		t.Parallel()
+		t.Run("keyboard alone", func(t *testing.T) {
+			n := visit(t, "keyboard", "light", 1280, 800)
+			byKeyboard(n)
+			n.fine(url)
+		})
+		t.Run("everything", func(t *testing.T) {
+			n := visit(t, "everything", "light", 390, 844)
+			surfaces(n)
+			n.fine(url)
+		})
+	}
+	t.Run("all", func(t *testing.T) {
+		t.Run("tours", tours)
+		t.Run("rest", rest)
 	})
 }
 
@@ -253,6 +294,7 @@ func walk(n *newcomer) {
 	n.step("That was the tour")
 	n.sees("The chain is whole")
 	n.clicks("Close")
+	n.waits("document.querySelector('#tour').hidden")
 }
 
 // byKeyboard asks for access, takes it and gives it back without a mouse.
@@ -305,7 +347,6 @@ func byKeyboard(n *newcomer) {
 
 // surfaces looks at what the tour passes by: the form, the help, the Home tab, a thread, the people and channels.
 func surfaces(n *newcomer) {
-	n.clicks("Not now")
 	n.soon(func(ctx context.Context) error {
 		return n.page.Clicks(ctx, "combobox", "Message #general, or /prodaccess for a command")
 	})
