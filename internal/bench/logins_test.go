@@ -26,19 +26,33 @@ func BenchmarkLogins(b *testing.B) {
 	raw := newRaw(b, l)
 	commit := raw.commit(b)
 	report.add("a bare commit of the same server", ms(commit), "", "", true)
-	for _, at := range []struct{ once, round int }{{1, 30}, {4, 60}, {16, 120}} {
-		b.Run(fmt.Sprintf("at-once=%d", at.once), func(b *testing.B) {
+	for _, at := range []struct{ tables, once, round int }{
+		{50, 1, 30}, {50, 4, 60}, {50, 16, 120}, {50, 64, 200}, {500, 1, 30}, {500, 4, 60}, {500, 16, 120}, {500, 64, 200},
+	} {
+		b.Run(fmt.Sprintf("tables=%d/at-once=%d", at.tables, at.once), func(b *testing.B) {
+			l.tables(b, at.tables)
 			for b.Loop() {
 				var issue, revoke contest
 				for i := range rounds {
 					raceOne(b, l, raw, at.once, at.round, i%2 == 0, &issue, &revoke)
 				}
-				issue.publish(b, "issues", fmt.Sprintf("issue, %d at a time", at.once), 0.7)
-				revoke.publish(b, "revocations", fmt.Sprintf("lock, kill, drop, prove, %d at a time", at.once), 0.5)
+				where := fmt.Sprintf("%d at a time, %d tables", at.once, at.tables)
+				issue.publish(b, "issues", "issue, "+where, 0.7)
+				revoke.publish(b, "revocations", "lock, kill, drop, prove, "+where, 0.5)
 			}
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// tables sees to it that the database has so many tables that the access role may read. There are never fewer than before.
+func (l *library) tables(b *testing.B, many int) {
+	b.Helper()
+	fatal(b, l.ExecTarget(b.Context(), fmt.Sprintf(`DO $$ BEGIN
+		FOR i IN 1..%d LOOP
+			EXECUTE format('CREATE TABLE IF NOT EXISTS public.bench_table_%%s (id bigint PRIMARY KEY, what text)', i);
+			EXECUTE format('GRANT SELECT ON public.bench_table_%%s TO pa_read_only', i);
+		END LOOP; END $$`, many)))
 }
 
 // raceOne is one round; who begins changes from round to round.
@@ -130,7 +144,7 @@ func newRaw(b *testing.B, l *library) *raw {
 	b.Helper()
 	config, err := pgxpool.ParseConfig(l.Conf.AdminURL)
 	fatal(b, err)
-	config.MaxConns = 16
+	config.MaxConns = 16 // as many as the driver has
 	pool, err := pgxpool.NewWithConfig(b.Context(), config)
 	fatal(b, err)
 	b.Cleanup(pool.Close)
