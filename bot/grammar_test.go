@@ -83,6 +83,12 @@ func TestParseReadsWhatStringWrites(t *testing.T) {
 			verb: verbRequest, target: "t" + word.Draw(t, "target"), profile: word.Draw(t, "profile"), length: "1h30m", duration: 90 * time.Minute,
 			reason: "because " + word.Draw(t, "reason"),
 		}
+		if rapid.Bool().Draw(t, "emergency") {
+			c.verb = verbBreakGlass
+			if rapid.Bool().Draw(t, "as long as allowed") {
+				c.length, c.duration = "", 0
+			}
+		}
 		if rapid.Bool().Draw(t, "ticket") {
 			c.ticket = "INC-7"
 		}
@@ -98,7 +104,7 @@ func TestParseReadsWhatStringWrites(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, line := range []string{
-		"", "help", "orders-prod read-only 30m INC-1 why", "<http://a|b> <@U1> <!here> &lt;", "a b 1h 30m c", `a b 1m x="y z" q`, "a b 1m x=\" y", "extend \u202e", "explain", "\xff\xfe",
+		"", "help", "orders-prod read-only 30m INC-1 why", "<http://a|b> <@U1> <!here> &lt;", "a b 1h 30m c", `a b 1m x="y z" q`, "a b 1m x=\" y", "extend \u202e", "explain", "\xff\xfe", "break-glass a b 1h x=y INC-1 why", "break-glass", "whoami",
 	} {
 		f.Add(line)
 	}
@@ -109,6 +115,9 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("parse(%q) is wrong without words", line)
 			}
 			return
+		}
+		if c.verb == verbBreakGlass && (c.target == "" || c.profile == "" || c.reason == "" || c.duration < 0) {
+			t.Fatalf("parse(%q) = %+v lacks something", line, c)
 		}
 		if c.verb == verbRequest && (c.target == "" && c.length == "" || c.duration <= 0 || c.reason == "") {
 			t.Fatalf("parse(%q) = %+v lacks something", line, c)
