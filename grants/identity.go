@@ -14,10 +14,39 @@ import (
 // believedFor is how long an identity that was read is not read again.
 const believedFor = 5 * time.Second
 
-// identity is what the store said last.
+// answeredFor is how long a target's answer about itself serves the next press. The transaction that makes the login asks
+// again, on the server, so that this only spares a message.
+const answeredFor = time.Second
+
+// identity is what the store said last, and when the target last said the same.
 type identity struct {
 	fingerprint string
 	readAt      time.Time
+	answeredAt  time.Time
+}
+
+// whoAnswers asks a target for its fingerprint, unless it gave the trusted one a moment ago.
+func (s *Service) whoAnswers(ctx context.Context, target string, driver Driver) (string, error) {
+	now := s.cfg.Now()
+	s.mu.Lock()
+	known := s.identities[target]
+	s.mu.Unlock()
+	if age := now.Sub(known.answeredAt); known.fingerprint != "" && age >= 0 && age < answeredFor {
+		return known.fingerprint, nil
+	}
+	fingerprint, err := driver.Fingerprint(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := s.identify(ctx, target, fingerprint); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known = s.identities[target]
+	known.answeredAt = now
+	s.identities[target] = known
+	return fingerprint, nil
 }
 
 // identify refuses (FailSwapped) a cluster that is not the one the target is trusted to be. The first one ever seen is.
@@ -37,7 +66,7 @@ func (s *Service) identify(ctx context.Context, target, fingerprint string) erro
 		return err
 	}
 	s.mu.Lock()
-	s.identities[target] = identity{trusted, now}
+	s.identities[target] = identity{fingerprint: trusted, readAt: now}
 	s.mu.Unlock()
 	if trusted == fingerprint {
 		return nil

@@ -47,12 +47,9 @@ func (s *Service) Intend(ctx context.Context, in Intent) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	fingerprint, err := driver.Fingerprint(ctx)
+	fingerprint, err := s.whoAnswers(ctx, in.Target, driver)
 	if err != nil {
 		return Grant{}, fmt.Errorf("asking %s who it is: %w", in.Target, err)
-	}
-	if err := s.identify(ctx, in.Target, fingerprint); err != nil {
-		return Grant{}, fmt.Errorf("intending a grant: %w", err)
 	}
 	deadline := in.At.Add(in.Duration)
 	if !in.NotAfter.IsZero() && deadline.After(in.NotAfter) {
