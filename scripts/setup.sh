@@ -92,7 +92,8 @@ apt_install() {
 		echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
 	fi
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+	# Nothing may go to make room: MariaDB's packages and MySQL's exclude each other.
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends --no-remove "$@"
 }
 
 # packages WHAT PACKAGE…: installs Debian packages, or says what to install by hand.
@@ -102,8 +103,9 @@ packages() {
 	if ! have apt-get; then
 		fail "$what is missing, and this is not a Debian or Ubuntu machine.
     Install it with your package manager, then run this again.
-    Fedora: dnf install postgresql-server postgresql nodejs    Alpine: apk add postgresql postgresql-client nodejs npm
-    macOS:  brew install postgresql@18 node
+    Fedora: dnf install postgresql-server postgresql mariadb-server nodejs
+    Alpine: apk add postgresql postgresql-client mariadb nodejs npm
+    macOS:  brew install postgresql@18 mariadb node
     Postgres in an unusual place: PRODACCESS_POSTGRES_BIN=<the directory of initdb and postgres>"
 	fi
 	if [ "$(id -u)" != 0 ] && have sudo && ! sudo -n true 2>/dev/null; then
@@ -128,6 +130,22 @@ need_go() {
 
 need_server() {
 	has_server || packages "a Postgres server" postgresql
+}
+
+# has_mariadb: the places internal/localmaria looks at.
+has_mariadb() {
+	for name in mariadbd mariadb-install-db; do
+		found=
+		for dir in "${PRODACCESS_MARIADB_BIN:-/nonexistent}" /usr/sbin /usr/bin /usr/libexec /opt/homebrew/bin /usr/local/bin; do
+			if [ -x "$dir/$name" ]; then found=1; fi
+		done
+		if [ -z "$found" ] && ! have "$name"; then return 1; fi
+	done
+}
+
+need_mariadb() {
+	# The programs alone: the package mariadb-server would start a server of the system's own.
+	has_mariadb || packages "a MariaDB server" mariadb-server-core mariadb-client-core
 }
 
 need_node() {
@@ -222,6 +240,7 @@ test)
 	need_go
 	need_server
 	have psql || packages "psql" postgresql-client
+	need_mariadb
 	need_chromium
 	need_node
 	need_versions
