@@ -185,42 +185,31 @@ func TestThePage(t *testing.T) {
 		}
 	})
 
-	tours := func(t *testing.T) {
-		t.Parallel()
-		t.Run("large, light", func(t *testing.T) {
-			n := visit(t, "large-light", "light", 1280, 800)
-			walk(n)
-			n.must(n.page.Colours(ctx, "dark"))
-			n.waits("getComputedStyle(document.body).backgroundColor === 'rgb(22, 25, 28)'")
-			n.fits()
-			n.shot("dark")
-			n.clicks("Colours: as the system has them")
-			n.waits("getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")
-			n.fine(url)
-		})
-		t.Run("telephone, dark", func(t *testing.T) {
-			n := visit(t, "phone-dark", "dark", 390, 844)
-			walk(n)
-			n.fine(url)
-		})
-	}
-	// There is one tour for all pages; what these do does not touch it.
-	rest := func(t *testing.T) {
-		t.Parallel()
-		t.Run("keyboard alone", func(t *testing.T) {
-			n := visit(t, "keyboard", "light", 1280, 800)
-			byKeyboard(n)
-			n.fine(url)
-		})
-		t.Run("everything", func(t *testing.T) {
-			n := visit(t, "everything", "light", 390, 844)
-			surfaces(n)
-			n.fine(url)
-		})
-	}
-	t.Run("all", func(t *testing.T) {
-		t.Run("tours", tours)
-		t.Run("rest", rest)
+	t.Run("keyboard alone", func(t *testing.T) {
+		n := visit(t, "keyboard", "light", 1280, 800)
+		byKeyboard(n)
+		n.fine(url)
+	})
+	t.Run("everything", func(t *testing.T) {
+		n := visit(t, "everything", "light", 390, 844)
+		surfaces(n)
+		n.fine(url)
+	})
+	t.Run("tour, large, light", func(t *testing.T) {
+		n := visit(t, "large-light", "light", 1280, 800)
+		walk(n)
+		n.must(n.page.Colours(ctx, "dark"))
+		n.waits("getComputedStyle(document.body).backgroundColor === 'rgb(22, 25, 28)'")
+		n.fits()
+		n.shot("dark")
+		n.clicks("Colours: as the system has them")
+		n.waits("getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")
+		n.fine(url)
+	})
+	t.Run("tour, telephone, dark", func(t *testing.T) {
+		n := visit(t, "phone-dark", "dark", 390, 844)
+		walk(n)
+		n.fine(url)
 	})
 }
 
@@ -347,6 +336,7 @@ func byKeyboard(n *newcomer) {
 
 // surfaces looks at what the tour passes by: the form, the help, the Home tab, a thread, the people and channels.
 func surfaces(n *newcomer) {
+	n.clicks("Not now")
 	n.soon(func(ctx context.Context) error {
 		return n.page.Clicks(ctx, "combobox", "Message #general, or /prodaccess for a command")
 	})

@@ -39,7 +39,7 @@ function draw(card, t, now) {
   const button = (label, key, click, kind = '') => h('button', { type: 'button', class: 'button ' + kind, 'data-key': key, on: { click } }, label)
   if (t.at < 0) {
     redraw(card, h('h2', {}, t.title), h('div', { class: 'tour-text' }, mrkdwn(t.about, who())),
-      h('div', { class: 'b-actions' }, button('Start the tour', 'go', () => tourGoes('start'), 'primary'), button('Not now', 'end', end)))
+      h('div', { class: 'b-actions' }, button('Start the tour', 'go', () => tourGoes('start'), 'primary'), button('Not now', 'end', leave)))
     return
   }
   if (!t.step) {
@@ -61,10 +61,15 @@ function draw(card, t, now) {
       button('Skip', 'skip', () => tourGoes('next')), button('End', 'end', end)))
 }
 
-function end() {
+// leave puts the card away on this page; other pages may go on.
+function leave() {
   away = true
-  tourGoes('end')
   drawTour()
+}
+
+function end() {
+  tourGoes('end')
+  leave()
 }
 
 const buttonNamed = (area, label) => [...area.querySelectorAll('button')].filter(b => b.textContent === label && b.checkVisibility()).at(-1)
