@@ -99,6 +99,9 @@ func TestTheReviewOfAccessThatNobodyTookClosesByItself(t *testing.T) {
 
 func TestAnOpenReviewIsLookedAtForEver(t *testing.T) {
 	c := broken()
+	if got := c.Reviewers(); got != "@security" {
+		t.Errorf("it takes %s", got)
+	}
 	hours := func(now time.Time) float64 { return c.looks().after(now).Sub(began).Hours() }
 	now := began
 	for _, want := range []float64{5, 10, 12, 15, 20, 24, 29, 34} {

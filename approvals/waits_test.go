@@ -153,3 +153,12 @@ func TestWhatTimeWillDo(t *testing.T) {
 	saw(c, began.Add(31*time.Minute), Upcoming{Lapses, began.Add(61 * time.Minute), nil})
 	saw(must(t, c, Cancel{By: person("ana")}, began.Add(32*time.Minute)), began.Add(32*time.Minute))
 }
+
+// Who is asked later is added to a copy: the lists of a decision are shared by everybody who reads it.
+func TestAddingLeavesTheListAlone(t *testing.T) {
+	list := append(make([]string, 0, 4), "group:dba")
+	first, second := added(list, []string{"group:managers"}), added(list, []string{"group:directors"})
+	if first[1] != "group:managers" || second[1] != "group:directors" || len(list) != 1 {
+		t.Errorf("%v and %v from %v", first, second, list)
+	}
+}
