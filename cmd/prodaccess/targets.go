@@ -190,7 +190,8 @@ func (c *command) eachTarget(ctx context.Context, names []string, as func() (sec
 	return errors.Join(errs...)
 }
 
-// printPlan prints SQL that psql understands: each database's statements after a \connect.
+// printPlan prints SQL that psql understands, each database's statements after a \connect; or, where statements belong to
+// no database, the programs mysql and mariadb.
 func (c *command) printPlan(prep grants.Preparation) {
 	say(c.out, "-- %s: %d statements", prep.Target, len(prep.Steps))
 	for _, problem := range prep.Problems {
@@ -206,6 +207,10 @@ func (c *command) printPlan(prep grants.Preparation) {
 			// In one transaction nothing is half done, and nobody sees more for a moment. The names in conditions and masks
 			// mean what they meant when the plan was made, whatever this session's own search_path is.
 			say(c.out, "\\connect %s\nBEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;", psqlName(database))
+		}
+		if step.Database == "" && strings.Contains(step.SQL, ";") {
+			say(c.out, "-- %s\nDELIMITER //\n%s//\nDELIMITER ;", step.Why, step.SQL)
+			continue
 		}
 		say(c.out, "-- %s\n%s;", step.Why, step.SQL)
 	}
