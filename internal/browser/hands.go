@@ -156,7 +156,7 @@ func (p *Page) TabsTo(ctx context.Context, name string) error {
 		}
 		passed = append(passed, at)
 	}
-	return fmt.Errorf("Tab does not lead to %q, only to %q", name, passed)
+	return fmt.Errorf("the Tab key does not lead to %q, only to %q", name, passed)
 }
 
 // Nameless lists what can be used but says nothing to a screen reader: "button", "textbox" and the like, with their HTML.
