@@ -70,17 +70,23 @@ func TestAnswersAreReadAsTheyWereGiven(t *testing.T) {
 	if r := c.Request; r.Reminders != 2 || r.Escalated != 1 || !r.EscalatedAt.Equal(noon) {
 		t.Errorf("reminded %d times, escalated %d times at %v", r.Reminders, r.Escalated, r.EscalatedAt)
 	}
+	b.change(id, func(c approvals.Case) approvals.Change { return approveLess(c, bo, approvals.Less{}) })
+	b.change(id, func(c approvals.Case) approvals.Change { // and again, later: the first time stays what it was
+		change := withdraw(c, bo)
+		change.WithdrawnAt = noon.Add(time.Hour)
+		return change
+	})
 	b.change(id, func(c approvals.Case) approvals.Change { // he may answer again, and to another less
 		return approveLess(c, bo, approvals.Less{Profile: "support"})
 	})
 	c = b.change(id, func(c approvals.Case) approvals.Change { return approveLess(c, cy, approvals.Less{Profile: "support"}) })
-	if len(c.Approvals) != 3 || standing(c) != 2 || c.Request.State != approvals.Approved {
+	if len(c.Approvals) != 4 || standing(c) != 2 || c.Request.State != approvals.Approved {
 		t.Errorf("%s after %+v", c.Request.State, c.Approvals)
 	}
 	if c.Request.Access() != "support" || c.Request.Length() != 30*time.Minute || c.Request.Profile != "read-only" {
 		t.Errorf("given %s for %s", c.Request.Access(), c.Request.Length())
 	}
-	if n := b.count(`SELECT count(*) FROM audit_events WHERE kind = 'request.withdrawn'`); n != 1 {
+	if n := b.count(`SELECT count(*) FROM audit_events WHERE kind = 'request.withdrawn'`); n != 2 {
 		t.Errorf("recorded %d times", n)
 	}
 }

@@ -111,6 +111,11 @@ func TestReviewIsReadAsItWasWritten(t *testing.T) {
 	if c.Review.Open() || c.Review.ClosedBy.ID != "" || c.Review.Verdict != approvals.Unused {
 		t.Errorf("closed by itself: %+v", c.Review)
 	}
+	r, review := glass(ana)
+	review.Reminders, review.EscalatedAt, review.Note = 9, noon, "before anything happened"
+	if c, _, err := b.CreateRequest(t.Context(), approvals.Change{Request: r, Review: review}); err != nil || c.Review.Reminders != 0 || !c.Review.EscalatedAt.IsZero() || c.Review.Note != "" {
+		t.Errorf("a new review has a past: %v, %+v", err, c.Review)
+	}
 	if denied := b.deniedGlass(); !denied.BreakGlass {
 		t.Error("denied, and not told from other denials")
 	}
@@ -182,7 +187,7 @@ func TestOpenReviewsComeAsTheyAreDue(t *testing.T) {
 	var want []string
 	for i, by := range []approvals.Person{ana, bo, cy} {
 		r, review := glass(by)
-		review.DueAt = noon.Add(time.Duration(10-i) * time.Hour)
+		review.DueAt, r.FiledAt = noon.Add(time.Duration(10-i)*time.Hour), noon.Add(-time.Duration(i)*time.Minute)
 		if _, _, err := b.CreateRequest(t.Context(), approvals.Change{Request: r, Review: review}); err != nil {
 			t.Fatal(err)
 		}
