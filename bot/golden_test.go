@@ -293,3 +293,13 @@ func TestWindows(t *testing.T) {
 		}
 	}
 }
+
+// What its holder should know about a credential is said where they look first.
+func TestCredentialSaysItsNote(t *testing.T) {
+	t.Parallel()
+	cred := grants.Credential{Target: "orders-prod", Deadline: noon.Add(time.Hour), Note: "The replica <b> lags behind."}
+	first := credentialView(cred, policy.Profile{}, noon).Blocks.BlockSet[0].(*slack.SectionBlock)
+	if !strings.Contains(first.Text.Text, "The replica &lt;b&gt; lags behind.") {
+		t.Errorf("the first words are %q", first.Text.Text)
+	}
+}

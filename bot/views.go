@@ -74,9 +74,12 @@ func credentialView(cred grants.Credential, profile policy.Profile, now time.Tim
 	if cred.Engine == "mysql" {
 		tool = "mysql"
 	}
-	left := cred.Deadline.Sub(now)
+	ends := "*" + lasting(max(0, cred.Deadline.Sub(now))) + " left*: ends " + atSecond(cred.Deadline) + ". It is shown once; copy what you need now."
+	if cred.Note != "" {
+		ends += "\n⚠️ " + mrkdwn(cred.Note, 500)
+	}
 	v := modal("Credentials",
-		section("*"+lasting(max(0, left))+" left*: ends "+atSecond(cred.Deadline)+". It is shown once; copy what you need now."),
+		section(ends),
 		section("*Connection URL*"), verbatim(cred.URL().Reveal()),
 		section("*"+tool+"*"), verbatim(cred.Command().Reveal()),
 		section("*Host*"), verbatim(cred.Endpoint.Host),
