@@ -84,6 +84,9 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (issued grants.I
 	if len(back) != 1 || back[0][0] != string(live) {
 		return grants.Issued{}, fail(grants.FailInternal, "", "the login is not live after it was unlocked")
 	}
+	if order.ValidUntil.After(d.cfg.Now()) {
+		issued.Lagging = d.lagging(ctx, order.Login)
+	}
 	return issued, nil
 }
 
