@@ -134,6 +134,7 @@ func TestUsedLatelyComesFirst(t *testing.T) {
 	if m.targets[0].Name != "orders-prod" || m.choices("orders-prod")[0].Name != "data-fix" {
 		t.Errorf("the menu begins with %s and %s", m.targets[0].Name, m.choices("orders-prod")[0].Name)
 	}
+	w.drawing.Wait()
 	w.offers(allowed("orders-prod", "read-only", time.Hour))
 	m, err = w.bot.menuFor(t.Context(), w.ana.ID())
 	no(t, err)
@@ -186,6 +187,7 @@ func TestDemandsStandAtTheirField(t *testing.T) {
 	w.window(w.ana, "Request access")
 	w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
 	w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
+	w.window(w.ana, "Needs one of @dba.")
 	for why, field := range map[string]string{
 		"Say which. A ticket is needed (rule \"x\").": "Ticket", "The reason must have at least 20 characters and has 3.": "Reason", "At most 15m for read-only.": "Duration",
 	} {
