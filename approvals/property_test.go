@@ -163,9 +163,17 @@ func drawAct(t *rapid.T, c Case) Act {
 	}
 	return rapid.SampledFrom([]Act{
 		approve, approve, approve, approve,
-		Deny{By: by, Fills: fills, Reason: "no"}, Withdraw{By: by}, Withdraw{By: by}, Cancel{By: by}, Activate{By: by},
+		Deny{By: by, Fills: fills, Reason: "no"},
+		Withdraw{By: by},
+		Withdraw{By: by},
+		Cancel{By: by},
+		Activate{By: by},
 		closing,
-		Remind{}, Escalate{}, Lapse{}, Reopen{}, LookAtReview{},
+		Remind{},
+		Escalate{},
+		Lapse{},
+		Reopen{},
+		LookAtReview{},
 	}).Draw(t, "act")
 }
 

@@ -73,7 +73,6 @@ func instead30(c command) string {
 
 // glassView says what will happen before it does.
 func (b *Bot) glassView(f approvals.Filing, d policy.Decision, metadata string, now time.Time) slack.ModalViewRequest {
-
 	lines := []string{
 		"A login is made *at once* and shown in this window. *Nobody approves it.* It ends by itself after " + lasting(d.Duration) + ", about " + at(now.Add(d.Duration)) + ".",
 		"<#" + b.securityChannel + "> is told this moment: who, what, where, why, and everything that happens after.",

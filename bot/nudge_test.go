@@ -80,20 +80,23 @@ func TestWhoIsMentioned(t *testing.T) {
 			"pending", "remind/1/r7k2m9", func(w *world, _ *approvals.Case) {
 				w.service.groups = []policy.Group{{Name: "dba", Emails: []string{"ana@example.com", "bo@example.com", "nobody@example.com"}}}
 			},
-			[]string{"<@bo>"}, []string{"<@ana>", "@dba&", "<!"},
+			[]string{"<@bo>"},
+			[]string{"<@ana>", "@dba&", "<!"},
 		},
 		"a user group with the requester in it, person by person": {
 			"pending", "remind/1/r7k2m9", func(w *world, _ *approvals.Case) {
 				w.service.groups = []policy.Group{group("dba", w, "ana", "bo", "cy")}
 			},
-			[]string{"<@bo>", "<@cy>"}, []string{"<@ana>", "<!subteam"},
+			[]string{"<@bo>", "<@cy>"},
+			[]string{"<@ana>", "<!subteam"},
 		},
 		"somebody in two groups, once": {
 			"pending", "remind/1/r7k2m9", func(w *world, c *approvals.Case) {
 				c.Request.Decision.Approvals = []policy.Requirement{{From: []string{"group:dba", "group:ops", "user:bo@example.com"}, Count: 1}}
 				w.service.groups = []policy.Group{group("dba", w, "bo"), group("ops", w, "bo", "cy")}
 			},
-			[]string{"<!subteam^dba>", "<@cy>"}, []string{"<@bo>", "<!subteam^ops>"},
+			[]string{"<!subteam^dba>", "<@cy>"},
+			[]string{"<@bo>", "<!subteam^ops>"},
 		},
 		"nobody who has answered": {
 			"pending-half", "remind/1/r7k2m9", func(w *world, c *approvals.Case) {
@@ -101,7 +104,8 @@ func TestWhoIsMentioned(t *testing.T) {
 				c.Request.Decision.Approvals[1].From = []string{"group:security"}
 				w.service.groups = []policy.Group{group("dba", w, "bo"), group("security", w, "bo", "cy")}
 			},
-			[]string{"<@cy>"}, []string{"<@bo>", "<!subteam"},
+			[]string{"<@cy>"},
+			[]string{"<@bo>", "<!subteam"},
 		},
 		"the first of those asked in order": {
 			"pending", "remind/1/r7k2m9", func(w *world, c *approvals.Case) {
@@ -109,7 +113,8 @@ func TestWhoIsMentioned(t *testing.T) {
 				c.Request.Decision.Approvals = []policy.Requirement{{From: []string{"group:dba"}, Count: 1}, {From: []string{"group:security"}, Count: 1}}
 				w.service.groups = []policy.Group{group("dba", w, "bo"), group("security", w, "cy")}
 			},
-			[]string{"<!subteam^dba>"}, []string{"<!subteam^security>", "<@cy>"},
+			[]string{"<!subteam^dba>"},
+			[]string{"<!subteam^security>", "<@cy>"},
 		},
 		"those of the escalation": {
 			"pending", "escalate/1/r7k2m9", func(w *world, c *approvals.Case) {
@@ -117,14 +122,16 @@ func TestWhoIsMentioned(t *testing.T) {
 				c.Request.Escalated = 1
 				w.service.groups = []policy.Group{group("dba", w, "bo"), group("security", w, "cy")}
 			},
-			[]string{"<!subteam^security>", "whoever is on call for payments"}, []string{"<!subteam^dba>"},
+			[]string{"<!subteam^security>", "whoever is on call for payments"},
+			[]string{"<!subteam^dba>"},
 		},
 		"reviewers": {
 			"glass-over", "review/1/r7k2m9", func(w *world, c *approvals.Case) {
 				c.Request.Decision.Review.Reviewers = []string{"group:security"}
 				w.service.groups = []policy.Group{group("security", w, "ana", "bo")}
 			},
-			[]string{"<@bo>", "waits for a review"}, []string{"<@ana>"},
+			[]string{"<@bo>", "waits for a review"},
+			[]string{"<@ana>"},
 		},
 		"reviewers who are late": {
 			"glass-over", "overdue/3/r7k2m9", func(w *world, c *approvals.Case) {
@@ -132,13 +139,15 @@ func TestWhoIsMentioned(t *testing.T) {
 				c.Review.DueAt, c.Review.EscalatedAt, c.Review.Reminders = time.Now().Add(-time.Minute), time.Now(), 3
 				w.service.groups = []policy.Group{group("security", w, "bo"), group("dba", w, "cy")}
 			},
-			[]string{"<!subteam^dba>", "<!subteam^security>", "*OVERDUE* since"}, nil,
+			[]string{"<!subteam^dba>", "<!subteam^security>", "*OVERDUE* since"},
+			nil,
 		},
 		"a group Slack does not know is said in words": {
 			"pending", "remind/1/r7k2m9", func(w *world, _ *approvals.Case) {
 				w.service.groups = []policy.Group{{Name: "dba", SlackUsergroup: "S404"}}
 			},
-			[]string{"@dba"}, []string{"<!"},
+			[]string{"@dba"},
+			[]string{"<!"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,7 +35,9 @@ type lane struct {
 	used  time.Time
 }
 
-func newPacer(now func() time.Time) *pacer { return &pacer{now: now, wait: pass, lanes: map[string]*lane{}} }
+func newPacer(now func() time.Time) *pacer {
+	return &pacer{now: now, wait: pass, lanes: map[string]*lane{}}
+}
 
 func pass(ctx context.Context, d time.Duration) error {
 	select {

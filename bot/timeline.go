@@ -33,6 +33,10 @@ var deeds = map[audit.Kind]string{
 	audit.GrantRevoked:     "login gone",
 	audit.GrantOverdue:     "OVERDUE: past its end and not locked",
 	audit.GrantMissing:     "the database had lost the login",
+	audit.GrantWrittenOff:  "written off: nothing was verified",
+	audit.IncidentOpened:   "incident opened in PagerDuty",
+	audit.IncidentResolved: "incident resolved",
+	audit.IncidentFailed:   "the incident could not be opened",
 }
 
 // tale is one line of a timeline: like events in a row are told once, with their number.

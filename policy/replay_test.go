@@ -216,17 +216,23 @@ func TestReplayLooksAtWhatFollows(t *testing.T) {
 		broken        bool
 		want          string // wider, narrower, both or same, and what is said
 	}{
-		{"in order", ", { from: [group:backend] }] }", ", { from: [group:backend] }], in_order: true }", false,
-			"narrower: with approval by 1 from group dba and 1 from group backend, for 1h -> with approval by 1 from group dba, then 1 from group backend, for 1h"},
-		{"others answer late", "] }", "], escalate: { after: 5m, to: [group:backend] } }", false,
-			"wider: with approval by 1 from group dba, for 1h -> with approval by 1 from group dba (after 5m also group backend), for 1h"},
+		{
+			"in order", ", { from: [group:backend] }] }", ", { from: [group:backend] }], in_order: true }", false,
+			"narrower: with approval by 1 from group dba and 1 from group backend, for 1h -> with approval by 1 from group dba, then 1 from group backend, for 1h",
+		},
+		{
+			"others answer late", "] }", "], escalate: { after: 5m, to: [group:backend] } }", false,
+			"wider: with approval by 1 from group dba, for 1h -> with approval by 1 from group dba (after 5m also group backend), for 1h",
+		},
 		{"sooner", "], escalate: { after: 9m, to: [group:backend] } }", "], escalate: { after: 5m, to: [group:backend] } }", false, "wider: "},
 		{"extended", "] }", "], extend: { times: 2, total: 14h } }", false, "wider: with approval by 1 from group dba, for 1h -> with approval by 1 from group dba, for 1h, extended at most twice, to 14h in all"},
 		{"extended less", "], extend: { times: 2, total: 14h } }", "], extend: { times: 2, total: 13h } }", false, "narrower: "},
 		{"waits are said", "] }", "], lapse_after: 1h, activate_within: 5m }", false, "same"},
 		{"waits are longer", "], lapse_after: 1h, activate_within: 5m }", "], lapse_after: 2h, activate_within: 5m }", false, "wider: "},
-		{"waits are shorter", "], lapse_after: 1h, activate_within: 5m }", "], lapse_after: 1h, activate_within: 4m }", false,
-			"narrower: with approval by 1 from group dba, for 1h, answered within 1h, taken within 5m -> with approval by 1 from group dba, for 1h, answered within 1h, taken within 4m"},
+		{
+			"waits are shorter", "], lapse_after: 1h, activate_within: 5m }", "], lapse_after: 1h, activate_within: 4m }", false,
+			"narrower: with approval by 1 from group dba, for 1h, answered within 1h, taken within 5m -> with approval by 1 from group dba, for 1h, answered within 1h, taken within 4m",
+		},
 		{"reminded", "] }", "], remind_every: 5m }", false, "same"},
 		{"the same glass", "] }\n" + glass, "], in_order: true }\n" + glass, true, "same"},
 		{"no glass", "] }\n" + glass, "] }", true, "narrower: at once, for 1h, reviewed within 4h by group dba, said in security_channel -> denied"},

@@ -192,15 +192,19 @@ func TestPolicyDiffOfWhatFollows(t *testing.T) {
 		says           []string
 	}{
 		{"longer in all", reads, reads + " extend: { times: 1, total: 8h },", exitFindings, []string{
-			"WIDER     read-only\n", "was  with approval by 1 from group dba, for up to 4h  (rule", "now  with approval by 1 from group dba, for up to 4h, extended at most once, to 8h in all  (rule"}},
+			"WIDER     read-only\n", "was  with approval by 1 from group dba, for up to 4h  (rule", "now  with approval by 1 from group dba, for up to 4h, extended at most once, to 8h in all  (rule",
+		}},
 		{"others answer late", reads, reads + " escalate: { after: 30m, to: [group:security] },", exitFindings, []string{
-			"WIDER     read-only\n", "now  with approval by 1 from group dba (after 30m also group security), for up to 4h"}},
+			"WIDER     read-only\n", "now  with approval by 1 from group dba (after 30m also group security), for up to 4h",
+		}},
 		{"waits are said", reads, reads + " lapse_after: 1h, activate_within: 5m,", exitFindings, []string{
-			"WIDER AND NARROWER  read-only\n", "now  with approval by 1 from group dba, for up to 4h, answered within 1h, taken within 5m  (rule"}},
+			"WIDER AND NARROWER  read-only\n", "now  with approval by 1 from group dba, for up to 4h, answered within 1h, taken within 5m  (rule",
+		}},
 		{"reminders are no difference", reads, reads + " remind_every: 5m,", exitOK, []string{"Nobody gets more or less than before."}},
 		{"glass can be broken", "tests:", "break_glass: { who: [group:dba], profiles: [data-fix], max_duration: 30m, reviewers: [group:security] }\ntests:", exitFindings, []string{
 			"WIDER     breaking glass for data-fix\n          on   orders-prod (production); orders-test (staging)\n          for  dora@example.com\n          was  denied  (no rule)\n" +
-				"          now  at once, for up to 30m, reviewed within 24h by group security, said in security_channel  (rule \"break-glass\")\n", "2 wider, 0 narrower"}},
+				"          now  at once, for up to 30m, reviewed within 24h by group security, said in security_channel  (rule \"break-glass\")\n", "2 wider, 0 narrower",
+		}},
 	} {
 		if !strings.Contains(oldPolicy, test.old) {
 			t.Fatalf("%s: nothing to replace", test.name)

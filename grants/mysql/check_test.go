@@ -56,8 +56,10 @@ func TestCheckFinds(t *testing.T) {
 		{"an account like ours", "CREATE USER pa_eve_1", "DROP USER pa_eve_1", "has no stamp", false},
 		{"a role without a profile", "CREATE ROLE pa_old", "DROP ROLE pa_old", "belongs to no profile", false},
 		{"somebody's rights on loan", "ALTER FUNCTION app.f SQL SECURITY DEFINER", "ALTER FUNCTION app.f SQL SECURITY INVOKER", "does whatever", false},
-		{"no right to hand out", "DROP ROLE pa_read_only; CREATE ROLE pa_read_only; GRANT SELECT ON app.* TO pa_read_only",
-			"GRANT pa_read_only TO prodaccess_admin WITH ADMIN OPTION; REVOKE pa_read_only FROM root@'%'", "makes logins members", false},
+		{
+			"no right to hand out", "DROP ROLE pa_read_only; CREATE ROLE pa_read_only; GRANT SELECT ON app.* TO pa_read_only",
+			"GRANT pa_read_only TO prodaccess_admin WITH ADMIN OPTION; REVOKE pa_read_only FROM root@'%'", "makes logins members", false,
+		},
 		{"no right to kill", "REVOKE CONNECTION ADMIN ON *.* FROM prodaccess_admin", "", "ends sessions", true},
 		{"no dead man's switch", "DROP EVENT prodaccess.deadman", "", "the server itself locks", true},
 		{"a switch that is off", "ALTER EVENT prodaccess.deadman DISABLE", "ALTER EVENT prodaccess.deadman ENABLE", "is disabled", false},

@@ -74,9 +74,20 @@ func TestMatches(t *testing.T) {
 		pattern, name string
 		want          bool
 	}{
-		{"orders", "orders", true}, {"orders", "orders_1", false}, {"orders_*", "orders_1", true}, {"orders_*", "orders_", true}, {"orders_*", "ordersx1", false},
-		{"*", "anything/at all", true}, {"*_log", "a/b_log", true}, {"a?c", "abc", false}, {"a?*", "a?c", true}, {"a?*", "abc", false}, {"[ab]*", "a", false},
-		{"[ab]*", "[ab]c", true}, {`a\*`, `a\b`, true}, {"Orders*", "orders1", false},
+		{"orders", "orders", true},
+		{"orders", "orders_1", false},
+		{"orders_*", "orders_1", true},
+		{"orders_*", "orders_", true},
+		{"orders_*", "ordersx1", false},
+		{"*", "anything/at all", true},
+		{"*_log", "a/b_log", true},
+		{"a?c", "abc", false},
+		{"a?*", "a?c", true},
+		{"a?*", "abc", false},
+		{"[ab]*", "a", false},
+		{"[ab]*", "[ab]c", true},
+		{`a\*`, `a\b`, true},
+		{"Orders*", "orders1", false},
 	} {
 		if matches(m.pattern, m.name) != m.want {
 			t.Errorf("%q fits %q: %v", m.name, m.pattern, !m.want)
