@@ -29,7 +29,7 @@ func (d *Driver) rotate(ctx context.Context, login grants.Login, password secret
 		return err
 	}
 	defer conn.Close()
-	plugin, encrypted, err := d.manner(ctx, conn, f)
+	plugin, encrypted, err := d.manner()
 	if err != nil {
 		return err
 	}

@@ -43,8 +43,19 @@ func newPool(from secret.String, most int) (*pool, error) {
 type connector struct {
 	inner driver.Connector
 	cfg   *client.Config
-	seen  atomic.Value // of flavour
+	seen  atomic.Value // of server
 }
+
+// server is what was learned when the last connection was made. It is no state that matters: a server that is given a
+// certificate, or a plugin, is believed from the next connection on.
+type server struct {
+	flavour flavour
+	// certified says that it can speak TLS, ed25519 that it has MariaDB's plugin of that name.
+	certified, ed25519 bool
+}
+
+const greeting = "SELECT VERSION(), @@GLOBAL.ssl_cert <> '' OR @@GLOBAL.ssl_key <> ''," +
+	" (SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'ed25519' AND PLUGIN_STATUS = 'ACTIVE')"
 
 func newConnector(cfg *client.Config) (*connector, error) {
 	inner, err := client.NewConnector(cfg)
@@ -81,30 +92,37 @@ func (c *connector) greet(ctx context.Context, conn driver.Conn) error {
 	if _, err := execer.ExecContext(ctx, settings, nil); err != nil {
 		return err
 	}
-	rows, err := queryer.QueryContext(ctx, "SELECT VERSION()", nil)
+	rows, err := queryer.QueryContext(ctx, greeting, nil)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	row := make([]driver.Value, 1)
+	row := make([]driver.Value, 3)
 	if err := rows.Next(row); err != nil {
 		return err
 	}
-	version, _ := row[0].([]byte)
-	f, err := flavourOf(string(version))
+	is := func(i int) string {
+		if text, ok := row[i].([]byte); ok {
+			return string(text)
+		}
+		return fmt.Sprint(row[i])
+	}
+	f, err := flavourOf(is(0))
 	if err == nil {
-		c.seen.Store(f)
+		c.seen.Store(server{flavour: f, certified: is(1) == "1", ed25519: is(2) != "0"})
 	}
 	return err
 }
 
-// flavour is what the server last connected to said it is; mariadb before the first connection.
-func (c *connector) flavour() flavour {
-	if f, ok := c.seen.Load().(flavour); ok {
-		return f
+// server is what was last connected to; a plain MariaDB before the first connection.
+func (c *connector) server() server {
+	if seen, ok := c.seen.Load().(server); ok {
+		return seen
 	}
-	return mariadb
+	return server{flavour: mariadb}
 }
+
+func (c *connector) flavour() flavour { return c.server().flavour }
 
 // Driver implements driver.Connector.
 func (c *connector) Driver() driver.Driver { return c.inner.Driver() }

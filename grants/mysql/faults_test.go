@@ -118,7 +118,7 @@ func (g *guillotine) serve(client net.Conn) {
 		if _, err := io.ReadFull(client, body); err != nil {
 			return
 		}
-		if head[3] != 0 || len(body) == 0 || body[0] != 3 || bytes.HasPrefix(body[1:], []byte("SET NAMES")) || string(body[1:]) == "SELECT VERSION()" {
+		if head[3] != 0 || len(body) == 0 || body[0] != 3 || bytes.HasPrefix(body[1:], []byte("SET NAMES")) || string(body[1:]) == greeting {
 			_, _ = server.Write(append(head, body...)) // the handshake, and what every connection begins with
 			continue
 		}

@@ -32,7 +32,7 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (issued grants.I
 	// A connection on which an order failed half way is not used for another one: whoever takes the login back kills it.
 	defer func() { giveBack(conn, err != nil) }()
 
-	plugin, tls, err := d.manner(ctx, conn, f)
+	plugin, tls, err := d.manner()
 	if err != nil {
 		return issued, err
 	}
@@ -99,34 +99,23 @@ func giveBack(conn *sql.Conn, spoilt bool) {
 }
 
 // manner is how logins of this target authenticate, and whether they must use TLS.
-func (d *Driver) manner(ctx context.Context, on runner, f flavour) (p plugin, tls bool, err error) {
+func (d *Driver) manner() (p plugin, tls bool, err error) {
 	switch d.cfg.Target.Connect.SSLMode {
 	case "require", "verify-ca", "verify-full":
 		tls = true
 	}
-	p = cachingSHA2
-	if f == mariadb {
-		p = nativePassword
-	}
-	if f != mariadb && !tls {
-		return p, tls, nil
-	}
-	rows, err := send(ctx, on, "SELECT @@GLOBAL.ssl_cert <> '' OR @@GLOBAL.ssl_key <> '',"+
-		" (SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'ed25519' AND PLUGIN_STATUS = 'ACTIVE')")
-	if err != nil {
-		return p, tls, err
-	}
-	if len(rows) != 1 {
-		return p, tls, errUnreadable
-	}
-	if tls && rows[0][0] != "1" {
-		return p, tls, fail(grants.FailUnprepared, "give the server a certificate (ssl_cert, ssl_key), or set connect.sslmode to what it can do",
+	at := d.everyday.connector.server()
+	if tls && !at.certified {
+		return "", tls, fail(grants.FailUnprepared, "give the server a certificate (ssl_cert, ssl_key), or set connect.sslmode to what it can do",
 			"people are told to connect with TLS, and the server has none")
 	}
-	if rows[0][1] != "0" {
-		p = ed25519
+	switch {
+	case at.flavour == mysql:
+		return cachingSHA2, tls, nil
+	case at.ed25519:
+		return ed25519, tls, nil
 	}
-	return p, tls, nil
+	return nativePassword, tls, nil
 }
 
 func checkOrder(order grants.Order) error {

@@ -99,11 +99,7 @@ func (c *catalog) base() (steps []grants.PreparationStep, problems []string) {
 	if c.has[privilege{account: c.admin, word: "SUPER"}] {
 		problems = append(problems, fmt.Sprintf("the administrator login %s has SUPER; make another that has not", c.admin))
 	}
-	var needs []need
-	for _, n := range c.flavour.adminGlobal() {
-		needs = append(needs, n)
-	}
-	needs = append(needs, c.flavour.adminOn()...)
+	needs := append(c.flavour.adminGlobal(), c.flavour.adminOn()...)
 	for i, n := range needs {
 		missing := func(word string) bool {
 			on := ""
