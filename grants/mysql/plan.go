@@ -99,7 +99,7 @@ func (c *catalog) base() (steps []grants.PreparationStep, problems []string) {
 	if c.has[privilege{account: c.admin, word: "SUPER"}] {
 		problems = append(problems, fmt.Sprintf("the administrator login %s has SUPER; make another that has not", c.admin))
 	}
-	needs := append(c.flavour.adminGlobal(), c.flavour.adminOn()...)
+	needs := slices.Concat(c.flavour.adminGlobal(), c.flavour.adminOn())
 	for i, n := range needs {
 		missing := func(word string) bool {
 			on := ""

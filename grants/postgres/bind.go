@@ -100,12 +100,6 @@ func (d *Driver) homeIsTarget() bool {
 // keepsValues is a condition: this database has a place for values.
 var keepsValues = "EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = " + literal(internal) + " AND c.relname = 'bound_values')"
 
-// takesValues is a condition: one of the logins belongs to a profile with parameters, and has values to be removed.
-func takesValues(oids string) string {
-	return "EXISTS (SELECT FROM pg_auth_members m WHERE m.member = ANY (" + oids + ") AND shobj_description(m.roleid, 'pg_authid') LIKE '" +
-		shapeMark + "%\"parameters\":%')"
-}
-
 // unbind removes a login's values from every database of the target, and proves it.
 func (d *Driver) unbind(ctx context.Context, login grants.Login) (checks []grants.Check, err error) {
 	results, err := send(ctx, d.everyday, "SELECT "+keepsValues)

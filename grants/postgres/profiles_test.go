@@ -235,14 +235,14 @@ func rows(t testing.TB, c *cluster, sql string) string {
 // TestValuesElsewhere has a target whose databases are not the one in which roles are made.
 func TestValuesElsewhere(t *testing.T) {
 	t.Parallel()
-	c, d := shop(t, 18)
+	c, _ := shop(t, 18)
 	run(t, c.srv.URL("postgres"), "CREATE DATABASE second TEMPLATE app")
 	both := func(cfg *Config) {
 		cfg.Target.Databases = []string{"app", "second"}
 		cfg.AdminURL = secret.New(c.srv.UserURL("prodaccess_admin", "admin", "postgres"))
 		cfg.PrepareURL = secret.New(c.srv.URL("app"))
 	}
-	d = c.open(t, both)
+	d := c.open(t, both)
 	prepareFor(t, c, d, oneCustomer)
 	_, o := visit(t, c, d, oneCustomer, customer("9"))
 	for _, database := range []string{"app", "second"} {
