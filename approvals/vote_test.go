@@ -106,6 +106,9 @@ func TestAYesIsTakenBackBeforeTheQuorumOnly(t *testing.T) {
 	refusalOf(t, c, Withdraw{By: person("dora")}, began.Add(time.Hour), AlreadyOver, "lapsed")
 	// Slack may deliver the press on Approve again, right after it was taken back.
 	refusalOf(t, back, yes("dora", 0), at.Add(settleDown-1), InProgress, "in 10s")
+	redelivered := yes("dora", 0)
+	redelivered.By.ID = "Uother" // whichever account it comes from
+	wantRefusal(t, back, redelivered, at.Add(settleDown-1), InProgress)
 	at = at.Add(settleDown)
 	wantRefusal(t, must(t, back, yes("dora", 0), at), yes("dora", 0), at, AlreadyVoted)
 }
