@@ -100,7 +100,7 @@ func TestGlassBreaksOnce(t *testing.T) {
 	t.Parallel()
 	w := glass(t, "24h", "6h", "12h")
 	broken := 0
-	for round := range 3 {
+	for round := range 2 {
 		var open [2]func()
 		for i := range open {
 			words := fmt.Sprintf("round %d window %d.", round, i)
