@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"crypto/rand"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,5 +196,36 @@ func TestAWorkerOfLongAgoIsNotSomebodyElse(t *testing.T) {
 	takeBack(t, c, d, o)
 	if err := bystander.Read(t.Context()); err != nil {
 		t.Errorf("a bystander's connection was killed: %v", err)
+	}
+}
+
+// Somebody makes an account of the same name between our row and our CREATE USER: the row does not make it ours.
+func TestARowDoesNotClaimSomebodyElsesAccount(t *testing.T) {
+	t.Parallel()
+	c := shared(t)
+	d := c.open(t, nil)
+	o := newOrder(t, d, "pa_read_only")
+	verifier, err := nativePassword.verifier(o.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := change(t.Context(), d.everyday.db, mariadb.writeDown(o, verifier, time.Now())); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	run(t, c, "CREATE USER '"+o.Login+"'@'%' IDENTIFIED BY 'theirs'")
+	t.Cleanup(func() { run(t, c, "DROP USER '"+o.Login+"'@'%'") })
+	if _, err := d.Secure(t.Context(), loginOf(o)); grants.ReasonOf(err) != grants.FailForeign {
+		t.Errorf("secure: %v", err)
+	}
+	if _, err := d.Clean(t.Context(), loginOf(o)); grants.ReasonOf(err) != grants.FailForeign {
+		t.Errorf("clean: %v", err)
+	}
+	if logins, err := d.Logins(t.Context()); err != nil || slices.ContainsFunc(logins, func(l grants.Login) bool { return l.Name == o.Login }) {
+		t.Errorf("listed as ours: %v", err)
+	}
+	theirs := o
+	theirs.Password = secret.New("theirs")
+	if !c.canLogin(theirs) {
+		t.Error("somebody else's account was touched")
 	}
 }
