@@ -14,7 +14,9 @@ const defaultDuration = time.Hour
 // was looked at, the denying ones first, because they win.
 //
 // A rule that might have matched had a fact been known is passed over, but it still holds the answer back: the decision
-// is never laxer than it would have been had that rule matched. So nobody gains by making a fact unknown.
+// is never laxer than it would have been had that rule matched, but for the end of an unknown shift, which nobody can
+// know. It does not cut short what a later rule approves by itself; that is then no more than the same person gets off
+// call. So nobody gains by making a fact unknown.
 func (p *Policy) Decide(request Request, facts Facts) (decision Decision) {
 	c := p.consider(request, facts, p.asking)
 	if wrong := p.impossible(request); wrong != "" {

@@ -327,3 +327,34 @@ rules:
 		t.Errorf("got %+v", v)
 	}
 }
+
+// TestUnknownShift is about the one thing that a rule which was passed over cannot hold back: when its shift ends.
+func TestUnknownShift(t *testing.T) {
+	t.Parallel()
+	const head = "version: 1\ngroups: { team: { emails: [ana@example.com] } }\nschedules: { pay: { pagerduty_schedule: P1 } }\n" +
+		"profiles: [{ name: read, risk: low, grants: [{ schema: public, tables: \"*\", privileges: [select] }] }]\nrules:\n" +
+		"  - { name: shift, who: oncall:pay, approve: automatically, max_duration: 1h }\n"
+	request := Request{User: Person{ID: "U1", Email: "ana@example.com"}, Target: Target{Name: "orders", Engine: "postgres"}, Profile: "read", At: morning}
+	standings := map[string]Standing{
+		"on":      {On: true, Schedule: "pay", Level: 1, Start: morning.Add(-time.Hour), End: morning.Add(5 * time.Minute)},
+		"off":     {},
+		"unknown": {Unknown: "PagerDuty is away"},
+	}
+	for _, test := range []struct{ then, on, off, unknown string }{
+		{"approve: automatically, max_duration: 2h", "approved 1h by shift, bounded", "approved 2h by team", "approved 1h by team"},
+		{"approve: automatically, max_duration: 30m", "approved 1h by shift, bounded", "approved 30m by team", "approved 30m by team"},
+		{"approvals: [{ from: user:bo@example.com }], max_duration: 2h", "approved 1h by shift, bounded", "needs-approval 2h by team", "needs-approval 1h by team"},
+	} {
+		p := loaded(t, head+"  - { name: team, who: group:team, "+test.then+" }\n")
+		for which, want := range map[string]string{"on": test.on, "off": test.off, "unknown": test.unknown} {
+			d := p.Decide(request, Facts{Schedules: map[string]Standing{"pay": standings[which]}})
+			got := string(d.Outcome) + " " + FormatDuration(d.MaxDuration) + " by " + d.Rule
+			if d.Shift != nil {
+				got += ", bounded"
+			}
+			if got != want {
+				t.Errorf("%s, %s: %s, wanted %s", test.then, which, got, want)
+			}
+		}
+	}
+}

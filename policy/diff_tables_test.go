@@ -182,8 +182,18 @@ func TestMeet(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"a", "a", true}, {"a", "b", false}, {"a*", "a", true}, {"a*", "ba", false}, {"a*", "*b", true}, {"a*", "b*", false},
-		{"a*", "ab*", true}, {"*a", "*b", false}, {"*ba", "*a", true}, {"*", "x*y", true}, {"a*b*c", "ax*c", true}, {"*a*", "*b*", true},
+		{"a", "a", true},
+		{"a", "b", false},
+		{"a*", "a", true},
+		{"a*", "ba", false},
+		{"a*", "*b", true},
+		{"a*", "b*", false},
+		{"a*", "ab*", true},
+		{"*a", "*b", false},
+		{"*ba", "*a", true},
+		{"*", "x*y", true},
+		{"a*b*c", "ax*c", true},
+		{"*a*", "*b*", true},
 	} {
 		if meet(test.a, test.b) != test.want || meet(test.b, test.a) != test.want {
 			t.Errorf("%q and %q: wanted %t", test.a, test.b, test.want)

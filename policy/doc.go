@@ -25,6 +25,9 @@
 //     had that rule matched. So nobody gains by making a fact unknown. This holds for every key: the approvals of all such
 //     rules are asked for, in order if one of them asks in order; things wait as long as the least patient rule says;
 //     those are asked late whom every rule that asks people would ask; access is extended as far as the strictest lets it.
+//     One thing cannot be held back: the end of a shift that is unknown. Where such a rule would have approved only until
+//     then, and a later one approves without that shift, the access may last beyond it; but the rules give the same person
+//     at least as much off call. Who wants a person to be asked while PagerDuty is away must let the later rule ask one.
 //
 // A name that the file uses and does not define (a group, a schedule) is an unknown fact too, and a warning.
 //

@@ -301,6 +301,22 @@ func TestMeaning(t *testing.T) {
 	})
 }
 
+// outlives says whether access by one decision may last beyond the shift that bounds another.
+func outlives(a, b Decision) bool {
+	return b.Shift != nil && (a.Shift == nil || a.Shift.End.After(b.Shift.End))
+}
+
+// offCall are the same facts for somebody who is on call for none of the schedules that are unknown in less.
+func offCall(facts, less Facts) Facts {
+	out := Facts{Usergroups: facts.Usergroups, Schedules: maps.Clone(facts.Schedules)}
+	for name := range out.Schedules {
+		if standing, given := less.Schedules[name]; !given || standing.Unknown != "" {
+			out.Schedules[name] = Standing{}
+		}
+	}
+	return out
+}
+
 func TestUnknownNeverHelps(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -308,8 +324,7 @@ func TestUnknownNeverHelps(t *testing.T) {
 		known := p.Decide(request, facts)
 		knownGlass, asked := p.DecideBreakGlass(request, facts), request
 		less := forget(t, facts, &request.User)
-		if d := p.DecideBreakGlass(request, less); d.Outcome == Approved && (knownGlass.Outcome != Approved || d.Duration > knownGlass.Duration ||
-			knownGlass.Shift != nil && (d.Shift == nil || d.Shift.End.After(knownGlass.Shift.End))) {
+		if d := p.DecideBreakGlass(request, less); d.Outcome == Approved && (knownGlass.Outcome != Approved || d.Duration > knownGlass.Duration || outlives(d, knownGlass)) {
 			t.Fatalf("forgetting broke glass: %+v\n%+v", d, knownGlass)
 		}
 		d := p.Decide(request, less)
@@ -319,8 +334,13 @@ func TestUnknownNeverHelps(t *testing.T) {
 					continue
 				}
 				a := p.DecideExtension(Extending{request, given, before}, less)
-				if b := p.DecideExtension(Extending{asked, given, before}, facts); a.Outcome == Approved && (b.Outcome != Approved || a.MaxDuration > b.MaxDuration) {
+				b := p.DecideExtension(Extending{asked, given, before}, facts)
+				if a.Outcome == Approved && (b.Outcome != Approved || a.MaxDuration > b.MaxDuration) {
 					t.Fatalf("forgetting made it last: %+v\n%+v", a, b)
+				}
+				off := p.DecideExtension(Extending{asked, given, before}, offCall(facts, less))
+				if a.Outcome == Approved && outlives(a, b) && (off.Outcome != Approved || a.MaxDuration > off.MaxDuration || outlives(a, off)) {
+					t.Fatalf("forgetting made it last beyond the shift, and being off call does not: %+v\n%+v\n%+v", a, b, off)
 				}
 			}
 		}
@@ -332,6 +352,11 @@ func TestUnknownNeverHelps(t *testing.T) {
 		}
 		if d.MaxDuration > known.MaxDuration || d.Duration > known.Duration {
 			t.Fatalf("forgetting made it longer: %+v\n%+v", d, known)
+		}
+		// The end of an unknown shift cannot bound anything. What then lasts longer must be what is given off call anyway.
+		if off := p.Decide(asked, offCall(facts, less)); d.Outcome == Approved && outlives(d, known) &&
+			(off.Outcome != Approved || d.MaxDuration > off.MaxDuration || d.Duration > off.Duration || outlives(d, off)) {
+			t.Fatalf("forgetting gave more than being off call does: %+v\n%+v\n%+v", d, known, off)
 		}
 		for _, requirement := range known.Approvals {
 			from := sorted(requirement.From)
