@@ -32,10 +32,13 @@ func header(text string) slack.Block {
 	return slack.NewHeaderBlock(literal(plain(text, longestHeader)))
 }
 
-func section(text string) slack.Block { return slack.NewSectionBlock(markup(text), nil, nil) }
+// section shows mrkdwn. Callers bound what they write; what is too long all the same is cut rather than refused by Slack.
+func section(text string) slack.Block {
+	return slack.NewSectionBlock(markup(cutMarkup(text, longestSection)), nil, nil)
+}
 
 func plainSection(text string) slack.Block {
-	return slack.NewSectionBlock(literal(text), nil, nil)
+	return slack.NewSectionBlock(literal(cutTo(text, longestSection, asIs)), nil, nil)
 }
 
 func footer(texts ...string) slack.Block {

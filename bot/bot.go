@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Config is what a Bot is made of. Every field is needed.
+// Config is what a Bot is made of. Every field is needed but ChannelWorks.
 type Config struct {
 	Slack    *Slack
 	Service  Service
@@ -24,6 +24,8 @@ type Config struct {
 	Command string
 	// Channels by ID ("C0123ABCD"), not by name: Slack reads history by ID only.
 	ApprovalsChannel, AuditChannel, SecurityChannel string
+	// ChannelWorks, when it is not nil, hears that a channel ("security") cannot be written to, and with a nil error that it can again.
+	ChannelWorks func(name string, err error)
 
 	Now func() time.Time
 	Log zerolog.Logger
@@ -44,6 +46,9 @@ type Bot struct {
 	now  func() time.Time
 	log  zerolog.Logger
 	pace *pacer
+	// reach is which channels cannot be written to now.
+	reach        reach
+	channelWorks func(name string, err error)
 	// people are for mentions; who may act is asked of the service.
 	people *Directory
 
@@ -81,7 +86,7 @@ func New(c Config) (*Bot, error) {
 	return &Bot{
 		slack: c.Slack, service: c.Service, grants: c.Grants, outbox: c.Outbox, digests: c.Digests, findings: c.Findings,
 		command: c.Command, approvalsChannel: c.ApprovalsChannel, auditChannel: c.AuditChannel, securityChannel: c.SecurityChannel,
-		now: c.Now, log: c.Log, pace: newPacer(c.Now), people: NewDirectory(c.Slack, c.Now), life: life, end: end,
+		channelWorks: c.ChannelWorks, now: c.Now, log: c.Log, pace: newPacer(c.Now), people: NewDirectory(c.Slack, c.Now), life: life, end: end,
 	}, nil
 }
 

@@ -161,6 +161,10 @@ func timeline(c approvals.Case) []string {
 	if c.Grants > 1 {
 		lines = append(lines, "• "+plural(c.Grants-1, "earlier try", "earlier tries")+" to make a login failed")
 	}
+	over := "login gone"
+	if g.Receipt != nil && g.Receipt.WrittenOff != "" {
+		over = "written off, nothing was verified"
+	}
 	for _, step := range []struct {
 		words string
 		when  time.Time
@@ -169,7 +173,7 @@ func timeline(c approvals.Case) []string {
 		{"credential last shown", g.ShownAt},
 		{"taking it back since", g.EndingAt},
 		{"locked, no session left", g.SecuredAt},
-		{"login gone", g.EndedAt},
+		{over, g.EndedAt},
 	} {
 		if !step.when.IsZero() {
 			lines = append(lines, "• "+step.words+" "+atSecond(step.when))

@@ -10,6 +10,8 @@
 //     leaves the process alive.
 //   - Messages are level-triggered: [Bot.Draw] and its siblings draw what is stored now, however late or often they run.
 //     A message is posted once ([Outbox]); a message that was deleted, or a person who left, never blocks anything.
+//   - A channel of the configuration that cannot be written to loses nothing: its messages wait for somebody to mend it. What the
+//     security channel must not miss (broken glass, its reminders, alarms, findings) stands in the audit or the approvals channel meanwhile.
 //   - The Home tab is drawn from what is stored when somebody opens it, and redrawn for an hour when they act or their requests
 //     change. Nothing waits for it and nothing comes again for it: a Home that fell behind is put right when it is opened.
 //     Its buttons are those of the messages. Who may neither ask nor answer sees words there.

@@ -77,7 +77,7 @@ func (b *Bot) DrawAlarm(ctx context.Context, grantID string) error {
 		if g.AlarmedAt.IsZero() {
 			return nil
 		}
-		err = b.keep(ctx, posting{key: "alarm:" + grantID, version: g.Version, channel: toChannel(b.securityChannel), content: alarm(g, b.now())})
+		err = b.loud(ctx, posting{key: "alarm:" + grantID, version: g.Version, channel: toChannel(b.securityChannel), content: alarm(g, b.now())})
 		if err != nil {
 			return err
 		}
@@ -102,11 +102,11 @@ func (b *Bot) PostReceipt(ctx context.Context, grantID string) error {
 	if g.Receipt == nil {
 		return &Undelivered{After: pausePassing, Err: fmt.Errorf("grant %s has no receipt yet", grantID)}
 	}
-	channel, thread, err := b.threadOf(ctx, g.Request)
-	if err != nil {
-		return err
+	// Both are tried: a channel that cannot be reached keeps nobody from hearing that their access is over.
+	channel, thread, posted := b.threadOf(ctx, g.Request)
+	if posted == nil {
+		posted = b.keep(ctx, posting{key: "receipt:" + grantID, version: 1, channel: toChannel(channel), thread: thread, content: receiptMessage(g)})
 	}
-	posted := b.keep(ctx, posting{key: "receipt:" + grantID, version: 1, channel: toChannel(channel), thread: thread, content: receiptMessage(g)})
 	if g.Cause == grants.Failed {
 		return posted // nobody had this login, and the request says what became of it
 	}
@@ -128,6 +128,8 @@ func (b *Bot) thread(ctx context.Context, key, otherwise string) (channel, threa
 		return "", "", delay(fmt.Errorf("reading where message %s is: %w", key, err))
 	case m.Gone:
 		return otherwise, "", nil
+	case m.TS == "" && b.reach.why(otherwise) != nil:
+		return "", "", delay(fmt.Errorf("message %s waits for its channel: %w", key, b.reach.why(otherwise)))
 	case m.TS == "":
 		return "", "", &Undelivered{After: pauseBusy, Err: fmt.Errorf("message %s is not posted yet", key)}
 	}
@@ -150,7 +152,7 @@ func (b *Bot) PostFinding(ctx context.Context, eventID string) error {
 	if err != nil {
 		return unread(fmt.Errorf("reading finding %s: %w", eventID, err))
 	}
-	return b.keep(ctx, posting{key: "finding:" + eventID, version: 1, channel: toChannel(b.securityChannel), content: findingMessage(words)})
+	return b.loud(ctx, posting{key: "finding:" + eventID, version: 1, channel: toChannel(b.securityChannel), content: findingMessage(words)})
 }
 
 // unread is what came of not being able to read what to draw.

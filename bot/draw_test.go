@@ -236,7 +236,7 @@ func TestWhatIsGoneBlocksNothing(t *testing.T) {
 		t.Parallel()
 		w := drawable(t, nil)
 		w.ws.Archive("approvals")
-		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+		waits(t, w.bot.Draw(t.Context(), "r7k2m9")) // for the channel alone
 		w.sees(w.ana, "Waiting for approval")
 	})
 	t.Run("request", func(t *testing.T) {

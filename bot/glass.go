@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/policy"
 	"github.com/slack-go/slack"
 )
@@ -73,8 +74,13 @@ func instead30(c command) string {
 
 // glassView says what will happen before it does.
 func (b *Bot) glassView(f approvals.Filing, d policy.Decision, metadata string, now time.Time) slack.ModalViewRequest {
+	length, ends := lasting(d.Duration), "It ends by itself after "+lasting(d.Duration)+", about "+at(now.Add(d.Duration))+"."
+	if s := d.Shift; s != nil && !s.End.IsZero() && s.End.Before(now.Add(d.Duration)) {
+		length = "less than " + length
+		ends = "It ends by itself " + at(s.End) + ", before the " + lasting(d.Duration) + " are over: it rests on your shift for *" + mrkdwn(s.Schedule, 100) + "*, which ends then."
+	}
 	lines := []string{
-		"A login is made *at once* and shown in this window. *Nobody approves it.* It ends by itself after " + lasting(d.Duration) + ", about " + at(now.Add(d.Duration)) + ".",
+		"A login is made *at once* and shown in this window. *Nobody approves it.* " + ends,
 		"<#" + b.securityChannel + "> is told this moment: who, what, where, why, and everything that happens after.",
 	}
 	if slices.Contains(d.Review.Notify, notifyPagerDuty) {
@@ -89,7 +95,7 @@ func (b *Bot) glassView(f approvals.Filing, d policy.Decision, metadata string, 
 	if reason := plain(f.Reason, approvals.LongestReason); reason != "" {
 		input = input.WithInitialValue(reason)
 	}
-	what := "🚨 *" + mrkdwn(f.Profile, 200) + "* on *" + mrkdwn(f.Target, 200) + "* for " + lasting(d.Duration)
+	what := "🚨 *" + mrkdwn(f.Profile, 200) + "* on *" + mrkdwn(f.Target, 200) + "* for " + length
 	if f.Ticket != "" {
 		what += ", " + mrkdwn(f.Ticket, approvals.LongestTicket)
 	}
@@ -138,6 +144,10 @@ func (b *Bot) submitGlass(ctx context.Context, cb slack.InteractionCallback, sou
 		a.payload = slack.NewUpdateViewSubmissionResponse(ptr(saying("Not allowed", outcomeWords(c))))
 		return a
 	}
+	if !takeable(c) { // the window was sent again long after
+		a.payload = slack.NewUpdateViewSubmissionResponse(ptr(saying("Not again", "No login was made. "+whereItStands(c, b.now()))))
+		return a
+	}
 	making := makingView()
 	making.ExternalID = "glass-" + cb.View.ID
 	a.outcome, a.payload = "glass broken", slack.NewUpdateViewSubmissionResponse(&making)
@@ -153,7 +163,7 @@ func (b *Bot) handBroken(ctx context.Context, cb slack.InteractionCallback, pres
 	tell := func(err error) {
 		text, outcome := b.words(err)
 		log.Warn().Str("outcome", outcome).Msg("credential not shown")
-		text += "\nThe glass is broken, and nothing was shown yet. Press *Get credentials* in your direct message with prodaccess."
+		text += "\n" + b.nothingShown(ctx, press.Request)
 		if err := b.fillNamed(ctx, cb.View.ID, window, saying("No login was made", text)); err != nil {
 			b.tellPresser(ctx, cb, text)
 		}
@@ -175,6 +185,31 @@ func (b *Bot) handBroken(ctx context.Context, cb slack.InteractionCallback, pres
 		return
 	}
 	b.show(ctx, cb, cb.View.ID, window, press.Request, cred)
+}
+
+// takeable says whether the access of broken glass can be had by pressing Get credentials, now or in a moment.
+func takeable(c approvals.Case) bool {
+	switch c.Request.State {
+	case approvals.Approved:
+		return true
+	case approvals.Activated:
+		return c.Grant == nil || c.Grant.Live() || c.Grant.Cause == grants.Failed
+	}
+	return false
+}
+
+// whereItStands says of broken glass that cannot be taken what became of it.
+func whereItStands(c approvals.Case, now time.Time) string {
+	s := stands(c, now)
+	return strings.TrimSpace("*" + mrkdwn(s.head, 100) + "*. " + s.now + "\n" + s.next)
+}
+
+// nothingShown tells somebody who broke the glass and saw no credential what they can do.
+func (b *Bot) nothingShown(ctx context.Context, request string) string {
+	if c, err := b.service.Case(ctx, request); err == nil && !takeable(c) {
+		return whereItStands(c, b.now())
+	}
+	return "The glass is broken, and nothing was shown yet. Press *Get credentials* in your direct message with prodaccess."
 }
 
 // glassWords tell a requester what follows from the glass they broke.

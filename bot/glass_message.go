@@ -14,7 +14,7 @@ func glassKey(request string) string { return "break-glass:" + request }
 
 // glassMessage is what the security channel sees of broken glass, from the first second to the reviewer's verdict.
 func glassMessage(c approvals.Case, events []audit.Event, now time.Time) message {
-	r, s := c.Request, stands(c, now)
+	r, s := c.Request, stands(withoutReceipt(c), now)
 	icon, head := "🚨", "Glass broken"
 	switch {
 	case !c.Review.Open() && c.Review != nil && c.Review.Verdict == approvals.NotJustified:
@@ -59,6 +59,15 @@ func glassMessage(c approvals.Case, events []audit.Event, now time.Time) message
 	return m
 }
 
+// withoutReceipt is a case for saying where it stands in a message that has the receipt already, in what was done.
+func withoutReceipt(c approvals.Case) approvals.Case {
+	if c.Grant != nil {
+		g := *c.Grant
+		g.Receipt, c.Grant = nil, &g
+	}
+	return c
+}
+
 // drawGlass keeps the loud message true.
 func (b *Bot) drawGlass(ctx context.Context, c approvals.Case) error {
 	// An event may be committed between the two reads; the version of the case is the older of the two, so it is drawn again.
@@ -66,7 +75,7 @@ func (b *Bot) drawGlass(ctx context.Context, c approvals.Case) error {
 	if err != nil {
 		return unread(fmt.Errorf("reading the timeline of request %s: %w", c.Request.ID, err))
 	}
-	return b.keep(ctx, posting{
+	return b.loud(ctx, posting{
 		key: glassKey(c.Request.ID), version: c.Request.Version, channel: toChannel(b.securityChannel), content: glassMessage(c, events, b.now()),
 	})
 }

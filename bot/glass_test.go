@@ -265,3 +265,65 @@ func TestWithdraw(t *testing.T) {
 		}
 	})
 }
+
+// TestGlassWindowSaysTheEarlierEnd breaks glass on a shift that ends before the time that is asked for.
+func TestGlassWindowSaysTheEarlierEnd(t *testing.T) {
+	t.Parallel()
+	w := quiet(t, sandbox.Options{NoRateLimits: true})
+	d := glass(approvals.Filing{Duration: time.Hour})
+	said := func(end time.Time) string {
+		d.Shift = &policy.Standing{On: true, Schedule: "payments", End: end}
+		v := w.bot.glassView(approvals.Filing{Target: "orders-prod", Profile: "read-only"}, d, "{}", noon)
+		return shown(t, message{blocks: v.Blocks.BlockSet})
+	}
+	date := func(at time.Time) string { return at.UTC().Format("15:04 UTC") }
+	early := said(noon.Add(10 * time.Minute))
+	for _, want := range []string{date(noon.Add(10 * time.Minute)), "your shift for *payments*, which ends then", "for less than 1h"} {
+		if !strings.Contains(early, want) {
+			t.Errorf("it lacks %q: %s", want, early)
+		}
+	}
+	if strings.Contains(early, date(noon.Add(time.Hour))) {
+		t.Errorf("it promises more than there will be: %s", early)
+	}
+	for _, end := range []time.Time{{}, noon.Add(2 * time.Hour)} {
+		if late := said(end); strings.Contains(late, "your shift") || !strings.Contains(late, date(noon.Add(time.Hour))) {
+			t.Errorf("a shift until %s: %s", end, late)
+		}
+	}
+}
+
+// TestGlassWindowSentAgain sends the window again when what it broke is over, and says how that stands.
+func TestGlassWindowSentAgain(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"cancelled", "lapsed-untaken", "over-expired"} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			w := overHTTP(t, sandbox.Options{NoRateLimits: true})
+			w.does(w.ana.Command(glassLine))
+			w.window(w.ana, "What will happen")
+			before := writings["ordinary"].states()[state]
+			w.bot.service = &brokenBefore{w.service, before}
+			w.does(w.ana.Submits(nil))
+			v := w.window(w.ana, "No login was made")
+			if want := stands(before, noon).head; strings.Contains(v.Text, "Press") || !strings.Contains(v.Text, want) {
+				t.Errorf("the window lacks %q:\n%s", want, v.Text)
+			}
+			// It may also be over by the time the login is asked for.
+			w.service.put(before)
+			if said := w.bot.nothingShown(t.Context(), before.Request.ID); strings.Contains(said, "Press") || !strings.Contains(said, stands(before, noon).head) {
+				t.Errorf("afterwards it is said: %s", said)
+			}
+		})
+	}
+}
+
+// brokenBefore answers a filing that was seen before with what became of it.
+type brokenBefore struct {
+	*fakeService
+	before approvals.Case
+}
+
+func (b *brokenBefore) BreakGlass(context.Context, approvals.Filing) (approvals.Case, error) {
+	return b.before, nil
+}

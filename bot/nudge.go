@@ -63,15 +63,22 @@ func (b *Bot) PostNudge(ctx context.Context, subject string) error {
 	if n.ofReview() {
 		key, otherwise = glassKey(n.request), b.securityChannel
 	}
-	channel, thread, err := b.thread(ctx, key, otherwise)
-	if err != nil {
-		return err
+	channel, thread, lost := b.thread(ctx, key, otherwise)
+	if lost != nil && !(n.ofReview() && unreachable[codeOf(lost)]) {
+		return lost
 	}
 	who, err := b.mentions(ctx, n.to(c), n.except(c))
 	if err != nil {
 		return delay(err)
 	}
-	return b.keep(ctx, posting{key: "nudge:" + subject, version: 1, channel: toChannel(channel), thread: thread, content: n.message(c, who, b.now())})
+	p := posting{key: "nudge:" + subject, version: 1, channel: toChannel(channel), thread: thread, content: n.message(c, who, b.now())}
+	switch {
+	case lost != nil:
+		return b.heard(ctx, p, lost)
+	case n.ofReview():
+		return b.loud(ctx, p)
+	}
+	return b.keep(ctx, p)
 }
 
 // callFor mentions those who may answer a new request, on its card. A card does not wait for Slack to say who they are: a reminder
@@ -149,7 +156,11 @@ func (n nudge) message(c approvals.Case, who string, now time.Time) message {
 	case nudgeRemind:
 		text = "⏳ " + who + " this still waits for an answer: " + about + ". Needs " + mrkdwn(needs(c), 300) + ". Lapses " + at(r.LapsesAt) + "."
 	case nudgeEscalate:
-		text = "⏫ " + who + " nobody has answered, so you may as well: " + about + ". Lapses " + at(r.LapsesAt) + "."
+		stands := " nobody has answered, so you may as well: "
+		if standingYes(c) {
+			stands = " it still needs " + mrkdwn(needs(c), 300) + ", and you may answer as well: "
+		}
+		text = "⏫ " + who + stands + about + ". Lapses " + at(r.LapsesAt) + "."
 	case nudgeReview, nudgeOverdue:
 		text = "🔎 " + who + " " + person(r.Requester) + " broke the glass for " + whatFor(c) + ", and that waits for a review. " + reviewStands(c, now)
 	}

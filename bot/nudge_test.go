@@ -125,6 +125,14 @@ func TestWhoIsMentioned(t *testing.T) {
 			[]string{"<!subteam^security>", "whoever is on call for payments"},
 			[]string{"<!subteam^dba>"},
 		},
+		"those of the escalation, when somebody has answered": {
+			"pending-half", "escalate/1/r7k2m9", func(_ *world, c *approvals.Case) {
+				c.Request.Decision.Escalations = []policy.Escalation{{After: time.Second, To: []string{"oncall:payments"}}}
+				c.Request.Escalated = 1
+			},
+			[]string{"it still needs two of @security", "whoever is on call for payments"},
+			[]string{"nobody has answered"},
+		},
 		"reviewers": {
 			"glass-over", "review/1/r7k2m9", func(w *world, c *approvals.Case) {
 				c.Request.Decision.Review.Reviewers = []string{"group:security"}

@@ -50,6 +50,7 @@ func (b *Bot) keep(ctx context.Context, p posting) error {
 	drawing, cancel := context.WithTimeout(ctx, drawWithin)
 	defer cancel()
 	channel, ts, err := b.deliver(drawing, m, p)
+	b.learn(channel, err)
 	record, stop := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer stop()
 	switch {
@@ -58,7 +59,7 @@ func (b *Bot) keep(ctx context.Context, p posting) error {
 			return delay(fmt.Errorf("recording %s: %w", p.key, err))
 		}
 		return nil
-	case gone[codeOf(err)], malformed[codeOf(err)]:
+	case (gone[codeOf(err)] && !b.comesBack(channel, err)) || malformed[codeOf(err)]:
 		b.log.Warn().Str("message", p.key).Err(err).Msg("a message cannot be drawn any more")
 		if err := b.outbox.RecordGone(record, p.key, claim, codeOf(err)); err != nil {
 			return delay(fmt.Errorf("recording %s: %w", p.key, err))
@@ -70,6 +71,11 @@ func (b *Bot) keep(ctx context.Context, p posting) error {
 		b.log.Warn().Str("message", p.key).Err(err).Msg("a claim was not given back")
 	}
 	return undelivered
+}
+
+// comesBack says whether a message that cannot be drawn waits for its channel, which somebody configured and can mend.
+func (b *Bot) comesBack(channel string, err error) bool {
+	return unreachable[codeOf(err)] && b.configured(channel) != ""
 }
 
 // claim takes a message's lease. Drawing takes a few milliseconds as a rule, so a message that is busy is waited for rather
@@ -92,7 +98,7 @@ func (b *Bot) claim(ctx context.Context, key string) (outbox.Message, string, er
 	}
 }
 
-// deliver posts or updates, and says where the message is.
+// deliver posts or updates, and says where the message is; with an error, as far as it got, in which channel that was.
 func (b *Bot) deliver(ctx context.Context, m outbox.Message, p posting) (channel, ts string, err error) {
 	if m.TS != "" {
 		return m.Channel, m.TS, b.change(ctx, m.Channel, m.TS, p)
@@ -104,7 +110,7 @@ func (b *Bot) deliver(ctx context.Context, m outbox.Message, p posting) (channel
 	if m.Tried {
 		ts, err := b.find(ctx, channel, p, m.FirstTriedAt)
 		if err != nil {
-			return "", "", err
+			return channel, "", err
 		}
 		if ts != "" {
 			return channel, ts, b.change(ctx, channel, ts, p)

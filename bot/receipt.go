@@ -132,6 +132,10 @@ func alarm(g grants.Grant, now time.Time) message {
 	what := mrkdwn(g.Holder.Name, 80) + "'s login " + code(g.Login) + " on " + mrkdwn(g.Target, 200)
 	if !isOverdue(g, now) {
 		when := ended(g)
+		if r := g.Receipt; r != nil && r.WrittenOff != "" && g.SecuredAt.IsZero() {
+			text := "Over, and nobody knows how: " + what + " was to end " + atSecond(g.End()) + ". " + receiptLine(*r)
+			return message{text: text, blocks: []slack.Block{header("⚠️ Written off"), section(text), footer("Request " + mrkdwn(g.Request, 60))}}
+		}
 		text := "Over: " + what + " was locked and its sessions were found gone " + atSecond(when) + ", " +
 			lasting(max(0, when.Sub(g.End()))) + " late."
 		return message{text: text, blocks: []slack.Block{header("✅ No longer overdue"), section(text), footer("Request " + mrkdwn(g.Request, 60))}}

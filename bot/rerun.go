@@ -23,7 +23,7 @@ func suggesting(text, line, outcome string) answer {
 		return a
 	}
 	w := a.payload.(whisper)
-	w.Blocks = []slack.Block{section(cutTo(w.Text, longestSection-1, func(r rune) string { return string(r) })), buttons(button(runLabel(line), actRun, value))}
+	w.Blocks = []slack.Block{section(w.Text), buttons(button(runLabel(line), actRun, value))}
 	a.payload = w
 	return a
 }

@@ -42,12 +42,28 @@ func width(text string) int {
 
 // plain prepares people's text for a plain_text element: cleaned and cut to at most most units.
 func plain(text string, most int) string {
-	return cutTo(clean(text), most, func(r rune) string { return string(r) })
+	return cutTo(clean(text), most, asIs)
 }
 
 // mrkdwn prepares people's text for a mrkdwn element: cleaned, on one line, escaped so that nothing in it is markup, and
 // cut after escaping to at most most units, never inside a character or an entity.
 func mrkdwn(text string, most int) string { return cutTo(line(text), most, escapeRune) }
+
+func asIs(r rune) string { return string(r) }
+
+// cutMarkup cuts finished mrkdwn to at most most units, never inside a character, an entity or a reference such as a date.
+func cutMarkup(text string, most int) string {
+	if width(text) <= most {
+		return text
+	}
+	cut := strings.TrimSuffix(cutTo(text, most, asIs), "…")
+	for _, pair := range []string{"&;", "<>"} {
+		if from := strings.LastIndexByte(cut, pair[0]); from > strings.LastIndexByte(cut, pair[1]) {
+			cut = cut[:from]
+		}
+	}
+	return cut + "…"
+}
 
 // escapeRune writes one character so that Slack shows it and does nothing with it. Slack has no escape for its
 // formatting characters, so look-alikes stand in for them.

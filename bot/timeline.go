@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/prodaccess/prodaccess/audit"
@@ -39,55 +40,116 @@ var deeds = map[audit.Kind]string{
 	audit.IncidentFailed:   "the incident could not be opened",
 }
 
+// landmarks are the kinds of event that a timeline too long to show keeps before any other.
+var landmarks = map[audit.Kind]bool{
+	audit.RequestFiled: true, audit.RequestApproved: true, audit.RequestDenied: true, audit.GlassBroken: true, audit.ReviewClosed: true,
+	audit.GrantIssued: true, audit.GrantSecured: true, audit.GrantRevoked: true, audit.GrantOverdue: true, audit.GrantMissing: true,
+	audit.GrantWrittenOff: true, audit.IncidentOpened: true, audit.IncidentFailed: true,
+}
+
 // tale is one line of a timeline: like events in a row are told once, with their number.
 type tale struct {
 	first, last audit.Event
 	count       int
+	// refused tales tell of all refused attempts together.
+	refused bool
 }
 
-// grouped joins events in a row that tell a reader the same.
+// grouped joins events in a row that tell a reader the same, and all refused attempts wherever they were: anybody can press what they
+// may not, as often as they like, and must not push out of sight what did happen.
 func grouped(events []audit.Event) []tale {
 	var out []tale
+	attempts := 0
 	for _, e := range events {
+		if e.Refused {
+			attempts++
+		}
+	}
+	var together *tale
+	for _, e := range events {
+		if e.Refused && attempts > 1 {
+			if together == nil {
+				together = &tale{first: e, refused: true}
+			}
+			together.last = e
+			if together.count++; together.count == attempts {
+				out = append(out, *together)
+			}
+			continue
+		}
 		if n := len(out); n > 0 {
-			if last := &out[n-1]; last.first.Kind == e.Kind && last.first.Refused == e.Refused && last.first.Actor == e.Actor {
+			if last := &out[n-1]; !last.refused && last.first.Kind == e.Kind && last.first.Refused == e.Refused && last.first.Actor == e.Actor {
 				last.last = e
 				last.count++
 				continue
 			}
 		}
-		out = append(out, tale{e, e, 1})
+		out = append(out, tale{first: e, last: e, count: 1})
 	}
 	return out
 }
 
-// recorded shows at most most lines of a request's timeline. When it is longer, its middle is left out: how it began and what
-// happened last is what a reader needs.
+// longestTimeline leaves room in a section for a title.
+const longestTimeline = 2800
+
+// recorded shows at most most lines of a request's timeline, and no more than fit a section. When it is longer, landmarks are kept
+// first and then what is new, in the order in which it happened.
 func recorded(events []audit.Event, most int) string {
+	const room = 60 // for the line that says how much is missing
 	tales := grouped(events)
-	var lines []string
+	lines := make([]string, len(tales))
+	used := 0
 	for i, t := range tales {
-		begun, left := most/3, len(tales)-most
-		if left > 0 && i >= begun && i <= begun+left {
-			if i == begun {
-				lines = append(lines, fmt.Sprintf("• and %d more, which the audit log has", left+1))
+		lines[i] = "• " + taleWords(t)
+		used += width(lines[i]) + 1
+	}
+	if len(tales) <= most && used <= longestTimeline {
+		return strings.Join(lines, "\n")
+	}
+	kept := make([]bool, len(tales))
+	used, most = room, most-1
+	for _, wanted := range []bool{true, false} {
+		for i := len(tales) - 1; i >= 0; i-- {
+			size := width(lines[i]) + 1
+			landmark := landmarks[tales[i].first.Kind] && !tales[i].first.Refused
+			if kept[i] || landmark != wanted || most == 0 || used+size > longestTimeline {
+				continue
 			}
+			kept[i] = true
+			used += size
+			most--
+		}
+	}
+	var out []string
+	left, gap := 0, 0
+	for i, line := range lines {
+		if kept[i] {
+			out = append(out, line)
 			continue
 		}
-		lines = append(lines, "• "+taleWords(t))
+		if left++; left == 1 {
+			gap = len(out)
+		}
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(slices.Insert(out, gap, fmt.Sprintf("• and %d more, which the audit log has", left)), "\n")
 }
 
 func taleWords(t tale) string {
 	e := t.first
+	if t.refused {
+		words := fmt.Sprintf("%s %d attempts were refused since %s", atSecond(t.last.At), t.count, atSecond(e.At))
+		if who := actorWords(t.last.Actor); who != "" {
+			words += ", the last by " + who
+		}
+		return words
+	}
 	deed := deeds[e.Kind]
 	if deed == "" {
 		deed = mrkdwn(string(e.Kind), 40)
 	}
-	who := ""
-	if e.Actor.Kind != "system" {
-		who = mrkdwn(firstOf(e.Actor.Name, e.Actor.Email, e.Actor.ID), 60) + ": "
+	who := actorWords(e.Actor)
+	if who != "" {
+		who += ": "
 	}
 	out := atSecond(e.At) + " " + who + deed
 	if e.Refused {
@@ -103,6 +165,14 @@ func taleWords(t tale) string {
 		out += fmt.Sprintf(", %d times until %s", t.count, atSecond(t.last.At))
 	}
 	return out
+}
+
+// actorWords name who did something; empty for prodaccess itself.
+func actorWords(a audit.Actor) string {
+	if a.Kind == "system" {
+		return ""
+	}
+	return mrkdwn(firstOf(a.Name, a.Email, a.ID), 60)
 }
 
 // tally counts what happened of a kind and was not refused.

@@ -35,7 +35,8 @@ const (
 
 // What Slack's error codes mean for a message.
 var (
-	// gone codes never come back: the message, the conversation or the person is not there any more.
+	// gone codes never come back: the message, the conversation or the person is not there any more. A channel of the configuration
+	// does come back, see reach.go.
 	gone = map[string]bool{
 		"message_not_found": true, "thread_not_found": true, "channel_not_found": true, "is_archived": true, "is_inactive": true,
 		"cant_update_message": true, "edit_window_closed": true, "user_not_found": true, "users_not_found": true, "user_disabled": true,

@@ -95,7 +95,7 @@ func (w wish) wrongParams(profiles []policy.Profile) map[string]string {
 			given[p.Name] = value
 		}
 		if err := (policy.Profile{Name: w.profile, Parameters: []policy.Parameter{p}}).CheckParams(given); err != nil {
-			wrong[blockParam+p.Name] = capital(err.Error()) + "."
+			wrong[blockParam+p.Name] = err.Error() + "." // it begins with a name, which is written as it is
 		}
 	}
 	if len(wrong) == 0 {

@@ -154,6 +154,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 		Slack: slack, Service: a.approvals, Grants: a.grants, Outbox: a.store, Digests: digests{a}, Findings: findings{a},
 		Command: cfg.Slack.Command, ApprovalsChannel: cfg.Slack.ApprovalsChannel, AuditChannel: cfg.Slack.AuditChannel,
 		SecurityChannel: cfg.Slack.SecurityChannel, Now: a.now, Log: log,
+		ChannelWorks: func(name string, err error) { a.health.set("slack "+name+" channel", err) },
 	})
 	if err != nil {
 		return nil, err
