@@ -111,8 +111,12 @@ func (s *Service) Revoke(ctx context.Context, press Press, reason string) (Case,
 		err = refuse(AlreadyOver, "There is no live access to revoke.")
 	case strings.TrimSpace(reason) == "":
 		return c, input("Reason", "Say why, so that its holder knows.")
-	case !person.Same(c.Request.Requester) && !s.entitled(ctx, person, c):
-		err = refuse(NotApprover, "Only those who could have approved this access or have to review it, and operators, may revoke it.")
+	case !person.Same(c.Request.Requester):
+		if ok, why := s.entitled(ctx, person, c); !ok && why != "" {
+			err = refuse(NotApprover, "Whether you may revoke this could not be found out: %s. Try again in a moment.", why)
+		} else if !ok {
+			err = refuse(NotApprover, "Only those who could have approved this access or have to review it, and operators, may revoke it.")
+		}
 	}
 	if err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantEnding, err)

@@ -142,14 +142,15 @@ func (s *Service) refusal(ctx context.Context, c Case, person Person, press Pres
 
 // entitled says whether a person may end somebody else's access: those who could have approved it or have to review it, and
 // the operators.
-func (s *Service) entitled(ctx context.Context, person Person, c Case) bool {
+// Where nobody could say, why tells what is not known.
+func (s *Service) entitled(ctx context.Context, person Person, c Case) (ok bool, why string) {
 	needed := slices.Clone(c.Request.needed())
 	if c.Request.BreakGlass {
-		needed = append(needed, c.reviewers())
+		needed = append(needed, s.mayReview(c))
 	}
 	if operators := s.cfg.Policy().Operators(); len(operators) > 0 {
 		needed = append(needed, policy.Requirement{From: operators, Count: 1})
 	}
-	fills, _ := s.entitlement(ctx, person, needed)
-	return len(fills) > 0
+	fills, why := s.entitlement(ctx, person, needed)
+	return len(fills) > 0, why
 }

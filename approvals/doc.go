@@ -69,8 +69,8 @@
 // # Jobs
 //
 // Lapse, Remind, Escalate and Review are filed with the change that sets their time, and again with every change that moves
-// it. A job that comes too early, twice, or after the request is over does nothing; one that comes early by no more than
-// clocks may differ fails with [ErrEarly], to be tried again. Nudge posts what Remind, Escalate and Review wrote down.
+// it. A job that comes twice, or after the request is over, does nothing; one that comes too early fails with an
+// [Early], to be tried again when its time has come. Nudge posts what Remind, Escalate and Review wrote down.
 //
 // # What a failure leaves behind
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,12 +13,47 @@ import (
 	"github.com/prodaccess/prodaccess/internal/jobs"
 )
 
-// ErrEarly is returned by what time does when it is asked a little before its time, because clocks differ: try again in a
-// moment. Asked much before its time, it does nothing: then another job waits for the right one.
-var ErrEarly = errors.New("approvals: a little too early")
+// ErrEarly is what an [Early] is: time was asked to act before its time.
+var ErrEarly = errors.New("approvals: too early")
 
-// aLittle is by how much the clocks of two replicas may differ.
-const aLittle = 30 * time.Second
+// Early is returned by what time does when it is asked before its time: because clocks differ, or because its time has moved.
+// Try again when it has come; nobody else may.
+type Early struct {
+	// After is how long that is.
+	After time.Duration
+}
+
+// Error implements error.
+func (e *Early) Error() string { return fmt.Sprintf("%s, by %s", ErrEarly, e.After.Round(time.Second)) }
+
+// Unwrap returns ErrEarly.
+func (e *Early) Unwrap() error { return ErrEarly }
+
+// ahead are the happenings that an act of time brings about.
+func ahead(a Act) []Happening {
+	switch a.(type) {
+	case Lapse:
+		return []Happening{Lapses}
+	case Remind:
+		return []Happening{Reminds}
+	case Escalate:
+		return []Happening{Escalates}
+	case LookAtReview:
+		return []Happening{RemindsReview, EscalatesReview, ReviewDue}
+	default:
+		return nil
+	}
+}
+
+// early says how long it is until an act of time has something to do; nil when it never will.
+func (c Case) early(a Act, now time.Time) *Early {
+	for _, next := range c.Upcoming(now) {
+		if slices.Contains(ahead(a), next.What) && next.At.After(now) {
+			return &Early{After: next.At.Sub(now)}
+		}
+	}
+	return nil
+}
 
 // Lapse ends a request whose time is over. It is the Lapse job.
 func (s *Service) Lapse(ctx context.Context, id string) error {
@@ -55,6 +91,10 @@ func (s *Service) Escalate(ctx context.Context, id string) error {
 // It is the Review job.
 func (s *Service) Review(ctx context.Context, id string) error {
 	return s.byTime(ctx, id, audit.ReviewReminded, LookAtReview{}, func(before, after Case, out *Change, now time.Time) {
+		if !after.Review.Open() {
+			out.Events = out.Events[1:] // nobody is reminded of what closed by itself
+			return
+		}
 		what, n := "review", after.Review.Reminders
 		reminded := &out.Events[0]
 		reminded.Detail = map[string]string{"number": strconv.Itoa(n), "due": after.Review.DueAt.UTC().Format(time.RFC3339)}
@@ -73,24 +113,25 @@ func (s *Service) Review(ctx context.Context, id string) error {
 
 // byTime carries out what time does to a request; more adds what is particular to it.
 func (s *Service) byTime(ctx context.Context, id string, kind audit.Kind, a Act, more func(before, after Case, out *Change, now time.Time)) error {
-	early := false
+	var early *Early
 	_, err := s.cfg.Store.ChangeCase(ctx, id, func(c Case) (Change, error) {
 		now := s.cfg.Now()
 		next, err := Next(c, a, now)
 		if err != nil {
-			_, soon := Next(c, a, now.Add(aLittle))
-			early = errors.Is(err, ErrNoChange) && soon == nil
+			if early = nil; errors.Is(err, ErrNoChange) {
+				early = c.early(a, now)
+			}
 			return Change{}, err
 		}
-		early = false
+		early = nil
 		out := s.change(c, next, s.event(kind, next.Request, audit.System("approvals"), ""))
 		if more != nil {
 			more(c, next, &out, now)
 		}
 		return out, nil
 	})
-	if err == nil && early {
-		err = ErrEarly
+	if err == nil && early != nil {
+		err = early
 	}
 	if err != nil {
 		return fmt.Errorf("%s of request %s: %w", kind, id, err)

@@ -3,6 +3,7 @@ package approvals
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -25,9 +26,18 @@ func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Ca
 	if err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, err)
 	}
-	_, err = s.cfg.Grants.Extend(ctx, c.Grant.ID, c.Grant.Extensions, deadline, notAfter, actor(person), press.Source)
+	// The warning of the new end comes first: without the extension it finds nothing to say, and an extension without it is
+	// the end nobody is told about.
+	if warning := extendedJobs(*c.Grant, deadline, notAfter, s.cfg.Now()); len(warning) > 0 {
+		if err := s.cfg.Store.Record(ctx, nil, warning); err != nil {
+			return c, fmt.Errorf("filing the warning of the new end of request %s: %w", press.Request, err)
+		}
+	}
+	extended, err := s.cfg.Grants.Extend(ctx, c.Grant.ID, c.Grant.Extensions, deadline, notAfter, actor(person), press.Source)
 	if errors.Is(err, grants.ErrState) {
 		err = refuse(InProgress, "This access was extended, or ended, at the same moment. Look at the card and press again if you need to.")
+	} else if err != nil && extended.Extensions > c.Grant.Extensions {
+		return s.halfExtended(ctx, c, extended, err)
 	} else if err != nil {
 		err = s.unavailable(c, err)
 	}
@@ -35,6 +45,21 @@ func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Ca
 		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, err)
 	}
 	return s.Case(ctx, press.Request)
+}
+
+// halfExtended says what an extension is worth that the store has, with its record, and the target does not. The grant's
+// sweep tells the target again.
+func (s *Service) halfExtended(ctx context.Context, c Case, g grants.Grant, err error) (Case, error) {
+	if _, ok := errors.AsType[*grants.Failure](err); !ok {
+		return c, err
+	}
+	before := c.Grant.Deadline
+	if after, err := s.Case(ctx, c.Request.ID); err == nil {
+		c = after
+	}
+	return c, refuse(Unavailable, "Your access is extended until %s UTC, but %s did not take the new end. Open sessions go on; from %s UTC on it "+
+		"refuses new ones until it has. That is tried again every minute or so, and you need not press anything.",
+		g.Deadline.UTC().Format("15:04"), c.Request.Target, before.UTC().Format("15:04"))
 }
 
 // extension is how far live access may be extended, or why not.
@@ -48,7 +73,10 @@ func (s *Service) extension(ctx context.Context, c Case, person Person, by time.
 	case r.Less != nil && r.Less.Duration > 0:
 		return deadline, notAfter, refuse(NotApprover, "%s was agreed to, which is less than you asked for. File a new request for more time.", policy.FormatDuration(r.Less.Duration))
 	}
-	if err := s.stillLess(p, r); err != nil {
+	if err := s.stillLess(p, c); err != nil {
+		return deadline, notAfter, err
+	}
+	if err := s.notForbidden(ctx, p, person, r); err != nil {
 		return deadline, notAfter, err
 	}
 	// The rules speak of what was asked for; where approvers gave narrower access, its own bound counts too.

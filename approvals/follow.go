@@ -13,7 +13,8 @@ import (
 const notifyPagerDuty = "pagerduty"
 
 // change is what one step of the state machine writes: what became different, its event, and what follows from it. Every
-// job of time is filed again whenever its time moves; the one filed before finds nothing to do.
+// job of time is filed again whenever its time moves; the one filed before comes again as well, and one of them finds
+// nothing to do.
 func (s *Service) change(before, after Case, event audit.Event) Change {
 	r := after.Request
 	out := Change{Request: r, Events: []audit.Event{event}, Jobs: []jobs.Job{draw(r.ID)}}

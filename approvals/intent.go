@@ -2,6 +2,7 @@ package approvals
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prodaccess/prodaccess/grants"
@@ -12,7 +13,7 @@ import (
 // the one that decided, its answer stands.
 func (s *Service) stillAllowed(ctx context.Context, c Case, person Person) error {
 	r, p := c.Request, s.cfg.Policy()
-	if err := s.stillLess(p, r); err != nil {
+	if err := s.stillLess(p, c); err != nil {
 		return err
 	}
 	f := Filing{
@@ -23,34 +24,62 @@ func (s *Service) stillAllowed(ctx context.Context, c Case, person Person) error
 		if r.BreakGlass {
 			now = s.decideGlass(ctx, p, person, f, true)
 		} else {
-			now = s.decide(ctx, p, person, f)
+			question := s.question(ctx, p, person, f)
+			question.Facts.History = without(question.Facts.History, r)
+			now = p.Decide(question.Request, question.Facts)
 		}
 		if now.Outcome == policy.Denied {
 			return refuse(AlreadyOver, "The policy has changed since this was approved. %s", now.Why)
 		}
 	}
-	if f.Profile = r.Access(); f.Profile == r.Profile {
+	return s.notForbidden(ctx, p, person, r)
+}
+
+// without leaves a request out of what counts against a budget: it does not use up its own.
+func without(h *policy.History, r Request) *policy.History {
+	if h == nil {
 		return nil
 	}
-	// The narrower access that approvers chose was never decided about. No rule need give it, but none may deny it.
-	if now := s.decide(ctx, p, person, f); now.Outcome == policy.Denied && now.Rule != "" {
-		return refuse(AlreadyOver, "%s was agreed to instead of %s, and the policy denies it. %s", f.Profile, r.Profile, now.Why)
+	out := *h
+	own := slices.IndexFunc(out.Uses, func(u policy.Use) bool { return u.Rule == r.Decision.Rule && u.At.Equal(r.FiledAt) })
+	if own >= 0 && r.Decision.Outcome == policy.Approved {
+		out.Uses = slices.Delete(slices.Clone(out.Uses), own, own+1)
+	}
+	return &out
+}
+
+// notForbidden refuses narrower access that a rule denies. It was never decided about: no rule need give it, but none may
+// deny it.
+func (s *Service) notForbidden(ctx context.Context, p *policy.Policy, person Person, r Request) error {
+	if r.Access() == r.Profile {
+		return nil
+	}
+	request := s.asked(person, Filing{
+		Target: r.Target, Profile: r.Access(), Duration: r.Length(), Ticket: r.Ticket, Reason: r.Reason, Params: r.Params,
+	})
+	if why := p.Forbids(request, s.facts(ctx, person, p.Lookups(request), true)); why != "" {
+		return refuse(AlreadyOver, "%s was agreed to instead of %s, and the policy denies it. %s", r.Access(), r.Profile, why)
 	}
 	return nil
 }
 
-// stillLess refuses a narrower profile that approvers chose and that has been widened since.
-func (s *Service) stillLess(p *policy.Policy, r Request) error {
-	if r.Access() == r.Profile {
-		return nil
-	}
-	for _, narrower := range p.Narrower(r.Profile, r.Engine) {
-		if narrower.Name == r.Access() {
-			return nil
+// stillLess refuses a narrower profile that approvers chose and that gives no less any more than what was asked for and what
+// each of them agreed to.
+func (s *Service) stillLess(p *policy.Policy, c Case) error {
+	r := c.Request
+	agreed := []string{r.Profile}
+	for _, a := range c.Approvals {
+		if a.stands() && a.Verdict == Yes && a.Less != nil && a.Less.Profile != "" {
+			agreed = append(agreed, a.Less.Profile)
 		}
 	}
-	return refuse(AlreadyOver, "The policy has changed since this was approved: %s does not give less than %s any more. File a new request.",
-		r.Access(), r.Profile)
+	for _, wider := range agreed {
+		if wider != r.Access() && !slices.ContainsFunc(p.Narrower(wider, r.Engine), func(n policy.Profile) bool { return n.Name == r.Access() }) {
+			return refuse(AlreadyOver, "The policy has changed since this was approved: %s does not give less than %s any more. File a new request.",
+				r.Access(), wider)
+		}
+	}
+	return nil
 }
 
 // intend prepares the grant: what it is for, and what it must not outlive.
@@ -64,11 +93,15 @@ func (s *Service) intend(ctx context.Context, c Case, at time.Time) (grants.Gran
 	if err != nil {
 		return grants.Grant{}, err
 	}
+	length := r.Length()
+	if r.Access() != r.Profile && profile.MaxDuration > 0 {
+		length = min(length, profile.MaxDuration) // nobody decided about this profile, so its own bound holds as it is now
+	}
 	in := grants.Intent{
 		Request: r.ID,
 		Holder:  grants.Holder{ID: r.Requester.ID, Name: r.Requester.Name, Email: r.Requester.Email},
 		Target:  r.Target, Profile: profile.Name, ProfileVersion: profile.Version(), Params: params,
-		ConnectionLimit: profile.ConnectionLimit, StatementTimeout: profile.StatementTimeout, Duration: r.Length(), At: at,
+		ConnectionLimit: profile.ConnectionLimit, StatementTimeout: profile.StatementTimeout, Duration: length, At: at,
 	}
 	if shift := r.Decision.Shift; shift != nil {
 		in.NotAfter = shift.End

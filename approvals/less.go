@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/prodaccess/prodaccess/policy"
@@ -14,9 +15,11 @@ func (s *Service) ApproveLess(ctx context.Context, press Press, less Less) (Case
 		c, err := s.Case(ctx, press.Request)
 		if err == nil {
 			a.Above = s.above(less.Profile, c.Request.Engine)
-			if p, ok := s.cfg.Policy().Profile(less.Profile); ok && p.MaxDuration > 0 && p.MaxDuration < c.Request.Length() {
-				// The narrower access may be had for a shorter time only; what is agreed to says so.
-				if less.Duration == 0 || less.Duration > p.MaxDuration && less.Duration <= c.Request.Length() {
+			asked := cmp.Or(c.Request.Duration, c.Request.Decision.Duration)
+			if p, ok := s.cfg.Policy().Profile(less.Profile); ok && p.MaxDuration > 0 && p.MaxDuration < asked {
+				// The narrower access may be had for a shorter time only; what is agreed to says so, however short somebody
+				// else's yes makes it at present: that one may be taken back.
+				if less.Duration == 0 || less.Duration > p.MaxDuration && less.Duration <= asked {
 					less.Duration = p.MaxDuration
 				}
 			}

@@ -167,6 +167,12 @@ func lookAtReview(c Case, now time.Time) (Case, error) {
 	if !c.Review.Open() {
 		return c, ErrNoChange
 	}
+	if c.Request.State == Cancelled || c.Request.State == Lapsed {
+		// A replica of an earlier version ends a request and knows no review.
+		if c = c.unused(now); !c.Review.Open() {
+			return c, nil
+		}
+	}
 	l := c.looks()
 	n := l.by(now)
 	if n <= c.Review.Reminders {

@@ -15,7 +15,7 @@ import (
 const mostEvents = 1000
 
 // CloseReview says what a reviewer found and closes the review. Refused while the access lives or can be taken, to the
-// requester, and to whoever the policy does not name. The note must not be empty.
+// requester, and to whoever neither the decision nor the policy in force names. The note must not be empty.
 func (s *Service) CloseReview(ctx context.Context, press Press, verdict ReviewVerdict, note string) (Case, error) {
 	person, c, err := s.presser(ctx, press, audit.ReviewClosed)
 	if err != nil {
@@ -24,10 +24,15 @@ func (s *Service) CloseReview(ctx context.Context, press Press, verdict ReviewVe
 	note = cut(strings.TrimSpace(note), LongestReason)
 	a := CloseReview{By: person, Verdict: verdict, Note: note}
 	if c.Review != nil && !person.Same(c.Request.Requester) {
-		fills, why := s.entitlement(ctx, person, []policy.Requirement{c.reviewers()})
+		needed := s.mayReview(c)
+		fills, why := s.entitlement(ctx, person, []policy.Requirement{needed})
 		if len(fills) == 0 && why != "" {
-			return c, s.refusal(ctx, c, person, press, audit.ReviewClosed,
-				refuse(NotReviewer, "Whether you may close this could not be found out: %s. Try again in a moment.", why))
+			refusal := refuse(NotReviewer, "Whether you may close this could not be found out: %s. Try again in a moment.", why)
+			if gone := s.undefined(c.reviewers().From); len(gone) > 0 && len(gone) == len(c.reviewers().From) {
+				refusal = refuse(NotReviewer, "The policy no longer defines %s, who were to review this. It takes somebody of %s.",
+					Selectors(gone), Selectors(slices.DeleteFunc(needed.From, func(who string) bool { return slices.Contains(gone, who) })))
+			}
+			return c, s.refusal(ctx, c, person, press, audit.ReviewClosed, refusal)
 		}
 		a.Reviewer = len(fills) > 0
 	}
@@ -49,6 +54,33 @@ func (s *Service) CloseReview(ctx context.Context, press Press, verdict ReviewVe
 	return c, err
 }
 
+// mayReview is who may close a review: whom the decision names, whom the policy in force names, and its operators. A group
+// that was renamed since must not keep a review open for ever.
+func (s *Service) mayReview(c Case) policy.Requirement {
+	needed, p := c.reviewers(), s.cfg.Policy()
+	if glass, ok := p.BreakGlass(); ok {
+		needed.From = added(needed.From, glass.Reviewers)
+	}
+	needed.From = added(needed.From, p.Operators())
+	return needed
+}
+
+// undefined are those selectors that name a group or a schedule which the policy in force does not have.
+func (s *Service) undefined(selectors []string) []string {
+	p := s.cfg.Policy()
+	defined := map[string]bool{}
+	for _, g := range p.Groups() {
+		defined["group:"+g.Name] = true
+	}
+	for _, schedule := range p.Schedules() {
+		defined["oncall:"+schedule.Name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(selectors), func(selector string) bool {
+		kind, _, _ := strings.Cut(selector, ":")
+		return defined[selector] || kind != "group" && kind != "oncall"
+	})
+}
+
 // Reviewable lists, the most urgent first, the open reviews that this person may close (now, or once the access is over).
 // It is a look and not an attempt: nothing is recorded.
 func (s *Service) Reviewable(ctx context.Context, slackID string) ([]Case, error) {
@@ -66,7 +98,7 @@ func (s *Service) Reviewable(ctx context.Context, slackID string) ([]Case, error
 	}
 	needed := make([]policy.Requirement, len(open))
 	for i, c := range open {
-		needed[i] = c.reviewers()
+		needed[i] = s.mayReview(c)
 	}
 	var out []Case
 	fills, _ := s.entitlement(ctx, person, needed)

@@ -99,12 +99,14 @@ func (p *people) Standing(_ context.Context, s policy.Schedule, email string) po
 
 // issuer stands for the grant service: package grants has its own tests. It writes what the real one would write.
 type issuer struct {
-	mu      sync.Mutex
-	now     func() time.Time
-	store   *store.Store
-	down    bool
-	intents []grants.Intent
-	ended   []grants.Ending
+	mu    sync.Mutex
+	now   func() time.Time
+	store *store.Store
+	down  bool
+	// extendFails is what the target says to an extension that the store has.
+	extendFails error
+	intents     []grants.Intent
+	ended       []grants.Ending
 }
 
 func (i *issuer) Intend(_ context.Context, in grants.Intent) (grants.Grant, error) {
@@ -148,7 +150,7 @@ func (i *issuer) Shown(ctx context.Context, id string, _ audit.Actor, _ string) 
 }
 
 func (i *issuer) Extend(ctx context.Context, id string, before int, deadline, notAfter time.Time, _ audit.Actor, _ string) (grants.Grant, error) {
-	return i.store.ChangeGrant(ctx, id, func(g grants.Grant) (grants.Change, error) {
+	g, err := i.store.ChangeGrant(ctx, id, func(g grants.Grant) (grants.Change, error) {
 		if g.Extensions != before {
 			return grants.Change{}, grants.ErrState
 		}
@@ -159,6 +161,10 @@ func (i *issuer) Extend(ctx context.Context, id string, before int, deadline, no
 		g.Extensions++
 		return grants.Change{Grant: g}, nil
 	})
+	if err == nil {
+		err = i.extendFails
+	}
+	return g, err
 }
 
 func (i *issuer) End(ctx context.Context, id string, e grants.Ending) (grants.Grant, error) {

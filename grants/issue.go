@@ -169,7 +169,8 @@ func (s *Service) Shown(ctx context.Context, id string, by audit.Actor, source s
 
 // Extend moves the deadline of a live grant, first in the store, then on the server, which never accepts the login for
 // longer than the store says. extensions is how often it was extended before, as whoever allows this saw it: had it been
-// extended since, the answer might be another, and the error is ErrState.
+// extended since, the answer might be another, and the error is ErrState. The grant that comes with an error tells whether the
+// store has the extension nevertheless: the server then gets it with the next sweep.
 func (s *Service) Extend(ctx context.Context, id string, extensions int, deadline, notAfter time.Time, by audit.Actor, source string) (Grant, error) {
 	g, err := s.cfg.Store.Grant(ctx, id)
 	if err != nil {
@@ -203,7 +204,7 @@ func (s *Service) Extend(ctx context.Context, id string, extensions int, deadlin
 	defer cancel()
 	if err := driver.Extend(callCtx, s.login(g), g.Deadline.Add(s.cfg.Grace)); err != nil {
 		// The server still ends it at the old deadline while the store says later. Say so: sessions go on, but a new
-		// one is refused from the old deadline on, and pressing again mends it.
+		// one is refused from the old deadline on, until the sweep has told the server again.
 		return g, fmt.Errorf("extending grant %s on %s (new sessions are refused from %s on): %w",
 			id, g.Target, before.UTC().Format(time.RFC3339), err)
 	}

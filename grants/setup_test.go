@@ -155,6 +155,10 @@ func (f *faulty) Clean(ctx context.Context, login grants.Login) (out grants.Clea
 	return out, err
 }
 
+func (f *faulty) Extend(ctx context.Context, login grants.Login, until time.Time) error {
+	return f.call("extend", func() error { return f.Driver.Extend(ctx, login, until) })
+}
+
 func unreachable() error {
 	return &grants.Failure{Reason: grants.FailUnreachable, Err: fmt.Errorf("the test took the target away")}
 }

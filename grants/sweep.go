@@ -33,6 +33,8 @@ type Swept struct {
 	Unknown []string
 	// Missing are live grants whose login the target does not have; they were ended.
 	Missing []string
+	// Extended are logins whose server had missed an extension of their grant, and was told again.
+	Extended []string
 	// Resumed are unfinished grants whose next step was asked for again.
 	Resumed int
 	Err     error
@@ -144,6 +146,9 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 		}
 		out.Missing = append(out.Missing, g.Login)
 	}
+	var late error
+	out.Extended, late = s.catchUp(ctx, driver, fingerprint, before, logins)
+	out.Err = errors.Join(out.Err, late)
 	if out.Err == nil && len(out.Unknown) == 0 && len(logins) > 0 {
 		out.Err = s.leaveMark(ctx, driver)
 	}

@@ -35,6 +35,17 @@ func (p *Policy) Decide(request Request, facts Facts) (decision Decision) {
 	return c.Decision
 }
 
+// Forbids says why a rule denies a request, or may, as far as is known; empty when none does. Whether a rule allows it is not
+// asked.
+func (p *Policy) Forbids(request Request, facts Facts) string {
+	c := p.consider(request, facts, p.asking)
+	if c.profile < 0 {
+		return fmt.Sprintf("The policy has no profile %q.", request.Profile)
+	}
+	c.forbidden()
+	return c.Why
+}
+
 // forbidden looks at the rules that deny.
 func (c *consideration) forbidden() bool {
 	for _, r := range c.p.denying {

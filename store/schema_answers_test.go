@@ -104,6 +104,8 @@ func TestSchemaRefusesImpossibleReviews(t *testing.T) {
 	taken := b.broken(cy).Request
 	b.asOwner(copyGrant(b.active(noon.Add(time.Hour)).ID, map[string]string{"id": "'taken'", "login": "'pa_x_taken'", "request_id": "'" + taken.ID + "'", "holder_id": "'" + cy.ID + "'"}))
 	b.asOwner(`UPDATE grants SET version = version + 1, shown_at = now() WHERE id = 'taken'`)
+	// An end that comes sooner is nobody's loss.
+	b.asOwner(`UPDATE grants SET version = version + 1, deadline = deadline - interval '1 minute' WHERE id = 'taken'`)
 	review := func(set, id string) string {
 		return fmt.Sprintf(`UPDATE reviews SET %s WHERE request_id = '%s'`, set, id)
 	}
@@ -114,6 +116,7 @@ func TestSchemaRefusesImpossibleReviews(t *testing.T) {
 			`; INSERT INTO reviews (request_id, requester_id, opened_at` + columns + `) VALUES ('another', 'U0EVE', now()` + values + `)`
 	}
 	b.refuses(map[string]string{
+		"grants_broken_glass_is_not_extended":   `UPDATE grants SET version = version + 1, deadline = deadline + interval '1 second' WHERE id = 'taken'`,
 		"requests_broken_glass_is_reviewed":     copyRequest(open.ID, map[string]string{"id": "'another'", "key": "'another'"}),
 		"reviews_one_open_per_person":           strings.ReplaceAll(fresh(`, due_at`, `, now() + interval '1 day'`), `'U0EVE'`, `'U0ANA'`),
 		"reviews_are_due_later":                 `INSERT INTO reviews (request_id, requester_id, opened_at, due_at) SELECT request_id, requester_id, opened_at, opened_at FROM reviews LIMIT 1`,

@@ -104,8 +104,8 @@ func (a *App) pause(ctx context.Context, job jobs.Job, err error) (time.Duration
 	if undelivered, ok := errors.AsType[*bot.Undelivered](err); ok {
 		return max(undelivered.After, time.Second), !undelivered.Permanent
 	}
-	if errors.Is(err, approvals.ErrEarly) {
-		return time.Second, true
+	if early, ok := errors.AsType[*approvals.Early](err); ok {
+		return max(early.After, time.Second), true
 	}
 	if untold, ok := errors.AsType[*oncall.Failure](err); ok {
 		return max(untold.After, tellAgain), true

@@ -208,6 +208,16 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+
+-- Nobody approved it, so nobody can have agreed to more of it. The previous binary knows no broken glass and would ask.
+CREATE FUNCTION grants_broken_glass_is_not_extended() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM requests AS r WHERE r.id = NEW.request_id AND r.break_glass) THEN
+        RAISE EXCEPTION 'grant %: broken glass is not extended', NEW.id
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'grants_broken_glass_is_not_extended';
+    END IF;
+    RETURN NEW;
+END $$;
 -- +goose StatementEnd
 CREATE TRIGGER grants_params_are_frozen BEFORE UPDATE OF params ON grants
     FOR EACH ROW WHEN (NEW.params IS DISTINCT FROM OLD.params) EXECUTE FUNCTION grants_params_are_frozen();
@@ -215,8 +225,12 @@ CREATE TRIGGER grants_extensions_only_grow BEFORE UPDATE OF extensions ON grants
     FOR EACH ROW WHEN (NEW.extensions < OLD.extensions) EXECUTE FUNCTION grants_extensions_only_grow();
 CREATE TRIGGER grants_give_what_was_agreed BEFORE INSERT ON grants
     FOR EACH ROW EXECUTE FUNCTION grants_give_what_was_agreed();
+CREATE TRIGGER grants_broken_glass_is_not_extended BEFORE UPDATE OF deadline ON grants
+    FOR EACH ROW WHEN (NEW.deadline > OLD.deadline) EXECUTE FUNCTION grants_broken_glass_is_not_extended();
 
 -- +goose Down
+DROP TRIGGER grants_broken_glass_is_not_extended ON grants;
+DROP FUNCTION grants_broken_glass_is_not_extended();
 DROP TRIGGER grants_give_what_was_agreed ON grants;
 DROP FUNCTION grants_give_what_was_agreed();
 DROP TRIGGER grants_extensions_only_grow ON grants;
