@@ -71,7 +71,17 @@ func (a *App) incident(ctx context.Context, request string) error {
 	if err != nil {
 		return err
 	}
-	return a.recordOnce(ctx, incidentEvent(c, kind, a.now()))
+	if err := a.recordOnce(ctx, incidentEvent(c, kind, a.now())); err != nil || kind == audit.IncidentResolved {
+		return err
+	}
+	// The review may have been closed, and its own job have found nothing to resolve, while this one was opening.
+	if c, err = a.store.Case(ctx, request); err != nil {
+		return fmt.Errorf("reading request %s again: %w", request, err)
+	}
+	if c.Review.Open() {
+		return nil
+	}
+	return a.incident(ctx, request)
 }
 
 // untold records that PagerDuty was not told; the record's finding goes to the security channel.

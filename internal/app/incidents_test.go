@@ -5,7 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,6 +171,35 @@ func TestIncidentLivesAsLongAsTheReview(t *testing.T) {
 	}
 	if got := b.recorded(); got != "incident.opened incident.resolved" {
 		t.Errorf("recorded %q", got)
+	}
+}
+
+// A review that is closed while its incident is being opened leaves none open: the job of its closing may have come first.
+func TestIncidentOfAReviewThatClosesMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := b.broken()
+	target, err := url.Parse(b.pd.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pd, once := httputil.NewSingleHostReverseProxy(target), sync.Once{}
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		once.Do(func() { b.close(r.ID) })
+		pd.ServeHTTP(w, req)
+	}))
+	t.Cleanup(slow.Close)
+	if b.incidents, err = newIncidents(config.Config{PagerDuty: config.PagerDuty{
+		RoutingKey: secret.New(b.pd.RoutingKey()), EventsURL: slow.URL,
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.incidents.Close)
+	if err := b.run(r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if all := b.pd.Incidents(); len(all) != 1 || all[0].State != sandbox.Resolved || b.recorded() != "incident.opened incident.resolved" {
+		t.Errorf("recorded %q, left %+v", b.recorded(), all)
 	}
 }
 
