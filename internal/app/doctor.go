@@ -186,6 +186,10 @@ func (d Doctor) target(ctx context.Context, t config.Target, p *policy.Policy) {
 		return
 	}
 	for _, f := range differs {
+		if f.Advice {
+			d.Tell(Diagnosis{Part: part, What: in(f.Database) + f.What, Mend: f.Mend, Warning: true})
+			continue
+		}
 		d.Tell(Diagnosis{Part: part, What: "prepared for the policy's profiles", Wrong: in(f.Database) + f.What, Mend: f.Mend, Warning: f.Advice})
 	}
 	// A throw-away login has no request to take values from.
