@@ -232,7 +232,7 @@ func TestChannelsComeBack(t *testing.T) {
 	no(t, err)
 	waits(t, w.bot.Draw(t.Context(), c.Request.ID))
 	waits(t, w.bot.PostReceipt(t.Context(), over.Grant.ID))
-	w.sees(w.ana, "is over")
+	w.sees(w.ana, "Your access to")
 	doors.set(w.approvals, "")
 	doors.set(w.audit, "")
 	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
