@@ -21,11 +21,14 @@ const glassSection = `break_glass:
   escalate: { after: %s, to: [user:dan@example.com] }
 operators:`
 
+// stagesGlass is the section that the stage's policy has, for the demo.
+const stagesGlass = "break_glass: { who: [oncall:payments, group:dba], profiles: [read-only, data-fix], max_duration: 30m, reviewers: [group:security] }\n"
+
 // glass is a world in which glass may be broken, with two replicas and somebody more in the security channel.
 func glass(t *testing.T, within, remind, escalate string) *world {
 	t.Helper()
 	w := newWorld(t, stage.Options{})
-	w.policy("operators:", fmt.Sprintf(glassSection, within, remind, escalate))
+	w.policy(stagesGlass+"operators:", fmt.Sprintf(glassSection, within, remind, escalate))
 	w.joins(sandbox.Person{Name: "dan"})
 	w.Slack.Join(w.Conf.Security, "dan")
 	w.serve()
