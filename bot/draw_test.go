@@ -111,10 +111,15 @@ func TestUnrecordedPostIsFoundAgain(t *testing.T) {
 func TestManyDrawersPostOnce(t *testing.T) {
 	t.Parallel()
 	w := drawable(t, nil)
+	ctx := soon(t)
 	var drawing sync.WaitGroup
 	for range 8 {
 		drawing.Go(func() {
-			for w.bot.Draw(t.Context(), "r7k2m9") != nil && t.Context().Err() == nil {
+			for err := w.bot.Draw(ctx, "r7k2m9"); err != nil; err = w.bot.Draw(ctx, "r7k2m9") {
+				if ctx.Err() != nil {
+					t.Errorf("one of them never got its turn: %v", err)
+					return
+				}
 				time.Sleep(5 * time.Millisecond)
 			}
 		})

@@ -35,26 +35,35 @@ type world struct {
 type drawings struct {
 	mu    sync.Mutex
 	under int
-}
-
-func (d *drawings) count(by int) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.under += by
-	return d.under
+	// idle is closed when the last drawing under way ends; nil before the first.
+	idle chan struct{}
 }
 
 func (d *drawings) Go(draw func()) {
-	d.count(1)
+	d.mu.Lock()
+	if d.under++; d.under == 1 {
+		d.idle = make(chan struct{})
+	}
+	d.mu.Unlock()
 	go func() {
-		defer d.count(-1)
+		defer func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if d.under--; d.under == 0 {
+				close(d.idle)
+			}
+		}()
 		draw()
 	}()
 }
 
+// Wait waits until nobody draws.
 func (d *drawings) Wait() {
-	for d.count(0) > 0 {
-		time.Sleep(time.Millisecond)
+	d.mu.Lock()
+	idle := d.idle
+	d.mu.Unlock()
+	if idle != nil {
+		<-idle
 	}
 }
 
@@ -105,8 +114,12 @@ func quiet(t *testing.T, opts sandbox.Options) *world {
 		w.drawing.Go(func() {
 			for {
 				err := w.bot.Draw(context.Background(), request)
+				if err == nil || t.Context().Err() != nil {
+					return
+				}
 				u, again := err.(*Undelivered)
-				if !again || u.Permanent || t.Context().Err() != nil {
+				if !again || u.Permanent {
+					t.Errorf("request %s was never drawn: %v", request, err)
 					return
 				}
 				time.Sleep(min(u.After, 20*time.Millisecond))

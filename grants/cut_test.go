@@ -131,6 +131,7 @@ func (v *victim) end(list []grants.Grant) {
 				default:
 				}
 			}
+			v.b.t.Errorf("grant %s was not over in time, and nothing stood in its way", g.ID)
 		})
 	}
 	all.Wait()

@@ -105,29 +105,29 @@ func TestIncidentsOpenAndEnd(t *testing.T) {
 func TestEventsOutOfOrderAreRefused(t *testing.T) {
 	t.Parallel()
 	pd, _, _, _ := pager(t)
-	for want, event := range map[string]string{
-		"'routing_key' is missing or blank":                              pdTrigger(object{"routing_key": nil}, nil),
-		"Length of 'routing_key' is incorrect (should be 32 characters)": pdTrigger(object{"routing_key": "short"}, nil),
-		"'routing_key' cannot contain non-alphanumeric characters.":      pdTrigger(object{"routing_key": strings.Repeat("-", 32)}, nil),
-		"Invalid routing key":                pdTrigger(object{"routing_key": strings.Repeat("x", 32)}, nil),
-		"'event_action' is missing or blank": pdTrigger(object{"event_action": nil}, nil),
-		"'event_action' is invalid (must be one of: trigger, acknowledge, resolve)":      pdTrigger(object{"event_action": "open"}, nil),
-		"'dedup_key' is too long (maximum is 255 characters)":                            pdTrigger(object{"dedup_key": strings.Repeat("k", 256)}, nil),
-		"'dedup_key' is missing or blank":                                                pdTrigger(object{"event_action": "resolve", "dedup_key": nil}, nil),
-		"'payload' is missing or blank":                                                  pdTrigger(object{"payload": nil}, nil),
-		"'payload.summary' is missing or blank":                                          pdTrigger(nil, object{"summary": nil}),
-		"'payload.summary' is too long (maximum is 1024 characters)":                     pdTrigger(nil, object{"summary": strings.Repeat("é", 1025)}),
-		"'payload.source' is missing or blank":                                           pdTrigger(nil, object{"source": nil}),
-		"'payload.severity' is missing or blank":                                         pdTrigger(nil, object{"severity": nil}),
-		"'payload.severity' is invalid (must be one of: critical, error, warning, info)": pdTrigger(nil, object{"severity": "bad"}),
-		"'payload.timestamp' is not a date in ISO 8601":                                  pdTrigger(nil, object{"timestamp": "now"}),
-		`JSON is invalid: unknown field "colour"`:                                        pdTrigger(object{"colour": "red"}, nil),
-		"JSON is invalid: invalid character '<' looking for beginning of value":          "<event>",
+	for _, c := range []struct{ want, event string }{
+		{"'routing_key' is missing or blank", pdTrigger(object{"routing_key": nil}, nil)},
+		{"Length of 'routing_key' is incorrect (should be 32 characters)", pdTrigger(object{"routing_key": "short"}, nil)},
+		{"'routing_key' cannot contain non-alphanumeric characters.", pdTrigger(object{"routing_key": strings.Repeat("-", 32)}, nil)},
+		{"Invalid routing key", pdTrigger(object{"routing_key": strings.Repeat("x", 32)}, nil)},
+		{"'event_action' is missing or blank", pdTrigger(object{"event_action": nil}, nil)},
+		{"'event_action' is invalid (must be one of: trigger, acknowledge, resolve)", pdTrigger(object{"event_action": "open"}, nil)},
+		{"'dedup_key' is too long (maximum is 255 characters)", pdTrigger(object{"dedup_key": strings.Repeat("k", 256)}, nil)},
+		{"'dedup_key' is missing or blank", pdTrigger(object{"event_action": "resolve", "dedup_key": nil}, nil)},
+		{"'payload' is missing or blank", pdTrigger(object{"payload": nil}, nil)},
+		{"'payload.summary' is missing or blank", pdTrigger(nil, object{"summary": nil})},
+		{"'payload.summary' is too long (maximum is 1024 characters)", pdTrigger(nil, object{"summary": strings.Repeat("é", 1025)})},
+		{"'payload.source' is missing or blank", pdTrigger(nil, object{"source": nil})},
+		{"'payload.severity' is missing or blank", pdTrigger(nil, object{"severity": nil})},
+		{"'payload.severity' is invalid (must be one of: critical, error, warning, info)", pdTrigger(nil, object{"severity": "bad"})},
+		{"'payload.timestamp' is not a date in ISO 8601", pdTrigger(nil, object{"timestamp": "now"})},
+		{`JSON is invalid: unknown field "colour"`, pdTrigger(object{"colour": "red"}, nil)},
+		{"JSON is invalid: invalid character '<' looking for beginning of value", "<event>"},
 	} {
-		status, answer, _ := enqueue(t, pd, event)
+		status, answer, _ := enqueue(t, pd, c.event)
 		problems, _ := answer["errors"].([]any)
-		if status != 400 || answer["status"] != "invalid event" || answer["message"] != "Event object is invalid" || !slices.Contains(problems, any(want)) {
-			t.Errorf("%q: %d %v", want, status, answer)
+		if status != 400 || answer["status"] != "invalid event" || answer["message"] != "Event object is invalid" || !slices.Contains(problems, any(c.want)) {
+			t.Errorf("%q: %d %v", c.want, status, answer)
 		}
 	}
 	if status, answer, _ := enqueue(t, pd, pdTrigger(nil, nil), "text/plain"); status != 400 {
