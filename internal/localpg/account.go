@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 )
 
@@ -91,6 +92,47 @@ func (a *account) copyTree(from, to string) error {
 			return a.mkdir(target)
 		}
 		return a.copyFile(path, target)
+	})
+}
+
+// notCopied are the files and directories of a running server that a copy of it must not have, or need not: the documentation
+// of base backups lists them. Of the directories only what is in them is left out.
+var notCopied = []string{
+	"postmaster.pid", "postmaster.opts", "pg_wal", "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_stat_tmp", "pg_subtrans",
+}
+
+// copyRunning copies the data directory of a server that is in backup mode. Files may go away while it does.
+func (a *account) copyRunning(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry os.DirEntry, err error) error {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		leave := slices.Contains(notCopied, rel)
+		if entry.IsDir() {
+			if err := a.mkdir(filepath.Join(to, rel)); err != nil || !leave {
+				return err
+			}
+			if rel == "pg_wal" {
+				if err := a.mkdir(filepath.Join(to, rel, "archive_status")); err != nil {
+					return err
+				}
+			}
+			return filepath.SkipDir
+		}
+		if leave {
+			return nil
+		}
+		if err := a.copyFile(path, filepath.Join(to, rel)); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
 	})
 }
 

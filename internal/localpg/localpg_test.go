@@ -221,7 +221,16 @@ func TestSharedWorksInASynctestBubble(t *testing.T) {
 
 func TestStandbyFollows(t *testing.T) {
 	t.Parallel()
-	srv := start(t, localpg.Options{Fast: true})
+	for _, major := range []int{15, 16, 17, 18} {
+		t.Run(strconv.Itoa(major), func(t *testing.T) {
+			t.Parallel()
+			standbyFollows(t, major)
+		})
+	}
+}
+
+func standbyFollows(t *testing.T, major int) {
+	srv := start(t, localpg.Options{Fast: true, Major: major})
 	standby, err := srv.Standby(t.Context())
 	if err != nil {
 		t.Fatal(err)

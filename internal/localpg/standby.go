@@ -6,12 +6,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Standby makes a hot standby that streams from this server, and returns when it answers. It has the same superuser;
-// it is stopped with its primary at the latest. It needs pg_basebackup, which the system's packages have and the npm
-// packages of scripts/setup.sh do not.
+// it is stopped with its primary at the latest.
 func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	standby, err := newServer(Options{BinDir: s.cluster.bin, Fast: s.fast})
 	if err != nil {
@@ -33,22 +33,33 @@ func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	return standby, nil
 }
 
+// follow copies the running primary as "Making a Base Backup Using the Low Level API" of PostgreSQL's documentation says,
+// because pg_basebackup is not in the npm packages of scripts/setup.sh, and an older one refuses a newer server. What the
+// primary writes meanwhile is streamed.
 func (s *Server) follow(ctx context.Context, primary *Server) error {
-	if err := s.cluster.as.mkdir(s.cluster.data()); err != nil {
+	conn, err := pgx.Connect(ctx, primary.URL("postgres"))
+	if err != nil {
 		return err
 	}
-	cmd := s.cluster.command(ctx, "pg_basebackup", "--pgdata="+s.cluster.data(), "--wal-method=stream",
-		"--checkpoint=fast", "--no-sync", "--host=127.0.0.1", fmt.Sprintf("--port=%d", primary.port), "--username="+superuser)
-	cmd.Env = append(cmd.Env, "PGPASSWORD="+primary.password)
-	if out, err := run(cmd); err != nil {
-		return fmt.Errorf("running pg_basebackup: %w: %s", err, strings.TrimSpace(out))
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, "SELECT pg_backup_start('standby', true)"); err != nil {
+		return fmt.Errorf("beginning the backup: %w", err)
 	}
-	signal := filepath.Join(s.cluster.data(), "standby.signal")
-	if err := os.WriteFile(signal, nil, 0o600); err != nil {
-		return err
+	if err := s.cluster.as.copyRunning(primary.cluster.data(), s.cluster.data()); err != nil {
+		return fmt.Errorf("copying the primary: %w", err)
 	}
-	if err := s.cluster.as.own(signal); err != nil {
-		return err
+	var label string
+	if err := conn.QueryRow(ctx, "SELECT labelfile FROM pg_backup_stop(false)").Scan(&label); err != nil {
+		return fmt.Errorf("ending the backup: %w", err)
+	}
+	for name, content := range map[string]string{"backup_label": label, "standby.signal": ""} {
+		path := filepath.Join(s.cluster.data(), name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			return err
+		}
+		if err := s.cluster.as.own(path); err != nil {
+			return err
+		}
 	}
 	if err := os.WriteFile(s.cluster.passfile(), []byte(primary.password), 0o600); err != nil {
 		return err
