@@ -165,6 +165,9 @@ type Case struct {
 	Grant *grants.Grant
 	// Grants is how many grants were ever tried for it; more than one means that issuing failed before.
 	Grants int
+	// Unsecured is how many of those may still have a login that works: they are live, or not known to be locked out yet.
+	// A try that failed before another was made is among them until it is.
+	Unsecured int
 }
 
 // Filing is a wish as it came in.

@@ -50,8 +50,8 @@
 //   - time: nothing is answered or taken after its time, also when the job that writes so down has not run.
 //   - reminders: only while pending, each once, never early. An outage is not made up for by a burst.
 //   - escalation: only while pending and after the policy's silence, one step at a time; it adds people and takes away nobody.
-//   - review: goes forward only; closed once, by a reviewer, with a word, over access that is over; closed by itself only
-//     over access that nobody took.
+//   - review: goes forward only; closed once, by a reviewer, with a word, over access that is over, tries that failed
+//     included; closed by itself only over access that nobody took.
 //   - always ends: as long as a request or a review is open, something is to come.
 //
 // Of the service:

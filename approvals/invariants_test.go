@@ -246,7 +246,7 @@ func reviewedBySomebodyElse(s step) string {
 	}
 	a, closes := s.act.(CloseReview)
 	if !closes || !a.Reviewer || is.Note == "" || s.after.Request.State != Activated || g == nil || g.Live() ||
-		g.State == grants.Revoking && g.SecuredAt.IsZero() {
+		g.State == grants.Revoking && g.SecuredAt.IsZero() || s.after.Unsecured > 0 {
 		return "closed by whoever may not, without a word, or while the access lives"
 	}
 	return ""

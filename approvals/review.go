@@ -58,7 +58,7 @@ func closeReview(c Case, a CloseReview, now time.Time) (Case, error) {
 	return c, nil
 }
 
-// accessOver refuses as long as somebody has, or can still take, the access.
+// accessOver refuses as long as somebody has, or can still take, the access, by this try to make a login or an earlier one.
 func (c Case) accessOver(now time.Time) error {
 	g := c.Grant
 	switch {
@@ -71,6 +71,8 @@ func (c Case) accessOver(now time.Time) error {
 		return refuse(TooEarly, "The access is live until %s UTC. Revoke it, or review what was done when it is over.", g.Deadline.UTC().Format("15:04"))
 	case g != nil && g.State == grants.Revoking && g.SecuredAt.IsZero():
 		return refuse(TooEarly, "The access is being taken back. Close the review when that is done.")
+	case c.Unsecured > 0:
+		return refuse(TooEarly, "An earlier try to make the login failed and is not yet known to be gone from %s. Close the review when it is.", c.Request.Target)
 	}
 	return nil
 }

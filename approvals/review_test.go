@@ -60,6 +60,11 @@ func TestAReviewIsClosedBySomebodyElseWhenTheAccessIsOver(t *testing.T) {
 		c.Grant = &g
 		refusalOf(t, c, closing("sam"), at, TooEarly, words)
 	}
+	earlier := used() // this try is over; one that failed before it is not
+	earlier.Grants, earlier.Unsecured = 2, 1
+	refusalOf(t, earlier, closing("sam"), at, TooEarly, "An earlier try to make the login failed")
+	earlier.Unsecured = 0
+	must(t, earlier, closing("sam"), at)
 	secured := used()
 	secured.Grant = &grants.Grant{State: grants.Revoking, Cause: grants.Withdrawn, ShownAt: began, SecuredAt: at}
 	must(t, secured, closing("sam"), at)

@@ -112,3 +112,40 @@ func TestRevokingWhileSlackDoesNotAnswer(t *testing.T) {
 		t.Error(refusal.Words)
 	}
 }
+
+// A try that failed may have left a login behind, and nobody knows that it is gone. That another try is over is no reason to
+// say that the access is.
+func TestAReviewWaitsForEarlierTries(t *testing.T) {
+	o := setup(t)
+	o.rules(boundsPolicy)
+	broken := o.breaks("ana")
+	failed, err := o.Activate(t.Context(), press("ana", broken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Abandon(t.Context(), failed.Grant.ID, "the window did not open"); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Reopen(t.Context(), broken.Request.ID); err != nil {
+		t.Fatal(err)
+	}
+	c := o.takes("ana", broken)
+	if c.Grant.ID == failed.Grant.ID || c.Unsecured != 2 {
+		t.Fatalf("%d logins may be there after the second try", c.Unsecured)
+	}
+	if _, err := o.Release(t.Context(), press("ana", c)); err != nil {
+		t.Fatal(err)
+	}
+	o.secured(c)
+	_, err = o.CloseReview(t.Context(), press("dora", c), approvals.Justified, "looked")
+	if refusal := refusedWith(t, err, approvals.TooEarly); !strings.Contains(refusal.Words, "An earlier try") || !strings.Contains(refusal.Words, c.Request.Target) {
+		t.Error(refusal.Words)
+	}
+	if o.records(audit.ReviewClosed, c.Request.ID, true) != 1 {
+		t.Error("the attempt is not recorded")
+	}
+	o.secured(failed)
+	if _, err := o.CloseReview(t.Context(), press("dora", c), approvals.Justified, "looked"); err != nil {
+		t.Error(err)
+	}
+}

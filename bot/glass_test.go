@@ -327,3 +327,24 @@ type brokenBefore struct {
 func (b *brokenBefore) BreakGlass(context.Context, approvals.Filing) (approvals.Case, error) {
 	return b.before, nil
 }
+
+// A login that an earlier try left behind keeps the review open, and whoever reads of it is told why.
+func TestReviewWaitsForEarlierTries(t *testing.T) {
+	t.Parallel()
+	c := writings["ordinary"].states()["glass-over"]
+	c.Grants, c.Unsecured = 2, 1
+	if len(reviewButtons(c)) != 0 {
+		t.Error("the review is offered to be closed")
+	}
+	const why = "an earlier try to make the login failed and is not yet known to be gone"
+	if words := reviewWords(c, noon); !strings.Contains(words, why) {
+		t.Errorf("it is not said why: %s", words)
+	}
+	c.Unsecured = 0
+	if words := reviewWords(c, noon); len(reviewButtons(c)) == 0 || strings.Contains(words, why) {
+		t.Errorf("the review cannot be closed: %s", words)
+	}
+	if words := reviewWords(writings["ordinary"].states()["glass-active"], noon); strings.Contains(words, why) {
+		t.Errorf("the only try is live: %s", words)
+	}
+}

@@ -30,7 +30,7 @@ func afterwards(c approvals.Case) bool {
 	case c.Request.State != approvals.Activated || g == nil, g.Cause == grants.Failed && g.ShownAt.IsZero():
 		return false // nobody has had it; the review closes by itself
 	}
-	return !g.SecuredAt.IsZero() || g.State == grants.Revoked
+	return c.Unsecured == 0 && (!g.SecuredAt.IsZero() || g.State == grants.Revoked)
 }
 
 // reviewButtons are what a reviewer may press once the access is over and until the review is closed.
@@ -73,9 +73,17 @@ func reviewStands(c approvals.Case, now time.Time) string {
 	}
 	out := due + ", by " + reviewers(c) + "."
 	if !afterwards(c) {
-		out += " It can be closed once the access is over."
+		out += " It can be closed once the access is over" + earlierWords(c) + "."
 	}
 	return out + " Until then " + person(c.Request.Requester) + " cannot break glass again."
+}
+
+// earlierWords say that the access would be over if it were not for an earlier try to make the login.
+func earlierWords(c approvals.Case) string {
+	if c.Unsecured > 0 && c.Grant != nil && (!c.Grant.SecuredAt.IsZero() || c.Grant.State == grants.Revoked) {
+		return ": an earlier try to make the login failed and is not yet known to be gone"
+	}
+	return ""
 }
 
 // reviewers are those who may close a review now; never whoever broke the glass.

@@ -148,7 +148,7 @@ func queueHangings(b *pgx.Batch, c approvals.Case, change approvals.Change) (app
 		if err := queueNewGrant(b, &g); err != nil {
 			return c, err
 		}
-		c.Grant, c.Grants = &g, c.Grants+1
+		c.Grant, c.Grants, c.Unsecured = &g, c.Grants+1, c.Unsecured+1
 	}
 	return c, nil
 }

@@ -137,21 +137,21 @@ func queueApprovalsOf(b *pgx.Batch, ids []string, place map[string]*approvals.Ca
 
 func queueGrantsOf(b *pgx.Batch, ids []string, place map[string]*approvals.Case) {
 	b.Queue(`
-		SELECT DISTINCT ON (g.request_id) count(*) OVER (PARTITION BY g.request_id), `+grantColumns+`
-		FROM grants AS g WHERE g.request_id = ANY ($1) ORDER BY g.request_id, g.place DESC`, ids,
+		SELECT DISTINCT ON (g.request_id) count(*) OVER w, count(*) FILTER (WHERE g.state NOT IN ('cleanup', 'revoked')) OVER w, `+grantColumns+`
+		FROM grants AS g WHERE g.request_id = ANY ($1) WINDOW w AS (PARTITION BY g.request_id) ORDER BY g.request_id, g.place DESC`, ids,
 	).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var g grants.Grant
-			var count int
+			var count, unsecured int
 			targets, finish := grantTargets(&g)
-			if err := rows.Scan(append([]any{&count}, targets...)...); err != nil {
+			if err := rows.Scan(append([]any{&count, &unsecured}, targets...)...); err != nil {
 				return err
 			}
 			if err := finish(); err != nil {
 				return err
 			}
 			c := place[g.Request]
-			c.Grant, c.Grants = &g, count
+			c.Grant, c.Grants, c.Unsecured = &g, count, unsecured
 		}
 		return rows.Err()
 	})

@@ -239,8 +239,17 @@ func TestFailedTryIsFollowedByAnother(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Grants != 2 || c.Grant.ID == g.ID {
-		t.Errorf("%d tries, the case shows %s", c.Grants, c.Grant.ID)
+	if c.Grants != 2 || c.Grant.ID == g.ID || c.Unsecured != 2 {
+		t.Errorf("%d tries, %d of them not secured, the case shows %s", c.Grants, c.Unsecured, c.Grant.ID)
+	}
+	if _, err := b.ChangeGrant(t.Context(), g.ID, func(g grants.Grant) (grants.Change, error) {
+		g.State, g.SecuredAt = grants.Cleanup, noon.Add(2*time.Minute)
+		return grants.Change{Grant: g}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = b.Case(t.Context(), g.Request); err != nil || c.Grants != 2 || c.Unsecured != 1 {
+		t.Errorf("the first is secured: %d of %d are not, %v", c.Unsecured, c.Grants, err)
 	}
 }
 

@@ -33,8 +33,8 @@
 //   - A request that needs people becomes approved only with as many standing answers as its decision asks for. Looked at
 //     during COMMIT. One human has one standing answer; an answer that was taken back stays, and can never stand again.
 //   - Once a request is approved, what was agreed to ([approvals.Request.Less]) is fixed, and no grant is made for more.
-//   - Broken glass has a review, open from the same transaction on; a person has one open review; nobody closes their own,
-//     and closed ones stay as they are.
+//   - Broken glass has a review, open from the same transaction on; a person has one open review; nobody closes their own
+//     or one of access that is not over, and closed ones stay as they are.
 //   - The parameters a grant was made with never change.
 //
 // A budget is the one promise that code alone keeps: CreateRequest counts under an advisory lock for each requester.

@@ -140,6 +140,7 @@ func TestSchemaRefusesImpossibleReviews(t *testing.T) {
 		"reviews_only_go_forward changed":       review(`verdict = 'not-justified'`, closed.ID),
 		"reviews_origin_is_frozen":              review(`due_at = due_at + interval '1 hour'`, open.ID),
 		"reviews_origin_is_frozen as to when":   review(`opened_at = now()`, open.ID),
+		"reviews_close_over_what_is_over":       review(strings.Replace(byCy, `U00CY`, `U00BO`, 1)+`, verdict = 'justified'`, taken.ID),
 		"reviews_unused_were_not_taken":         review(`closed_at = now(), verdict = 'unused'`, taken.ID),
 	})
 	b.asOwner(review(`closed_at = now(), verdict = 'unused'`, open.ID))
