@@ -3,14 +3,13 @@ package policy
 import (
 	"fmt"
 	"strings"
-	"time"
 )
 
 // MayApprove says whether a person may give one of a requirement's approvals, by the groups and schedules of this policy
 // as they are now, not as they were when the request was decided. A fact that is not known is a no that says so.
 // Whether it is the person's own request is not asked here, and a standing on call is taken as it is: the caller asks now.
 func (p *Policy) MayApprove(requirement Requirement, person Person, facts Facts) Verdict {
-	people := p.people(person, facts, time.Time{})
+	people := p.people(person, facts, Request{})
 	verdict := Verdict{Why: "only " + phraseOf(requirement) + " may approve this"}
 	var unknowns []string
 	for _, text := range requirement.From {
@@ -110,8 +109,15 @@ func (w *wanted) add(p *Policy, selector whoSelector, email string) {
 }
 
 // CheckParams says what is wrong with a request's parameters for this profile: one that is missing, not known, or not
-// of its type. The error is a clause for a person and does not show values.
+// of its type. The error is a [*ParameterError], a clause for a person that does not show values.
 func (p Profile) CheckParams(params map[string]string) error {
+	if wrong := p.wrongParam(params); wrong != nil {
+		return wrong
+	}
+	return nil
+}
+
+func (p Profile) wrongParam(params map[string]string) *ParameterError {
 	known := map[string]bool{}
 	var names []string
 	for _, parameter := range p.Parameters {
@@ -120,14 +126,14 @@ func (p Profile) CheckParams(params map[string]string) error {
 		value, given := params[parameter.Name]
 		switch {
 		case !given && parameter.Required:
-			return fmt.Errorf("%s needs %s=…, a %s", p.Name, parameter.Name, parameter.Type)
+			return &ParameterError{parameter.Name, fmt.Sprintf("%s needs %s=…, a %s", p.Name, parameter.Name, parameter.Type)}
 		case given && !parameter.accepts(value):
-			return fmt.Errorf("%s of %s must be a %s", parameter.Name, p.Name, parameter.Type)
+			return &ParameterError{parameter.Name, fmt.Sprintf("%s of %s must be a %s", parameter.Name, p.Name, parameter.Type)}
 		}
 	}
-	for name := range params {
+	for _, name := range sortedKeys(params) {
 		if !known[name] {
-			return fmt.Errorf("%s has no parameter %q%s", p.Name, shorten(name), strings.TrimSuffix(didYouMean(name, names), "?"))
+			return &ParameterError{name, fmt.Sprintf("%s has no parameter %q%s", p.Name, shorten(name), strings.TrimSuffix(didYouMean(name, names), "?"))}
 		}
 	}
 	return nil

@@ -13,8 +13,11 @@ const BreakGlassRule = "break-glass"
 // their hours and budgets do not bind, and neither do they help.
 func (p *Policy) DecideBreakGlass(request Request, facts Facts) (decision Decision) {
 	c := p.consider(request, facts, p.breaking)
-	if wrong := p.impossible(request); wrong != "" {
-		c.Why = wrong
+	if c.Why, c.Field = p.impossible(request); c.Why != "" {
+		return c.Decision
+	}
+	if request.later() {
+		c.Why, c.Field = "Broken glass never starts later. Leave the start out, or file a normal request. No rule was looked at.", FieldStart
 		return c.Decision
 	}
 	if p.glass == nil {
@@ -43,7 +46,7 @@ func (c *consideration) broken() {
 	if c.Duration == 0 {
 		c.Duration = c.MaxDuration
 	}
-	if c.Why = c.unmet(glass); c.Why != "" {
+	if c.Why, c.Field = c.unmet(glass); c.Why != "" {
 		return
 	}
 	why, shift := c.reason(glass)

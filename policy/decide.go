@@ -19,8 +19,7 @@ const defaultDuration = time.Hour
 // call. So nobody gains by making a fact unknown.
 func (p *Policy) Decide(request Request, facts Facts) (decision Decision) {
 	c := p.consider(request, facts, p.asking)
-	if wrong := p.impossible(request); wrong != "" {
-		c.Why = wrong
+	if c.Why, c.Field = p.impossible(request); c.Why != "" {
 		return c.Decision
 	}
 	defer c.tell(&decision)
@@ -74,7 +73,7 @@ func (c *consideration) first() (decides *rule, held []*rule) {
 func (p *Policy) consider(request Request, facts Facts, among sequence) *consideration {
 	c := &consideration{
 		Decision: Decision{Outcome: Denied, Policy: p.hash, Duration: request.Duration},
-		people:   p.people(request.User, facts, request.At), p: p, request: request, profile: -1, among: among,
+		people:   p.people(request.User, facts, request), p: p, request: request, profile: -1, among: among,
 		targets: make([]tri, len(p.targets.values)), hours: make([]tri, len(p.windows)), failed: make([]failure, len(among.rules)),
 	}
 	if i, ok := p.profileIndex[request.Profile]; ok {
@@ -83,11 +82,11 @@ func (p *Policy) consider(request Request, facts Facts, among sequence) *conside
 	return c
 }
 
-// impossible says what no rule could allow. It names no rule, because none was looked at.
-func (p *Policy) impossible(request Request) string {
+// impossible says what no rule could allow, and at which field. It names no rule, because none was looked at.
+func (p *Policy) impossible(request Request) (why, field string) {
 	const after = " No rule was looked at."
 	if request.At.IsZero() {
-		return "The request says no time, so nothing that depends on time can be decided." + after
+		return "The request says no time, so nothing that depends on time can be decided." + after, ""
 	}
 	i, ok := p.profileIndex[request.Profile]
 	if !ok {
@@ -95,19 +94,22 @@ func (p *Policy) impossible(request Request) string {
 		for _, profile := range p.profiles {
 			names = append(names, profile.Name)
 		}
-		return fmt.Sprintf("The policy has no profile %q%s.", request.Profile, strings.TrimSuffix(didYouMean(request.Profile, names), "?")) + after
+		return fmt.Sprintf("The policy has no profile %q%s.", request.Profile, strings.TrimSuffix(didYouMean(request.Profile, names), "?")) + after, FieldProfile
 	}
 	profile := p.profiles[i]
 	if len(profile.Engines) > 0 && !slices.Contains(profile.Engines, request.Target.Engine) {
-		return fmt.Sprintf("%s is for %s, and %s is not.", profile.Name, either(profile.Engines), request.Target.Name) + after
+		return fmt.Sprintf("%s is for %s, and %s is not.", profile.Name, either(profile.Engines), request.Target.Name) + after, FieldProfile
 	}
 	if request.Duration < 0 || request.Duration > 0 && request.Duration < time.Second {
-		return "The shortest duration is 1s." + after
+		return "The shortest duration is 1s." + after, FieldDuration
 	}
-	if wrong := profile.CheckParams(request.Params); wrong != nil {
-		return upperFirst(wrong.Error()) + "." + after
+	if !request.StartsAt.IsZero() && !request.later() {
+		return "The start is past. Choose a later one, or leave it out to start at once." + after, FieldStart
 	}
-	return ""
+	if wrong := profile.wrongParam(request.Params); wrong != nil {
+		return wrong.Error() + "." + after, ParameterField(wrong.Name)
+	}
+	return "", ""
 }
 
 // consideration is one decision being made.
@@ -228,7 +230,7 @@ func (c *consideration) open(id int) bool {
 	if c.hours[id] == unasked {
 		c.hours[id] = no
 		for _, w := range c.p.windows[id] {
-			if w.contains(c.request.At) {
+			if w.contains(c.request.start()) {
 				c.hours[id] = yes
 			}
 		}

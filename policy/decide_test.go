@@ -188,7 +188,7 @@ func TestPolicy(t *testing.T) {
 	needs("sue", "support", "everybody asks security", "1 approval from group security", with("customer_id", "42"), used("support", 23*time.Hour))
 
 	// Parameters.
-	denied("sue", "support", "", "Support needs customer_id=…, a bigint")
+	denied("sue", "support", "", "support needs customer_id=…, a bigint")
 	denied("sue", "support", "", "must be a bigint", with("customer_id", "1 or 1=1"))
 	denied("sue", "support", "", `no parameter "customer"; did you mean "customer_id"`, func(a *ask) { a.Params = map[string]string{"customer_id": "1", "customer": "2"} })
 	needs("eve", "support", "everybody asks security", "1 approval from group security", with("customer_id", "42"))

@@ -144,7 +144,7 @@ func (d *differ) untouched() bool {
 		profile := p.profiles[number]
 		fmt.Fprintln(&out, profile.Risk, profile.MaxDuration, sorted(profile.Engines))
 		for _, r := range d.relevant(p, number) {
-			fmt.Fprintln(&out, r.deny, r.allWho, r.automatic, r.maxDuration, r.notHours, r.inOrder, r.waits.Answer, r.waits.Take)
+			fmt.Fprintln(&out, r.deny, r.allWho, r.automatic, r.maxDuration, r.notHours, r.inOrder, r.waits.Answer, r.waits.Take, r.ahead())
 			for _, id := range r.who {
 				selector := p.who.values[id]
 				// An undefined name is not the same as a group of nobody.

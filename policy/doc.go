@@ -31,6 +31,12 @@
 //
 // A name that the file uses and does not define (a group, a schedule) is an unknown fact too, and a warning.
 //
+// # A later start
+//
+// A request may be for access that begins later (Request.StartsAt). Its hours are those of the start. Who is on call then nobody
+// knows, so every on-call selector is an unknown fact: what a shift would have approved by itself is a question to people. A rule
+// says how far ahead access may begin (start_within), 7 days where it does not. Broken glass never starts later.
+//
 // # More time
 //
 // DecideExtension asks the rules afresh, as of now. A rule that approves automatically lets access last as long as might

@@ -93,6 +93,7 @@ func (p *Policy) says(r *rule) string {
 			out += ", " + escalationsText(r.escalate)
 		}
 	}
+	out += aheadText(r.ahead())
 	switch {
 	case r.extend == nil:
 	case r.extend.Times == 0:
@@ -138,7 +139,7 @@ func (c *consideration) conditions(r *rule) []Condition {
 	}
 	if r.hours >= 0 {
 		if c.open(r.hours) {
-			add("hours", yes, fmt.Sprintf("%s is within %s", clockText(c.request.At), c.p.hours.values[r.hours]))
+			add("hours", yes, fmt.Sprintf("%s is within %s", clockText(c.request.start()), c.p.hours.values[r.hours]))
 		} else {
 			add("hours", no, r.notHours)
 		}

@@ -19,13 +19,13 @@ const anew = " File a new request."
 //
 // Duration 0 asks for the longest. MaxDuration is the longest the access may last in all, from its activation.
 func (p *Policy) DecideExtension(e Extending, facts Facts) (decision Decision) {
+	e.Request.StartsAt = time.Time{} // the access has begun
 	c := p.consider(e.Request, facts, p.asking)
 	if e.Decision.Review != nil || e.Decision.Rule == BreakGlassRule {
 		c.Why = "Access that nobody approved (break-glass) is never extended. File a normal request. No rule was looked at."
 		return c.Decision
 	}
-	if wrong := p.impossible(e.Request); wrong != "" {
-		c.Why = wrong
+	if c.Why, c.Field = p.impossible(e.Request); c.Why != "" {
 		return c.Decision
 	}
 	c.rests = e.Decision.Rule
@@ -80,7 +80,7 @@ func (c *consideration) inAll(r *rule) time.Duration {
 // notExtended says why a rule does not let this access last longer; empty when it does.
 func (c *consideration) notExtended(e Extending, r *rule) string {
 	needed := approvalsText(r.approvals, r.inOrder)
-	switch unsaid := c.unsaid(r); {
+	switch unsaid, _ := c.unsaid(r); {
 	case unsaid != "":
 		return unsaid + anew
 	case r.asks() && r.name != e.Decision.Rule:

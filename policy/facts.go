@@ -11,14 +11,17 @@ type people struct {
 	person Person
 	email  string
 	facts  Facts
-	// at is when shifts must hold; the zero time takes them as they are.
-	at time.Time
+	// at is when shifts must hold; the zero time takes them as they are. later says that it is about access that begins after at,
+	// when nobody knows yet who is on call.
+	at    time.Time
+	later bool
 	// asked holds the answers by number of the selector.
 	asked []tri
 }
 
-func (p *Policy) people(person Person, facts Facts, at time.Time) *people {
-	return &people{p: p, person: person, email: lower(person.Email), facts: facts, at: at, asked: make([]tri, len(p.who.values))}
+// people asks about somebody as of a request's time, or without one, of now.
+func (p *Policy) people(person Person, facts Facts, of Request) *people {
+	return &people{p: p, person: person, email: lower(person.Email), facts: facts, at: of.At, later: of.later(), asked: make([]tri, len(p.who.values))}
 }
 
 // any is yes when one of the selectors is, otherwise unknown when one of them is.
@@ -118,6 +121,8 @@ func (a *people) onCall(name string) (tri, string, *Standing) {
 	}
 	standing, asked := a.facts.Schedules[name]
 	switch {
+	case a.later:
+		return unknown, "a shift is known for now only, and this starts later", nil
 	case !asked:
 		return unknown, "it was not looked up", nil
 	case standing.Unknown != "":

@@ -18,6 +18,7 @@ func (l *linter) run() {
 		l.tier(r)
 		l.quorum(r)
 		l.escalates(r)
+		l.starts(r)
 	}
 	l.shadows()
 	l.breakGlass()

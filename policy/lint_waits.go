@@ -37,6 +37,14 @@ func (l *linter) escalates(r *rule) {
 	}
 }
 
+// starts warns about a later start that nobody can have.
+func (l *linter) starts(r *rule) {
+	onCallOnly := len(r.who) > 0 && !slices.ContainsFunc(r.who, func(id int) bool { return l.p.who.values[id].kind != "oncall" })
+	if r.startWithin > 0 && onCallOnly {
+		l.warn(r.at, "the rule %q says start_within and is for people on call only: a shift is known for now only, so nobody starts later by it", r.name)
+	}
+}
+
 // deserted warns where nobody would be told, as far as the file alone shows. What is not defined is warned about elsewhere.
 func (l *linter) deserted(at mark, what string, selectors []string) {
 	for _, text := range selectors {

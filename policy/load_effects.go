@@ -10,6 +10,7 @@ func (l *loader) readEffect(f *fields, r *rule) {
 	r.inOrder = f.yes("in_order")
 	r.maxDuration = f.duration("max_duration")
 	r.defaultDuration = f.duration("default_duration")
+	l.readStart(f, r)
 	r.waits = Waits{Answer: f.duration("lapse_after"), Take: f.duration("activate_within"), Remind: f.duration("remind_every")}
 	r.escalate = l.readEscalations(f.take("escalate"))
 	r.extend = l.readExtend(f.take("extend"))
@@ -33,7 +34,7 @@ func (l *loader) contradictions(f *fields, r *rule) {
 	switch {
 	case r.deny:
 		refuse("a rule that denies cannot have %s", "approve", "approvals", "max_duration", "default_duration", "require", "budget",
-			"in_order", "lapse_after", "activate_within", "remind_every", "escalate", "extend")
+			"in_order", "lapse_after", "activate_within", "remind_every", "escalate", "extend", "start_within")
 	case automatic && approvals:
 		l.fault(f.nodes["approve"].at, "a rule has either approve or approvals; write two rules")
 	case !automatic && !approvals:

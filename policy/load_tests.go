@@ -95,6 +95,7 @@ func (l *loader) readTestRequest(from *node, test *selfTest) {
 	r.Target = Target{Name: f.text("target"), Engine: f.text("engine"), Environment: f.text("environment")}
 	r.Profile, r.Duration = f.text("profile"), f.duration("duration")
 	r.Ticket, r.Reason = f.text("ticket"), f.text("reason")
+	r.StartsAt, _ = f.instant("start")
 	if params := l.open(f.take("params"), "params"); params != nil {
 		r.Params = map[string]string{}
 		for _, key := range params.order {
@@ -151,6 +152,7 @@ func (l *loader) readExpect(from *node, test *selfTest) {
 		e.inOrder = &inOrder
 	}
 	e.duration, e.most = f.duration("duration"), f.duration("max_duration")
+	e.ahead = f.duration("start_within")
 	e.waits = Waits{Answer: f.duration("lapse_after"), Take: f.duration("activate_within"), Remind: f.duration("remind_every")}
 	e.escalate, e.extend = l.readEscalations(f.take("escalate")), l.readExtend(f.take("extend"))
 	e.reviewers, e.reviewWithin = l.readWho(f, "reviewers"), f.duration("review_within")

@@ -23,6 +23,9 @@ func (c *consideration) deniedBy(r *rule, answer tri) {
 
 func (c *consideration) allowedByNone() {
 	c.Why = fmt.Sprintf("No rule lets this person have %s on %s.", c.request.Profile, c.request.Target.Name)
+	if c.request.later() && (len(c.Unknowns) > 0 || len(c.closed) > 0) {
+		c.Field = FieldStart // at another time it might be allowed
+	}
 	switch {
 	case len(c.Unknowns) > 0:
 		c.Why += " One might have, had everything been known. " + c.Unknowns[0]
@@ -35,9 +38,9 @@ func (c *consideration) allowedByNone() {
 // fact been known; each holds the answer back to what it would have been under that rule.
 func (c *consideration) allowedBy(r *rule, held []*rule) {
 	all := append(slices.Clone(held), r)
-	c.Rule, c.Advice, c.MaxDuration = r.name, r.advice, c.longest(r)
+	c.Rule, c.Advice, c.MaxDuration, c.StartWithin = r.name, r.advice, c.longest(r), r.ahead()
 	for _, other := range held {
-		c.MaxDuration = min(c.MaxDuration, c.longest(other))
+		c.MaxDuration, c.StartWithin = min(c.MaxDuration, c.longest(other)), min(c.StartWithin, other.ahead())
 	}
 	if c.Duration == 0 {
 		c.Duration = c.MaxDuration
@@ -51,8 +54,8 @@ func (c *consideration) allowedBy(r *rule, held []*rule) {
 	}
 	// The deciding rule's own demands are named first; a held rule's only when they are all that is in the way.
 	for _, other := range append([]*rule{r}, held...) {
-		if needed := c.unmet(other); needed != "" {
-			c.Rule, c.Advice, c.Why = other.name, other.advice, needed
+		if needed, field := c.unmet(other); needed != "" {
+			c.Rule, c.Advice, c.Why, c.Field = other.name, other.advice, needed, field
 			return
 		}
 	}
@@ -90,19 +93,22 @@ func (c *consideration) longest(r *rule) time.Duration {
 	return min(r.maxDuration, profile.MaxDuration)
 }
 
-// unmet says what a rule that matched still asks of the request; empty when nothing.
-func (c *consideration) unmet(r *rule) string {
+// unmet says what a rule that matched still asks of the request, and at which field; empty when nothing.
+func (c *consideration) unmet(r *rule) (why, field string) {
 	if most := c.longest(r); c.Duration > most {
 		return fmt.Sprintf("At most %s for %s on %s (rule %q); %s was asked for. Ask for %s or less.", FormatDuration(most),
-			c.request.Profile, c.request.Target.Name, r.name, FormatDuration(c.Duration), FormatDuration(most))
+			c.request.Profile, c.request.Target.Name, r.name, FormatDuration(c.Duration), FormatDuration(most)), FieldDuration
+	}
+	if early := c.tooEarly(r); early != "" {
+		return early, FieldStart
 	}
 	return c.unsaid(r)
 }
 
-// unsaid is what a rule requires to be written down and is not; empty when nothing.
-func (c *consideration) unsaid(r *rule) string {
+// unsaid is what a rule requires to be written down and is not, and at which field, the first of them; empty when nothing.
+func (c *consideration) unsaid(r *rule) (why, field string) {
 	if r.require == nil {
-		return ""
+		return "", ""
 	}
 	var needed []string
 	if r.require.ticket != nil && !r.require.ticket.MatchString(c.request.Ticket) {
@@ -112,18 +118,22 @@ func (c *consideration) unsaid(r *rule) string {
 			needed = append(needed, fmt.Sprintf("the ticket %q is not of the kind that is needed", shorten(c.request.Ticket)))
 		}
 		needed[0] += fmt.Sprintf(" (it must match %s)", r.require.pattern())
+		field = FieldTicket
 	}
 	if length := utf8.RuneCountInString(strings.TrimSpace(c.request.Reason)); length < r.require.reason {
 		needed = append(needed, fmt.Sprintf("the reason must have at least %d characters and has %d", r.require.reason, length))
+		if field == "" {
+			field = FieldReason
+		}
 	}
 	if len(needed) == 0 {
-		return ""
+		return "", ""
 	}
 	text := fmt.Sprintf("%s (rule %q).", upperFirst(strings.Join(needed, ", and ")), r.name)
 	if r.require.message != "" {
 		text = sentence(r.require.message) + " " + text
 	}
-	return text
+	return text, field
 }
 
 // pattern is the ticket's pattern as the file has it.

@@ -19,6 +19,7 @@ type smallRule struct {
 	approvals         []Requirement // none means automatically
 	max               int           // hours; 0 means none
 	inOrder           bool
+	ahead             int // days; 0 means not said, -1 never
 	waits             Waits
 	escalate          []Escalation
 	extend            *Extend
@@ -69,6 +70,7 @@ func drawRule(t *rapid.T, label string) smallRule {
 		max: rapid.IntRange(0, 3).Draw(t, label+" max"),
 	}
 	r.waits.Take = minutes("take", 10, 40)
+	r.ahead = rapid.SampledFrom([]int{0, 0, -1, 1, 30}).Draw(t, label+" ahead")
 	if rapid.IntRange(0, 2).Draw(t, label+" extends") == 0 {
 		r.extend = &Extend{Times: rapid.IntRange(0, 2).Draw(t, label+" times")}
 		if r.extend.Times > 0 {
@@ -159,6 +161,10 @@ func (w smallWorld) load(t *rapid.T) *Policy {
 			}
 		}
 		wait("max_duration", time.Duration(r.max)*time.Hour)
+		if r.ahead < 0 {
+			out.WriteString("    start_within: never\n")
+		}
+		wait("start_within", time.Duration(r.ahead)*24*time.Hour)
 		wait("activate_within", r.waits.Take)
 		wait("lapse_after", r.waits.Answer)
 		wait("remind_every", r.waits.Remind)
@@ -350,8 +356,8 @@ func TestUnknownNeverHelps(t *testing.T) {
 		if d.Outcome == Denied {
 			return
 		}
-		if d.MaxDuration > known.MaxDuration || d.Duration > known.Duration {
-			t.Fatalf("forgetting made it longer: %+v\n%+v", d, known)
+		if d.MaxDuration > known.MaxDuration || d.Duration > known.Duration || d.StartWithin > known.StartWithin {
+			t.Fatalf("forgetting made it longer, or start later: %+v\n%+v", d, known)
 		}
 		// The end of an unknown shift cannot bound anything. What then lasts longer must be what is given off call anyway.
 		if off := p.Decide(asked, offCall(facts, less)); d.Outcome == Approved && outlives(d, known) &&

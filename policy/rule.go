@@ -27,8 +27,11 @@ type rule struct {
 	approvals                    []Requirement
 	inOrder                      bool
 	maxDuration, defaultDuration time.Duration
-	waits                        Waits
-	escalate                     []Escalation
+	// startWithin is how far ahead access may begin, 0 where the rule does not say; atOnceOnly that it may not.
+	startWithin time.Duration
+	atOnceOnly  bool
+	waits       Waits
+	escalate    []Escalation
 	// extend is nil where the rule does not speak of it.
 	extend  *Extend
 	require *demand

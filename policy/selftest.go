@@ -69,6 +69,7 @@ type expectation struct {
 	approvalsGiven bool
 	inOrder        *bool
 	duration, most time.Duration
+	ahead          time.Duration
 	waits          Waits
 	escalate       []Escalation
 	extend         *Extend
@@ -146,6 +147,9 @@ func (e expectation) compare(d Decision) []Mismatch {
 	}
 	if e.most > 0 {
 		differ("max_duration", FormatDuration(e.most), FormatDuration(d.MaxDuration))
+	}
+	if e.ahead > 0 {
+		differ("start_within", FormatDuration(e.ahead), orNone(unlessZero(d.StartWithin)))
 	}
 	for _, wait := range []struct {
 		key           string

@@ -15,6 +15,8 @@ type terms struct {
 	approvals []need
 	inOrder   bool
 	most      time.Duration
+	// ahead is how long after the request access may begin.
+	ahead time.Duration
 	// shift says that access ends with the requester's shift.
 	shift bool
 	// ticket is a pattern, reason the fewest characters; empty and 0 when nothing is required.
@@ -57,7 +59,7 @@ type reviewTerms struct {
 // terms finds the rule that decides and says what it offers. Facts must all be known.
 func (p *Policy) terms(request Request, facts Facts) terms {
 	c := p.consider(request, facts, p.asking)
-	if c.profile < 0 || p.impossible(request) != "" {
+	if c.profile < 0 || !p.possible(request) {
 		return terms{denied: true}
 	}
 	if c.forbidden() {
@@ -74,7 +76,7 @@ func (p *Policy) terms(request Request, facts Facts) terms {
 // glassTerms are what a policy offers somebody who breaks glass. Facts must all be known.
 func (p *Policy) glassTerms(request Request, facts Facts) terms {
 	c := p.consider(request, facts, p.breaking)
-	if c.profile < 0 || p.glass == nil || p.impossible(request) != "" {
+	if c.profile < 0 || p.glass == nil || !p.possible(request) {
 		return terms{denied: true}
 	}
 	if c.forbidden() {
@@ -85,8 +87,14 @@ func (p *Policy) glassTerms(request Request, facts Facts) terms {
 	}
 	out := c.bounds([]*rule{p.glass})
 	_, shift := c.reason(p.glass)
-	out.shift, out.rule, out.review = shift != nil, BreakGlassRule, reviewOf(p.review(), p.peopleOf)
+	out.ahead, out.shift, out.rule, out.review = 0, shift != nil, BreakGlassRule, reviewOf(p.review(), p.peopleOf)
 	return out
+}
+
+// possible says whether a request is one that some rule could allow.
+func (p *Policy) possible(request Request) bool {
+	why, _ := p.impossible(request)
+	return why == ""
 }
 
 func reviewOf(r *Review, resolve func([]string) []string) *reviewTerms {
@@ -120,10 +128,10 @@ func (c *consideration) offer(r *rule, held []*rule) terms {
 
 // bounds are how long several rules allow at most, and what they require to be written.
 func (c *consideration) bounds(all []*rule) terms {
-	out := terms{most: math.MaxInt64}
+	out := terms{most: math.MaxInt64, ahead: math.MaxInt64}
 	var tickets []string
 	for _, one := range all {
-		out.most = min(out.most, c.longest(one))
+		out.most, out.ahead = min(out.most, c.longest(one)), min(out.ahead, one.ahead())
 		if one.require != nil {
 			out.reason = max(out.reason, one.require.reason)
 			if one.require.ticket != nil {
@@ -158,7 +166,7 @@ func (a terms) within(b terms) bool {
 	switch {
 	case a.denied:
 		return true
-	case b.denied, a.most > b.most, b.shift && !a.shift, b.ticket != "" && a.ticket != b.ticket, a.reason < b.reason:
+	case b.denied, a.most > b.most, a.ahead > b.ahead, b.shift && !a.shift, b.ticket != "" && a.ticket != b.ticket, a.reason < b.reason:
 		return false
 	case b.budget > 0 && (a.budget == 0 || a.budget > b.budget || a.per != b.per) && len(a.approvals) == 0:
 		return false
@@ -214,6 +222,9 @@ func (a terms) String() string {
 	}
 	if a.budget > 0 {
 		out += fmt.Sprintf(", %d times a %s", a.budget, a.per)
+	}
+	if a.review == nil {
+		out += aheadText(a.ahead)
 	}
 	return out + a.answer.words("answered") + a.take.words("taken") + a.extend.words(len(a.approvals) > 0 || a.review != nil) + a.review.words()
 }

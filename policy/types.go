@@ -28,6 +28,8 @@ type Request struct {
 	Reason   string            `json:"reason,omitempty"`
 	Params   map[string]string `json:"params,omitempty"`
 	At       time.Time         `json:"at"`
+	// StartsAt is when the access is to begin; zero is at once.
+	StartsAt time.Time `json:"starts_at,omitzero"`
 }
 
 // Membership is whether somebody is in a Slack user group, or why that is not known.
@@ -192,10 +194,16 @@ type Decision struct {
 	Steps []Step `json:"steps"`
 	// Approvals are the requirements, all of which must be met by different people. Only with NeedsApproval.
 	Approvals []Requirement `json:"approvals,omitempty"`
+	// Field is the part of the request that a denial is about, one of the Field constants or what ParameterField gives; empty where
+	// no single part is at fault.
+	Field string `json:"field,omitempty"`
 	// Duration is what may be granted: the request's, or the default when it asked for none.
 	Duration time.Duration `json:"duration"`
 	// MaxDuration is the longest the deciding rule and the profile allow; 0 when nothing matched.
 	MaxDuration time.Duration `json:"max_duration,omitempty"`
+	// StartWithin is how far ahead of the request access may begin; 0 when it begins at once or not at all, and when nothing
+	// matched.
+	StartWithin time.Duration `json:"start_within,omitempty"`
 	// Shift is the shift an automatic approval rests on: the grant must end at Shift.End at the latest. Nil otherwise.
 	Shift *Standing `json:"shift,omitempty"`
 	// InOrder says that the approvals are asked for one after another: none counts before those ahead of it are met.

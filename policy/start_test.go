@@ -1,0 +1,206 @@
+package policy
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// starting is a policy whose rules differ in how far ahead access may begin.
+const starting = `
+version: 1
+groups: { dba: { slack_usergroup: S0DBA }, backend: { emails: [ana@example.com] } }
+schedules: { payments: { pagerduty_schedule: PABC123 } }
+profiles:
+  - { name: read-only, risk: low, grants: [{ schema: public, tables: "*", privileges: [select] }] }
+  - { name: ddl, risk: low, grants: [{ schema: public, tables: "*", privileges: [create] }] }
+  - { name: fix, risk: low, grants: [{ schema: public, tables: "*", privileges: [update] }] }
+  - { name: dump, risk: low, grants: [{ schema: public, tables: a, privileges: [select] }] }
+  - name: support
+    risk: low
+    parameters: [{ name: customer_id, type: bigint, required: true }]
+    grants: [{ schema: public, tables: orders, privileges: select, rows: "customer_id = :customer_id" }]
+rules:
+  - { name: on-call, who: oncall:payments, profiles: read-only, approve: automatically }
+  - { name: backend, who: group:backend, profiles: read-only, approvals: [{ from: group:dba }], max_duration: 2h, require: { ticket: 'INC-\d+', reason: 5 } }
+  - { name: windows, profiles: ddl, approvals: [{ from: group:dba }], start_within: 2d, hours: { days: mon-fri, from: "08:00", to: "18:00", timezone: Europe/Paris } }
+  - { name: fixes, profiles: fix, approve: automatically, start_within: never }
+  - { name: only on call, who: oncall:payments, profiles: dump, approve: automatically }
+  - { name: support, profiles: support, approve: automatically }
+break_glass: { who: [group:backend], profiles: [fix], max_duration: 1h, review_within: 24h, reviewers: [group:dba], notify: [security_channel] }
+`
+
+func TestStart(t *testing.T) {
+	t.Parallel()
+	p := loaded(t, starting)
+	onCall := Facts{
+		Usergroups: map[string]Membership{"S0DBA": {}},
+		Schedules:  map[string]Standing{"payments": {On: true, Level: 1, Start: morning.Add(-time.Hour), End: morning.Add(300 * time.Hour)}},
+	}
+	hour := time.Hour
+	for _, tc := range []struct {
+		name, profile string
+		in            time.Duration // until the start; 0 is at once
+		outcome       Outcome
+		field, why    string
+		within        time.Duration
+	}{
+		{"on call now", "read-only", 0, Approved, "", "on call for payments", 7 * 24 * hour},
+		{"on call, and who is then nobody knows", "read-only", hour, NeedsApproval, "", "Needs 1 approval from group dba", 7 * 24 * hour},
+		{"only a shift would do", "dump", hour, Denied, FieldStart, "a shift is known for now only, and this starts later", 0},
+		{"as far ahead as may be", "read-only", 7 * 24 * hour, NeedsApproval, "", "", 7 * 24 * hour},
+		{"a second further", "read-only", 7*24*hour + time.Second, Denied, FieldStart, `may start at most 7d ahead (rule "backend"); this would start in 7d1s. Choose a start before 2026-03-11 09:00 UTC`, 7 * 24 * hour},
+		{"before it was asked for", "read-only", -time.Second, Denied, FieldStart, "The start is past", 0},
+		{"a rule's own bound", "ddl", 48 * hour, NeedsApproval, "", "", 48 * hour},
+		{"beyond a rule's own bound", "ddl", 49 * hour, Denied, FieldStart, "at most 2d ahead", 48 * hour},
+		{"hours are those of the start", "ddl", 10 * hour, Denied, FieldStart, "mon to fri 08:00 to 18:00", 0},
+		{"never later", "fix", time.Second, Denied, FieldStart, `fix on orders starts at once or not at all (rule "fixes")`, 0},
+		{"never later, at once", "fix", 0, Approved, "", "", 0},
+	} {
+		r := Request{User: Person{ID: "U1", Email: "ana@example.com"}, Target: Target{"orders", "postgres", "production"}, Profile: tc.profile, At: morning, Ticket: "INC-1", Reason: "because"}
+		if tc.in != 0 {
+			r.StartsAt = morning.Add(tc.in)
+		}
+		d := p.Decide(r, onCall)
+		if d.Outcome != tc.outcome || d.Field != tc.field || !strings.Contains(d.Why, tc.why) || d.StartWithin != tc.within {
+			t.Errorf("%s: %s, field %q, within %s: %s", tc.name, d.Outcome, d.Field, d.StartWithin, d.Why)
+		}
+		if tc.in > 0 && d.Shift != nil {
+			t.Errorf("%s: it rests on a shift: %+v", tc.name, d.Shift)
+		}
+	}
+	r := Request{User: Person{Email: "ana@example.com"}, Target: Target{"orders", "postgres", "production"}, Profile: "ddl", At: morning.Add(10 * hour), StartsAt: morning.Add(24 * hour)}
+	if d := p.Decide(r, onCall); d.Outcome != NeedsApproval {
+		t.Errorf("asked for in the evening, to start in the morning: %s", d.Why)
+	}
+	r.Profile = "fix"
+	if d := p.DecideBreakGlass(r, onCall); d.Outcome != Denied || d.Field != FieldStart || !strings.Contains(d.Why, "Broken glass never starts later") {
+		t.Errorf("broken glass: %+v", d)
+	}
+}
+
+// What a denial is about is said where it is made, not read out of its words.
+func TestFieldOfADenial(t *testing.T) {
+	t.Parallel()
+	p := loaded(t, starting)
+	for _, tc := range []struct {
+		r     Request
+		field string
+	}{
+		{Request{Profile: "read-only", Ticket: "INC-1", Reason: "because", Duration: 3 * time.Hour}, FieldDuration},
+		{Request{Profile: "read-only", Ticket: "INC-1", Reason: "because", Duration: time.Millisecond}, FieldDuration},
+		{Request{Profile: "read-only", Reason: "because of the ticket"}, FieldTicket},
+		{Request{Profile: "read-only"}, FieldTicket},
+		{Request{Profile: "read-only", Ticket: "INC-1", Reason: "tick"}, FieldReason},
+		{Request{Profile: "nothing"}, FieldProfile},
+		{Request{Profile: "support"}, ParameterField("customer_id")},
+		{Request{Profile: "support", Params: map[string]string{"customer_id": "x"}}, ParameterField("customer_id")},
+		{Request{Profile: "support", Params: map[string]string{"customer_id": "1", "color": "x", "zone": "y"}}, ParameterField("color")},
+		{Request{Profile: "dump"}, ""},
+	} {
+		tc.r.User, tc.r.Target, tc.r.At = Person{ID: "U1", Email: "ana@example.com"}, Target{"orders", "postgres", "production"}, morning
+		d := p.Decide(tc.r, Facts{Schedules: map[string]Standing{"payments": {}}})
+		if d.Outcome != Denied || d.Field != tc.field {
+			t.Errorf("%+v: %s at %q, wanted %q: %s", tc.r, d.Outcome, d.Field, tc.field, d.Why)
+		}
+		if name, ok := ParameterOf(d.Field); ok && strings.Contains(d.Why, strings.ToUpper(name[:1])+name[1:]) {
+			t.Errorf("a parameter's name is not written as it is: %s", d.Why)
+		}
+	}
+}
+
+// A later start is decided as a request at the instant of the start would be by somebody who knows no shift.
+func TestLaterIsThen(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p, request, facts := drawWorld(t).load(t), drawRequest(t), drawFacts(t)
+		blind := Facts{Usergroups: facts.Usergroups, Schedules: map[string]Standing{"pa": {Unknown: "x"}, "pb": {Unknown: "x"}}}
+		later := request
+		later.StartsAt = request.At.Add(time.Duration(rapid.IntRange(1, 8*24).Draw(t, "hours ahead")) * time.Hour)
+		request.At = later.StartsAt
+		then, now := p.Decide(request, blind), p.Decide(later, facts)
+		if now.Field == FieldStart && now.StartWithin < later.StartsAt.Sub(later.At) {
+			return // further ahead than any rule lets it start
+		}
+		for _, d := range []*Decision{&then, &now} {
+			d.Why, d.Unknowns, d.Field = "", nil, ""
+			for i := range d.Steps {
+				d.Steps[i].Why = ""
+			}
+		}
+		if !reflect.DeepEqual(then, now) {
+			t.Fatalf("later:\n%+v\nthen:\n%+v", now, then)
+		}
+	})
+}
+
+func TestStartWithinIsCompared(t *testing.T) {
+	t.Parallel()
+	old := loaded(t, starting)
+	for _, tc := range []struct {
+		from, to string
+		wider    bool
+		words    string
+	}{
+		{"start_within: 2d", "start_within: 3d", true, ", starting at most 3d ahead"},
+		{"start_within: 2d", "start_within: 1h", false, ", starting at most 1h ahead"},
+		{"start_within: never", "start_within: 7d", true, ""},
+		{"profiles: support, approve: automatically", "profiles: support, approve: automatically, start_within: never", false, ", starting at once only"},
+	} {
+		if strings.Count(starting, tc.from) != 1 {
+			t.Fatalf("%q is not there once", tc.from)
+		}
+		c := Diff(old, loaded(t, strings.Replace(starting, tc.from, tc.to, 1)), nil)
+		if len(c.Differences) == 0 {
+			t.Errorf("%s: nothing differs", tc.to)
+		}
+		for _, d := range c.Differences {
+			if d.Wider != tc.wider || d.Narrower == tc.wider || !strings.Contains(d.New, tc.words) {
+				t.Errorf("%s: %+v", tc.to, d)
+			}
+		}
+	}
+}
+
+func TestStartWithinIsRead(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"start_within: 31d":  "start_within is at most 30d",
+		"start_within: soon": `"soon" is not a duration`,
+	} {
+		_, _, err := Load([]byte(strings.Replace(starting, "start_within: 2d", text, 1)), "policy.yaml")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	_, _, err := Load([]byte(strings.Replace(starting, "rules:\n", "rules:\n  - { name: no, deny: true, profiles: ddl, start_within: 1d }\n", 1)), "policy.yaml")
+	if err == nil || !strings.Contains(err.Error(), "a rule that denies cannot have start_within") {
+		t.Errorf("a denying rule: %v", err)
+	}
+	_, warnings, err := Load([]byte(strings.Replace(starting, "profiles: dump, approve: automatically", "profiles: dump, approve: automatically, start_within: 1d", 1)), "policy.yaml")
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "nobody starts later by it") {
+		t.Errorf("a shift is known for now only: %v %v", warnings, err)
+	}
+	p := loaded(t, starting+`
+tests:
+  - name: starts in the morning
+    given: { user: ana@example.com, at: 2026-03-04T20:00:00Z }
+    request: { target: orders, profile: ddl, start: 2026-03-05T09:00:00Z }
+    expect: { outcome: needs-approval, start_within: 2d }
+  - name: starts in the evening
+    given: { user: ana@example.com, at: 2026-03-04T09:00:00Z }
+    request: { target: orders, profile: ddl, start: 2026-03-04T20:00:00Z }
+    expect: { outcome: denied }
+  - name: another bound
+    given: { user: ana@example.com }
+    request: { target: orders, profile: ddl }
+    expect: { start_within: 3d }
+`)
+	results := p.Test()
+	if !results[0].OK || !results[1].OK || results[2].OK || !strings.Contains(results[2].Differences[0].String(), "start_within: expected 3d, got 2d") {
+		t.Errorf("the file's own tests: %+v", results)
+	}
+}
