@@ -23,6 +23,8 @@ type Directory interface {
 // Roster says who is on call. What cannot be learned is Unknown, never an error.
 type Roster interface {
 	Standing(ctx context.Context, schedule policy.Schedule, email string) policy.Standing
+	// Rota names those on call now by their addresses; unknown completes "because …" where they cannot all be named.
+	Rota(ctx context.Context, schedule policy.Schedule) (emails []string, unknown string)
 }
 
 // Grants issues and ends logins; *grants.Service does.

@@ -2,6 +2,8 @@ package approvals_test
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,6 +97,15 @@ func (p *people) Standing(_ context.Context, s policy.Schedule, email string) po
 	}
 	end, on := p.shift[email]
 	return policy.Standing{On: on, Schedule: s.Name, Source: "pagerduty " + s.PagerDuty, Level: 1, Start: p.now().Add(-time.Hour), End: end, AsOf: p.now()}
+}
+
+func (p *people) Rota(context.Context, policy.Schedule) (emails []string, unknown string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pagerDown {
+		return nil, "PagerDuty did not answer"
+	}
+	return slices.Sorted(maps.Keys(p.shift)), ""
 }
 
 // issuer stands for the grant service: package grants has its own tests. It writes what the real one would write.

@@ -125,6 +125,12 @@ func (f *fakeService) Groups() []policy.Group {
 	return f.groups
 }
 
+func (f *fakeService) OnCall(_ context.Context, schedule string) (emails []string, unknown string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.shifts[schedule], f.pager
+}
+
 // secured ends a grant as the reaper and the drivers do.
 func (f *fakeService) secured(request string) {
 	_, _ = f.change("", request, func(c *approvals.Case) error {

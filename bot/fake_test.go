@@ -36,6 +36,9 @@ type fakeService struct {
 	// issuing holds Issue back until it is closed.
 	issuing chan struct{}
 	groups  []policy.Group
+	// shifts are the addresses of those on call, by schedule; pager says why they are not known.
+	shifts map[string][]string
+	pager  string
 }
 
 func newFakeService() *fakeService {

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,14 +22,17 @@ type calling struct {
 	covered map[string]bool
 	groups  []string // mentions of whole user groups
 	people  []string // Slack user IDs
+	// found are the addresses that Slack knows.
+	found map[string]string
 	// words stand for those who cannot be mentioned.
 	words []string
 }
 
 // mentions are those whom selectors of the policy mean, as Slack mentions in mrkdwn, without those in except. A user group is
-// mentioned as one unless somebody in it must not be. The error says that Slack should be asked again.
+// mentioned as one unless somebody in it must not be; of a schedule, whoever is on call at this moment is mentioned by name, and where
+// that is not known it is said instead. The error says that Slack should be asked again.
 func (b *Bot) mentions(ctx context.Context, from []string, except []approvals.Person) (string, error) {
-	c := calling{b: b, except: except, covered: map[string]bool{}}
+	c := calling{b: b, except: except, covered: map[string]bool{}, found: map[string]string{}}
 	for _, p := range except {
 		c.covered[p.ID] = true
 	}
@@ -38,6 +42,7 @@ func (b *Bot) mentions(ctx context.Context, from []string, except []approvals.Pe
 	}
 	var emails []string
 	var members [][]string
+	onCall := map[string][]string{}
 	for _, s := range slices.Compact(slices.Sorted(slices.Values(from))) {
 		kind, name, _ := strings.Cut(s, ":")
 		g, known := groups[name]
@@ -58,6 +63,14 @@ func (b *Bot) mentions(ctx context.Context, from []string, except []approvals.Pe
 			members = append(members, c.whole(g.SlackUsergroup, in))
 		case kind == "user":
 			emails = append(emails, name)
+		case kind == "oncall":
+			now, unknown := b.service.OnCall(ctx, name)
+			if unknown != "" {
+				c.words = append(c.words, mrkdwn(selector(s)+" (not known now, because "+unknown+")", 300))
+			} else {
+				onCall[s] = now
+			}
+			emails = append(emails, now...)
 		default:
 			c.words = append(c.words, mrkdwn(selector(s), 100))
 		}
@@ -68,7 +81,40 @@ func (b *Bot) mentions(ctx context.Context, from []string, except []approvals.Pe
 	if err := c.mail(ctx, emails); err != nil {
 		return "", err
 	}
+	// A shift that calls nobody is said in words: somebody else has to look for whoever it is.
+	for _, s := range slices.Sorted(maps.Keys(onCall)) {
+		if words := c.unheard(onCall[s]); words != "" {
+			c.words = append(c.words, mrkdwn(selector(s)+" ("+words+")", 300))
+		}
+	}
 	return c.written(), nil
+}
+
+// unheard says why none of those on call is called; empty when one is.
+func (c *calling) unheard(emails []string) string {
+	switch {
+	case len(emails) == 0:
+		return "nobody is on call now"
+	case len(c.people) > mostMentioned:
+		return "" // who is left out is said already
+	}
+	strange := false
+	for _, email := range emails {
+		switch {
+		case c.found[email] != "":
+			return ""
+		case !c.excepted(email):
+			strange = true
+		}
+	}
+	if strange {
+		return "Slack does not know who that is now"
+	}
+	return "nobody else is on call now"
+}
+
+func (c *calling) excepted(email string) bool {
+	return slices.ContainsFunc(c.except, func(p approvals.Person) bool { return strings.EqualFold(p.Email, email) })
 }
 
 // whole mentions a user group as one if it may, and otherwise returns its members, to be mentioned by themselves.
@@ -100,12 +146,13 @@ func (c *calling) mail(ctx context.Context, emails []string) error {
 		if len(c.people) > mostMentioned {
 			return nil
 		}
-		if slices.ContainsFunc(c.except, func(p approvals.Person) bool { return strings.EqualFold(p.Email, email) }) {
+		if c.excepted(email) {
 			continue
 		}
 		id, err := c.b.people.byEmail(ctx, email)
 		switch {
 		case err == nil:
+			c.found[email] = id
 			c.each([]string{id})
 		case codeOf(err) == "" || passing[codeOf(err)]:
 			return fmt.Errorf("reading whom to mention: %w", err)

@@ -122,8 +122,50 @@ func TestWhoIsMentioned(t *testing.T) {
 				c.Request.Escalated = 1
 				w.service.groups = []policy.Group{group("dba", w, "bo"), group("security", w, "cy")}
 			},
-			[]string{"<!subteam^security>", "whoever is on call for payments"},
+			[]string{"<!subteam^security>", "whoever is on call for payments (nobody is on call now)"},
 			[]string{"<!subteam^dba>"},
+		},
+		"whoever is on call now, by name": {
+			"pending", "remind/1/r7k2m9", func(w *world, c *approvals.Case) {
+				c.Request.Decision.Approvals = []policy.Requirement{{From: []string{"oncall:payments"}, Count: 1}}
+				w.service.shifts = map[string][]string{"payments": {"bo@example.com"}}
+			},
+			[]string{"<@bo>"},
+			[]string{"<@ana>", "<@cy>", "because"},
+		},
+		"somebody on call for two schedules and in a group, once": {
+			"pending", "remind/1/r7k2m9", func(w *world, c *approvals.Case) {
+				c.Request.Decision.Approvals = []policy.Requirement{{From: []string{"oncall:payments", "oncall:billing", "group:dba"}, Count: 1}}
+				w.service.groups = []policy.Group{group("dba", w, "bo")}
+				w.service.shifts = map[string][]string{"payments": {"bo@example.com"}, "billing": {"bo@example.com", "cy@example.com"}}
+			},
+			[]string{"<!subteam^dba>", "<@cy>"},
+			[]string{"<@bo>", "nobody"},
+		},
+		"never the requester who is on call": {
+			"pending", "remind/1/r7k2m9", func(w *world, c *approvals.Case) {
+				c.Request.Decision.Approvals = []policy.Requirement{{From: []string{"oncall:payments"}, Count: 1}}
+				w.service.shifts = map[string][]string{"payments": {"ANA@example.com"}}
+			},
+			[]string{"whoever is on call for payments (nobody else is on call now)"},
+			[]string{"<@"},
+		},
+		"nobody in vain while PagerDuty is away": {
+			"pending", "escalate/1/r7k2m9", func(w *world, c *approvals.Case) {
+				c.Request.Decision.Escalations = []policy.Escalation{{After: time.Second, To: []string{"oncall:payments"}}}
+				c.Request.Escalated = 1
+				w.service.pager = "PagerDuty did not answer"
+			},
+			[]string{"whoever is on call for payments (not known now, because PagerDuty did not answer)"},
+			[]string{"<@", "nobody is on call"},
+		},
+		"somebody on call whom Slack does not know": {
+			"pending", "remind/1/r7k2m9", func(w *world, c *approvals.Case) {
+				c.Request.Decision.Approvals = []policy.Requirement{{From: []string{"oncall:payments"}, Count: 1}}
+				w.service.shifts = map[string][]string{"payments": {"stranger@example.com"}}
+			},
+			[]string{"Slack does not know who that is now"},
+			[]string{"<@"},
 		},
 		"those of the escalation, when somebody has answered": {
 			"pending-half", "escalate/1/r7k2m9", func(_ *world, c *approvals.Case) {

@@ -55,6 +55,9 @@ type Service interface {
 	Answerable(ctx context.Context, slackID string) ([]approvals.Case, error)
 	// Me is how the policy sees somebody now, and what they may ask for. Looking is not an attempt.
 	Me(ctx context.Context, slackID string) (approvals.Me, error)
+	// OnCall names those on call for a schedule of the policy by their addresses, for calling them; unknown completes "because …"
+	// where they cannot all be named.
+	OnCall(ctx context.Context, schedule string) (emails []string, unknown string)
 	// Groups are those of the policy in force, for mentioning whoever may act.
 	Groups() []policy.Group
 	Targets() []grants.Target

@@ -28,6 +28,16 @@ type Fixed struct {
 // OnCall implements [Roster].
 func (f Fixed) OnCall(_ context.Context, schedule Schedule, email string) Status {
 	now := f.Now()
+	return f.answer(schedule, now).status(schedule, "fixed "+schedule.ID, email, "", now)
+}
+
+// Rota implements [Roster].
+func (f Fixed) Rota(_ context.Context, schedule Schedule) Rota {
+	now := f.Now()
+	return f.answer(schedule, now).rota(schedule, nil, now)
+}
+
+func (f Fixed) answer(schedule Schedule, now time.Time) answer {
 	found := answer{asOf: now, unknown: f.Unknown}
 	if f.Unknown != "" {
 		found.asOf = time.Time{}
@@ -38,5 +48,5 @@ func (f Fixed) OnCall(_ context.Context, schedule Schedule, email string) Status
 			found.entries = append(found.entries, entry{user: address, email: address, level: max(1, shift.Level), start: shift.Start, end: shift.End})
 		}
 	}
-	return found.status(schedule, "fixed "+schedule.ID, email, "", now)
+	return found
 }

@@ -32,6 +32,8 @@ type Status struct {
 // Roster knows who is on call. Implementations are safe for concurrent use, and answer within seconds whatever happens.
 type Roster interface {
 	OnCall(ctx context.Context, schedule Schedule, email string) Status
+	// Rota is for telling people, not for trusting them: whoever is let do something is asked about with OnCall.
+	Rota(ctx context.Context, schedule Schedule) Rota
 }
 
 // levels are those that count.
@@ -51,4 +53,17 @@ func lower(email string) string {
 		}
 	}
 	return string(out)
+}
+
+// Rota is who is on call for a schedule now, whoever that is.
+type Rota struct {
+	// Emails are the addresses of those on call, in the order of their levels; the addresses of the configuration where it
+	// names the account.
+	Emails []string
+	// Nameless says that somebody else is on call whose address the source did not say.
+	Nameless bool
+	// Unknown is empty when the answer is known; otherwise one clause that completes "because …".
+	Unknown string
+	// AsOf is when the source said so; zero when it did not.
+	AsOf time.Time
 }

@@ -3,9 +3,11 @@ package oncall
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,6 +51,8 @@ type PagerDuty struct {
 	client    *client
 	http      *http.Client
 	overrides map[string]string
+	// addresses are the overrides the other way round.
+	addresses map[string]string
 	now       func() time.Time
 	cacheFor  time.Duration
 
@@ -97,10 +101,11 @@ func NewPagerDuty(cfg Config) (*PagerDuty, error) {
 	api.HTTPClient = bounded{cfg.HTTPClient}
 	p := &PagerDuty{
 		client: &client{api: api, timeout: cfg.Timeout, ahead: cfg.CacheFor}, http: cfg.HTTPClient, now: cfg.Now,
-		overrides: map[string]string{}, cacheFor: cfg.CacheFor, kept: map[string]kept{},
+		overrides: map[string]string{}, addresses: map[string]string{}, cacheFor: cfg.CacheFor, kept: map[string]kept{},
 	}
-	for email, user := range cfg.Overrides {
-		p.overrides[lower(email)] = user
+	for _, email := range slices.Sorted(maps.Keys(cfg.Overrides)) {
+		p.overrides[lower(email)] = cfg.Overrides[email]
+		p.addresses[cfg.Overrides[email]] = lower(email)
 	}
 	return p, nil
 }
@@ -136,18 +141,26 @@ func checkBase(text, like string, allowPlainText bool) (string, error) {
 
 // OnCall implements [Roster].
 func (p *PagerDuty) OnCall(ctx context.Context, schedule Schedule, email string) Status {
-	source := "pagerduty " + schedule.ID
-	found, ok := p.recall(schedule.ID)
-	if !ok {
-		asked := p.flight.DoChan(schedule.ID, func() (any, error) { return p.ask(schedule.ID), nil })
-		select {
-		case result := <-asked:
-			found = result.Val.(answer)
-		case <-ctx.Done():
-			return Status{Schedule: schedule.Name, Source: source, Unknown: "there was no time left to ask PagerDuty"}
-		}
+	return p.learn(ctx, schedule.ID).status(schedule, "pagerduty "+schedule.ID, email, p.overrides[lower(email)], p.now())
+}
+
+// Rota implements [Roster].
+func (p *PagerDuty) Rota(ctx context.Context, schedule Schedule) Rota {
+	return p.learn(ctx, schedule.ID).rota(schedule, p.addresses, p.now())
+}
+
+// learn gives the answer in memory, or waits for a new one as long as ctx lets it.
+func (p *PagerDuty) learn(ctx context.Context, schedule string) answer {
+	if found, ok := p.recall(schedule); ok {
+		return found
 	}
-	return found.status(schedule, source, email, p.overrides[lower(email)], p.now())
+	asked := p.flight.DoChan(schedule, func() (any, error) { return p.ask(schedule), nil })
+	select {
+	case result := <-asked:
+		return result.Val.(answer)
+	case <-ctx.Done():
+		return answer{unknown: "there was no time left to ask PagerDuty"}
+	}
 }
 
 // recall gives the answer in memory while it may still be used.

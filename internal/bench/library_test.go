@@ -160,6 +160,10 @@ func (p *people) Membership(context.Context, string, string, bool) policy.Member
 }
 
 // Standing implements approvals.Roster.
+func (p *people) Rota(context.Context, policy.Schedule) (emails []string, unknown string) {
+	return nil, ""
+}
+
 func (p *people) Standing(_ context.Context, s policy.Schedule, _ string) policy.Standing {
 	now := time.Now()
 	return policy.Standing{
