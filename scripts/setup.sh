@@ -2,11 +2,12 @@
 # Installs what prodaccess needs to be tried and tested, and says what it did. Running it again costs nothing.
 #
 #   scripts/setup.sh demo    a Postgres server, for `make demo`
-#   scripts/setup.sh test    that, psql, Chromium, Postgres 16, 17 and 18, Node with the test's packages, and the checkers, for `make test`
+#   scripts/setup.sh test    that, psql, MariaDB, MySQL, Chromium, Postgres 16, 17 and 18, Node with the test's packages,
+#                            and the checkers, for `make test`
 #
 # Debian and Ubuntu packages are installed with apt-get (with sudo when not root); elsewhere it says what to install.
 # Everything else goes below .tools/ and sandbox/bolt/node_modules in this checkout, and into the cache that
-# internal/localpg looks in (PRODACCESS_CACHE to move it). All of it can be deleted at any time.
+# internal/localpg and internal/localmysql look in (PRODACCESS_CACHE to move it). All of it can be deleted at any time.
 set -eu
 
 gofumpt_version=v0.12.0
@@ -106,7 +107,8 @@ packages() {
     Fedora: dnf install postgresql-server postgresql mariadb-server nodejs
     Alpine: apk add postgresql postgresql-client mariadb nodejs npm
     macOS:  brew install postgresql@18 mariadb node
-    Postgres in an unusual place: PRODACCESS_POSTGRES_BIN=<the directory of initdb and postgres>"
+    Postgres in an unusual place: PRODACCESS_POSTGRES_BIN=<the directory of initdb and postgres>
+    MySQL beside MariaDB: unpack a build from https://dev.mysql.com/downloads/mysql/, then PRODACCESS_MYSQL_BIN=<the directory of mysqld>"
 	fi
 	if [ "$(id -u)" != 0 ] && have sudo && ! sudo -n true 2>/dev/null; then
 		say "installing $what with apt-get; sudo may ask for your password"
@@ -132,7 +134,7 @@ need_server() {
 	has_server || packages "a Postgres server" postgresql
 }
 
-# has_mariadb: the places internal/localmaria looks at.
+# has_mariadb: the places internal/localmysql looks at.
 has_mariadb() {
 	for name in mariadbd mariadb-install-db; do
 		found=
@@ -146,6 +148,107 @@ has_mariadb() {
 need_mariadb() {
 	# The programs alone: the package mariadb-server would start a server of the system's own.
 	has_mariadb || packages "a MariaDB server" mariadb-server-core mariadb-client-core
+}
+
+# has_mysql: the places internal/localmysql looks at. MariaDB has a program of the same name.
+has_mysql() {
+	if [ -n "${PRODACCESS_MYSQL_BIN:-}" ]; then
+		[ -x "$PRODACCESS_MYSQL_BIN/mysqld" ] || fail "PRODACCESS_MYSQL_BIN is $PRODACCESS_MYSQL_BIN, which has no mysqld"
+		return 0
+	fi
+	for program in "$cache"/mysql/*/usr/sbin/mysqld; do
+		if [ -x "$program" ]; then return 0; fi
+	done
+	for dir in /usr/sbin /usr/bin /usr/libexec /opt/homebrew/bin /usr/local/bin; do
+		if [ -x "$dir/mysqld" ] && ! "$dir/mysqld" --no-defaults --version 2>&1 | grep -q MariaDB; then return 0; fi
+	done
+	return 1
+}
+
+need_mysql() {
+	if has_mysql; then return; fi
+	have apt-get && have dpkg-deb || packages "a MySQL server"
+	case "$(uname -m)" in
+	x86_64 | aarch64) ;;
+	*) fail "MySQL is fetched for x86-64 and ARM64 only. On this machine, install it yourself and set PRODACCESS_MYSQL_BIN to the directory of mysqld." ;;
+	esac
+	[ -e "$debian_keys" ] || packages "Debian's signing keys" debian-archive-keyring
+	mkdir -p "$cache/mysql"
+	chmod 755 "$cache" "$cache/mysql"
+	step "fetching MySQL with its libraries from Debian (60 MB)" fetch_mysql
+}
+
+# Of Debian's suites only unstable has a MySQL server, and it is built for newer libraries than a stable system has. It is
+# not installed: the server and everything it needs, down to the C library and its loader, is unpacked into a directory of
+# its own. What belongs together changes every few days, and old packages vanish from the mirrors, so that no list of
+# checksums written here would last: apt-get works out what is needed, from an index that Debian has signed, and takes
+# nothing that is not in that index. It is told to believe that nothing is installed, and touches nothing of the system.
+debian_keys=/usr/share/keyrings/debian-archive-keyring.gpg
+
+fetch_mysql() {
+	work=$(mktemp -d "$cache/fetching.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	chmod 755 "$work" # apt-get downloads as a user of its own
+	cd "$work"
+	mkdir -p lists/partial archives/partial parts
+	: >status
+	# The mirror that this machine uses, and the one that always has everything; on some days unstable does not fit
+	# together, and what is missing is in testing.
+	official=http://deb.debian.org/debian
+	mirrors=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 2>/dev/null | grep -v "^$official/*\$" | sort -u | head -n 1) || mirrors=
+	for suites in unstable "unstable testing"; do
+		for mirror in $mirrors $official; do
+			if download_mysql "$mirror" $suites && unpack_mysql; then return; fi
+		done
+	done
+	echo "A MySQL server can also be given by hand: PRODACCESS_MYSQL_BIN=<the directory of mysqld>"
+	return 1
+}
+
+download_mysql() { # MIRROR SUITE…
+	mirror=$1
+	shift
+	echo "from $mirror $*"
+	rm -f archives/*.deb
+	: >sources.list
+	for suite in "$@"; do
+		echo "deb [signed-by=$debian_keys arch=$(dpkg --print-architecture) target=Packages] $mirror $suite main" >>sources.list
+	done
+	# Twice, for the index may change between reading it and taking what it lists.
+	for attempt in first second; do
+		echo "$attempt attempt"
+		if private_apt update && private_apt install --no-install-recommends --download-only mysql-server-core; then return; fi
+	done
+	return 1
+}
+
+private_apt() {
+	DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+		-o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts="$work/parts" \
+		-o Dir::Etc::preferences="$work/none" -o Dir::Etc::preferencesparts="$work/parts" \
+		-o Dir::Etc::trusted="$work/none" -o Dir::Etc::trustedparts="$work/parts" \
+		-o Dir::State="$work" -o Dir::State::status="$work/status" -o Dir::State::extended_states="$work/extended" -o Dir::State::lists="$work/lists" \
+		-o Dir::Cache="$work" -o Dir::Cache::archives="$work/archives" -o Dir::Log="$work" \
+		-o Acquire::AllowInsecureRepositories=false -o Acquire::AllowWeakRepositories=false -o APT::Get::AllowUnauthenticated=false \
+		-o APT::Default-Release= -o Acquire::Retries=3 -o APT::Update::Error-Mode=any "$@"
+}
+
+unpack_mysql() {
+	rm -rf unpacked server
+	mkdir -p unpacked server/usr/sbin server/usr/share
+	for package in archives/*.deb; do
+		dpkg-deb -x "$package" unpacked || return 1
+	done
+	# The server, what it is linked with and its own files; nothing that could be run otherwise, nor Perl's.
+	mv unpacked/usr/sbin/mysqld server/usr/sbin/ && mv unpacked/usr/lib server/usr/ && mv unpacked/usr/share/mysql* server/usr/share/ || return 1
+	rm -rf server/usr/lib/*/perl* server/usr/lib/*/gconv
+	chmod -R u+rwX,go+rX,go-w server
+	if [ "$(id -u)" = 0 ]; then chown -R 0:0 server; fi
+	loader=$(echo server/usr/lib/*/ld-linux*.so.*)
+	"$loader" --library-path "$(dirname "$loader")" server/usr/sbin/mysqld --no-defaults --version || return 1
+	version=$(dpkg-deb -f archives/mysql-server-core_*.deb Version) || return 1
+	rm -rf "$cache/mysql/$version"
+	mv server "$cache/mysql/$version" # it counts once it has its name
 }
 
 need_node() {
@@ -241,6 +344,7 @@ test)
 	need_server
 	have psql || packages "psql" postgresql-client
 	need_mariadb
+	need_mysql
 	need_chromium
 	need_node
 	need_versions

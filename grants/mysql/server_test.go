@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/prodaccess/prodaccess/grants"
-	"github.com/prodaccess/prodaccess/internal/localmaria"
+	"github.com/prodaccess/prodaccess/internal/localmysql"
 	"github.com/prodaccess/prodaccess/internal/secret"
 )
 
@@ -35,7 +35,7 @@ var started struct {
 
 // cluster is a prepared target: databases app and other, a table app.orders, the profile read-only.
 type cluster struct {
-	srv   *localmaria.Server
+	srv   *localmysql.Server
 	admin secret.String
 	super *sql.DB // root's, for looking at the catalogs with eyes of our own
 }
@@ -69,7 +69,7 @@ func startCluster(t testing.TB, settings map[string]string) *cluster {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	srv, err := localmaria.Start(ctx, localmaria.Options{Settings: settings})
+	srv, err := localmysql.Start(ctx, localmysql.Options{Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}

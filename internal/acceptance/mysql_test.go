@@ -12,13 +12,13 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
-	"github.com/prodaccess/prodaccess/internal/localmaria"
+	"github.com/prodaccess/prodaccess/internal/localmysql"
 	"github.com/prodaccess/prodaccess/internal/stage"
 )
 
 // shop is a MariaDB with customers and orders.
 type shop struct {
-	*localmaria.Server
+	*localmysql.Server
 	root *sql.DB
 }
 
@@ -26,7 +26,7 @@ const shopAdminPassword = "shop-admin"
 
 func openShop(t *testing.T) *shop {
 	t.Helper()
-	srv, err := localmaria.Start(t.Context(), localmaria.Options{})
+	srv, err := localmysql.Start(t.Context(), localmysql.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

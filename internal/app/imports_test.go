@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"sandbox":             {},
 	"internal/config":     {"internal/secret", "policy"},
 	"internal/localpg":    {},
-	"internal/localmaria": {},
+	"internal/localmysql": {},
 	"internal/stage":      {"internal/localpg", "sandbox"},
 	"internal/demo":       {"internal/stage", "sandbox"},
 }
@@ -39,7 +39,7 @@ var outside = map[string][]string{
 	"github.com/spf13/viper":            {"internal/config"},
 	"github.com/slack-go/slack":         {"bot", "sandbox"},
 	"github.com/jackc/pgx/v5":           {"store", "grants/postgres", "migrations", "internal/localpg", "internal/app", "internal/stage", "internal/demo"},
-	"github.com/go-sql-driver/mysql":    {"grants/mysql", "internal/localmaria"},
+	"github.com/go-sql-driver/mysql":    {"grants/mysql", "internal/localmysql"},
 	"github.com/riverqueue/river":       {"store", "migrations", "internal/app"},
 	"github.com/goccy/go-yaml":          {"policy"},
 	"github.com/PagerDuty/go-pagerduty": {"oncall"},

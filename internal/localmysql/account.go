@@ -1,4 +1,4 @@
-package localmaria
+package localmysql
 
 import (
 	"fmt"
@@ -44,9 +44,9 @@ func (a *account) own(path string) error {
 // path must be short, because a socket's address is.
 func parent() string {
 	if cache := os.Getenv("PRODACCESS_CACHE"); cache != "" {
-		return filepath.Join(cache, "mariadb")
+		return filepath.Join(cache, "mysql-servers")
 	}
-	return filepath.Join("/var/tmp", fmt.Sprintf("prodaccess-mariadb-%d", os.Geteuid()))
+	return filepath.Join("/var/tmp", fmt.Sprintf("prodaccess-mysql-%d", os.Geteuid()))
 }
 
 // tempDir makes a directory for one server, named after our process so that a later one can tell whose it was.

@@ -1,18 +1,19 @@
-package localmaria
+package localmysql
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,12 +25,16 @@ import (
 
 // Options say how a server is made. The zero value is a server on a free port.
 type Options struct {
-	// Settings are MariaDB's own, without the dashes ("event_scheduler": "ON"); they win over those of this package.
+	// Product is MariaDB if it is empty.
+	Product Product
+	// Settings are the server's own, without the leading dashes ("event-scheduler": "ON"); they win over those of this
+	// package.
 	Settings map[string]string
 }
 
-// A Server is one MariaDB. Its methods may be called from several goroutines.
+// A Server is one MariaDB or MySQL. Its methods may be called from several goroutines.
 type Server struct {
+	product  Product
 	bin      binaries
 	as       *account
 	dir      string
@@ -44,15 +49,16 @@ type Server struct {
 
 // Start makes a server and returns when it answers. The context bounds the start alone, not the server's life.
 func Start(ctx context.Context, opts Options) (*Server, error) {
+	opts.Product = cmp.Or(opts.Product, MariaDB)
 	s, err := start(ctx, opts)
 	if err != nil {
-		return nil, fmt.Errorf("starting a local MariaDB: %w", err)
+		return nil, fmt.Errorf("starting a local %s: %w", opts.Product, err)
 	}
 	return s, nil
 }
 
 func start(ctx context.Context, opts Options) (*Server, error) {
-	bin, err := find()
+	bin, err := find(opts.Product)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +66,7 @@ func start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bin: bin, as: as, password: rand.Text()}
+	s := &Server{product: opts.Product, bin: bin, as: as, password: rand.Text()}
 	if s.dir, err = tempDir(as); err != nil {
 		return nil, fmt.Errorf("making a directory: %w", err)
 	}
@@ -69,7 +75,9 @@ func start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s.settings = s.base()
-	maps.Copy(s.settings, opts.Settings)
+	for name, value := range opts.Settings {
+		s.settings[strings.ReplaceAll(name, "_", "-")] = value
+	}
 	for range 5 {
 		if s.port, err = freePort(); err != nil {
 			break
@@ -88,18 +96,6 @@ func start(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// base makes a server that is small and quick, and writes down every statement.
-func (s *Server) base() map[string]string {
-	return map[string]string{
-		"datadir": s.path("data"), "socket": s.path("sock"), "pid-file": s.path("pid"), "tmpdir": s.dir,
-		"bind-address": "127.0.0.1", "skip-name-resolve": "ON",
-		"log-error": s.path("error.log"), "general-log": "1", "general-log-file": s.path("general.log"),
-		"innodb-flush-log-at-trx-commit": "0", "innodb-buffer-pool-size": "32M", "innodb-log-file-size": logFileSize,
-		"sync-frm": "OFF", "performance-schema": "OFF", "max-connections": "400", "event-scheduler": "ON",
-		"character-set-server": "utf8mb4",
-	}
-}
-
 func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
 
 // onOneThread runs f on a thread that lives until f returns: see confine.
@@ -112,26 +108,6 @@ func onOneThread(f func()) {
 		f()
 	}()
 	<-done
-}
-
-// lockRoot gives root a password and takes away the logins that an installation comes with.
-func (s *Server) lockRoot(ctx context.Context) error {
-	cfg := s.config("root", "", "mysql")
-	cfg.MultiStatements = true
-	cfg.Net, cfg.Addr = "unix", s.path("sock")
-	db, err := open(cfg)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	_, err = db.ExecContext(ctx, "DELETE FROM mysql.global_priv WHERE User = '' OR User = 'root' AND Host <> 'localhost';"+
-		" UPDATE mysql.global_priv SET Host = '%' WHERE User = 'root'; FLUSH PRIVILEGES;"+
-		" ALTER USER root@'%' IDENTIFIED BY '"+s.password+"'")
-	if err != nil {
-		return fmt.Errorf("giving root a password: %w", err)
-	}
-	// The password in clear is in the log only here; tests look for others.
-	return nil
 }
 
 func open(cfg *mysql.Config) (*sql.DB, error) {
@@ -149,6 +125,9 @@ func (s *Server) config(user, password, database string) *mysql.Config {
 	cfg.Timeout = 5 * time.Second
 	return cfg
 }
+
+// Product is which server this is.
+func (s *Server) Product() Product { return s.product }
 
 // Port is where the server listens on 127.0.0.1; it stays the same across Kill and Restart.
 func (s *Server) Port() int { return s.port }
@@ -178,6 +157,9 @@ func (s *Server) ErrorLog() string { return read(s.path("error.log")) }
 // GeneralLog holds every statement as it arrived, passwords as the server masks them.
 func (s *Server) GeneralLog() string { return read(s.path("general.log")) }
 
+// SlowLog holds every statement that was carried out, where Settings switch it on ("slow-query-log": "ON").
+func (s *Server) SlowLog() string { return read(s.path("slow.log")) }
+
 func read(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -192,11 +174,9 @@ func (s *Server) Restart(ctx context.Context) error {
 	defer s.mu.Unlock()
 	s.down(syscall.SIGTERM)
 	s.settings["port"] = strconv.Itoa(s.port)
-	args := []string{"--no-defaults"}
-	for k, v := range s.settings {
-		args = append(args, "--"+k+"="+v)
-	}
-	cmd := exec.Command(s.bin.server, args...)
+	args := append(slices.Clone(s.bin.server), "--no-defaults")
+	args = append(args, arguments(s.settings)...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir, cmd.Env = s.dir, []string{"PATH=/usr/bin:/bin", "HOME=" + s.dir, "TZ=UTC"}
 	confine(cmd, s.as)
 	done, started := make(chan struct{}), make(chan error, 1)
@@ -211,7 +191,7 @@ func (s *Server) Restart(ctx context.Context) error {
 		}
 	}()
 	if err := <-started; err != nil {
-		return fmt.Errorf("starting %s: %w", s.bin.server, err)
+		return fmt.Errorf("starting %s: %w", s.bin.identity(), err)
 	}
 	s.cmd, s.done = cmd, done
 	return s.await(ctx)

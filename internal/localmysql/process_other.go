@@ -1,6 +1,6 @@
 //go:build !linux
 
-package localmaria
+package localmysql
 
 import (
 	"os"

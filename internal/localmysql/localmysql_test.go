@@ -1,4 +1,4 @@
-package localmaria
+package localmysql
 
 import (
 	"strings"
@@ -9,8 +9,19 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestAServerStartsCrashesAndComesBack(t *testing.T) {
-	s, err := Start(t.Context(), Options{})
+func onEach(t *testing.T, test func(t *testing.T, product Product)) {
+	for _, product := range Products {
+		t.Run(string(product), func(t *testing.T) {
+			t.Parallel()
+			test(t, product)
+		})
+	}
+}
+
+func TestAServerStartsCrashesAndComesBack(t *testing.T) { onEach(t, startsCrashesAndComesBack) }
+
+func startsCrashesAndComesBack(t *testing.T, product Product) {
+	s, err := Start(t.Context(), Options{Product: product})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +53,10 @@ func TestAServerStartsCrashesAndComesBack(t *testing.T) {
 	s.Stop()
 }
 
-func TestNobodyComesInWithoutAPassword(t *testing.T) {
-	s, err := Start(t.Context(), Options{})
+func TestNobodyComesInWithoutAPassword(t *testing.T) { onEach(t, nobodyComesInWithoutAPassword) }
+
+func nobodyComesInWithoutAPassword(t *testing.T, product Product) {
+	s, err := Start(t.Context(), Options{Product: product})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package localmaria
+package localmysql
 
 import (
 	"os"

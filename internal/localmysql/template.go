@@ -1,4 +1,4 @@
-package localmaria
+package localmysql
 
 import (
 	"context"
@@ -8,19 +8,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 )
-
-const logFileSize = "4M"
 
 // install makes the data directory: a copy of one that was made before by the same server program, for making one takes
 // seconds on a busy machine.
 func (s *Server) install(ctx context.Context) error {
-	info, err := os.Stat(s.bin.server)
+	info, err := os.Stat(s.bin.identity())
 	if err != nil {
 		return err
 	}
-	template := filepath.Join(parent(), "template-"+strconv.FormatInt(info.ModTime().Unix(), 36)+"-"+strconv.FormatInt(info.Size(), 36))
+	template := filepath.Join(parent(), "template-"+string(s.product)+"-"+strconv.FormatInt(info.ModTime().Unix(), 36)+"-"+strconv.FormatInt(info.Size(), 36))
 	if _, err := os.Stat(template); err == nil {
 		return s.as.copyTree(template, s.path("data"))
 	}
@@ -41,8 +40,16 @@ func (s *Server) install(ctx context.Context) error {
 }
 
 func (s *Server) makeData(ctx context.Context) error {
-	c := exec.CommandContext(ctx, s.bin.install, "--no-defaults", "--datadir="+s.path("data"),
-		"--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size="+logFileSize)
+	args := []string{
+		s.bin.install, "--no-defaults", "--datadir=" + s.path("data"),
+		"--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=" + logFileSize,
+	}
+	if s.product == MySQL {
+		args = append(slices.Clone(s.bin.server), "--no-defaults", "--initialize-insecure", "--datadir="+s.path("data"))
+		args = append(args, arguments(s.bin.settings)...)
+		args = append(args, arguments(careless)...)
+	}
+	c := exec.CommandContext(ctx, args[0], args[1:]...)
 	c.Dir, c.Env = s.dir, []string{"PATH=/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + s.dir}
 	var out []byte
 	var err error
