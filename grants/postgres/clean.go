@@ -14,11 +14,17 @@ import (
 // with on connections of its own, so that it delays nobody. With an error it still returns the leftovers it has already
 // moved: a second try will not find them again.
 func (d *Driver) Clean(ctx context.Context, login grants.Login) (grants.Cleaned, error) {
-	cleaned, err := d.clean(ctx, login)
+	var moved []grants.Leftover // by a try that another door had to finish
+	cleaned, err := inDoor(ctx, d, func(through door) (grants.Cleaned, error) {
+		cleaned, err := d.clean(ctx, through, login)
+		moved = append(moved, cleaned.Leftovers...)
+		cleaned.Leftovers = moved
+		return cleaned, err
+	})
 	return cleaned, failure(fmt.Sprintf("removing login %q from %s", login.Name, d.cfg.Target.Name), err)
 }
 
-func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.Cleaned, err error) {
+func (d *Driver) clean(ctx context.Context, through door, login grants.Login) (cleaned grants.Cleaned, err error) {
 	if err := checkLogin(login); err != nil {
 		return cleaned, err
 	}
@@ -30,16 +36,16 @@ func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.
 		}
 		login.OID = r.oid
 	}
-	owns, proof, err := d.drop(ctx, login)
+	owns, proof, err := d.drop(ctx, through, login)
 	if err != nil {
 		return cleaned, err
 	}
 	if owns {
-		cleaned.Leftovers, err = d.disown(ctx, login, login.OID)
+		cleaned.Leftovers, err = d.disown(ctx, through, login, login.OID)
 		if err != nil {
 			return cleaned, err
 		}
-		if owns, proof, err = d.drop(ctx, login); err != nil {
+		if owns, proof, err = d.drop(ctx, through, login); err != nil {
 			return cleaned, err
 		}
 		if owns {
@@ -47,7 +53,7 @@ func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.
 		}
 	}
 	cleaned.DroppedAt = d.cfg.Now()
-	checks, values, err := d.prove(ctx, login, proof)
+	checks, values, err := d.prove(ctx, through, login, proof)
 	cleaned.Checks = checks
 	if err != nil || !values {
 		return cleaned, err
@@ -65,16 +71,16 @@ func dependencies(oid uint32) string {
 
 // drop removes a login that is ours, locked and owns nothing, and looks for traces in the same message: proof is what it
 // saw, nil when there was nothing to drop. owns says that something is in the way.
-func (d *Driver) drop(ctx context.Context, login grants.Login) (owns bool, proof []*pgconn.Result, err error) {
+func (d *Driver) drop(ctx context.Context, through door, login grants.Login) (owns bool, proof []*pgconn.Result, err error) {
 	statements := append(plain(begin), areOurs([]grants.Login{login}))
 	statements = append(statements, plain(
 		guard("NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = "+literal(login.Name)+")"+
 			" AND "+dependencies(login.OID)+" = 0"),
-		"DROP ROLE "+ident(login.Name),
+		through.drop([]grants.Login{login}),
 		"COMMIT",
 	)...)
 	dropping := len(statements)
-	results, err := exchange(ctx, d.everyday, append(statements, traces(login)...))
+	results, err := exchange(ctx, d.everyday, append(statements, traces(through, login)...))
 	switch {
 	case err == nil:
 		return false, results[dropping:], nil
@@ -94,9 +100,9 @@ func (d *Driver) drop(ctx context.Context, login grants.Login) (owns bool, proof
 }
 
 // traces are the looks that prove a drop: sessions, the role, memberships.
-func traces(login grants.Login) []sentence {
+func traces(through door, login grants.Login) []sentence {
 	oid := oidText(login.OID)
-	return append(look(target{name: login.Name, oid: login.OID}), plain(
+	return append(look(through, target{name: login.Name, oid: login.OID}), plain(
 		"SELECT (SELECT count(*) FROM pg_roles WHERE rolname = "+literal(login.Name)+"),"+
 			" (SELECT count(*) FROM pg_auth_members WHERE roleid = "+oid+") + (SELECT count(*) FROM pg_auth_members WHERE member = "+oid+"),"+
 			" EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(internal)+")")...)
@@ -105,19 +111,19 @@ func traces(login grants.Login) []sentence {
 // prove looks for traces after the drop: the role, memberships, sessions on every node. A session that was just being
 // opened when the login was locked is found and terminated here. proof is a look already taken. values says that there may
 // be values of parameters somewhere: the cluster has a place for them.
-func (d *Driver) prove(ctx context.Context, login grants.Login, proof []*pgconn.Result) (checks []grants.Check, values bool, err error) {
+func (d *Driver) prove(ctx context.Context, through door, login grants.Login, proof []*pgconn.Result) (checks []grants.Check, values bool, err error) {
 	who := target{name: login.Name, oid: login.OID}
 	if proof == nil {
-		if proof, err = exchange(ctx, d.security, traces(login)); err != nil {
+		if proof, err = exchange(ctx, d.security, traces(through, login)); err != nil {
 			return nil, false, err
 		}
 	}
 	outcomes := make([]outcome, 1+len(d.nodes))
 	var all sync.WaitGroup
 	for i, n := range d.nodes {
-		all.Go(func() { outcomes[1+i] = d.drain(ctx, n.pool, n.name, login.Fingerprint, who, nil) })
+		all.Go(func() { outcomes[1+i] = d.drain(ctx, through, n.pool, n.name, login.Fingerprint, who, nil) })
 	}
-	outcomes[0] = d.drain(ctx, d.security, d.cfg.Target.Name, login.Fingerprint, who, proof[:looks])
+	outcomes[0] = d.drain(ctx, through, d.security, d.cfg.Target.Name, login.Fingerprint, who, proof[:looks])
 	all.Wait()
 	left := texts(proof[looks])
 	if len(left) != 1 || len(left[0]) != 3 {

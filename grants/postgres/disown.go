@@ -15,7 +15,7 @@ import (
 // disown takes from a locked, sessionless login everything it owns: prepared transactions are rolled back, objects go to
 // the quarantine role, privileges and default privileges go away. For this the administrator becomes a member of the
 // login; the membership ends with the DROP ROLE that follows.
-func (d *Driver) disown(ctx context.Context, login grants.Login, oid uint32) ([]grants.Leftover, error) {
+func (d *Driver) disown(ctx context.Context, through door, login grants.Login, oid uint32) ([]grants.Leftover, error) {
 	select {
 	case d.rooms <- struct{}{}:
 		defer func() { <-d.rooms }()
@@ -27,7 +27,7 @@ func (d *Driver) disown(ctx context.Context, login grants.Login, oid uint32) ([]
 		return nil, err
 	}
 	defer home.Close(ctx)
-	if err := becomeMember(ctx, home, login); err != nil {
+	if err := becomeMember(ctx, through, home, login); err != nil {
 		return nil, err
 	}
 	places, err := d.places(ctx, home, login, oid)
@@ -39,7 +39,7 @@ func (d *Driver) disown(ctx context.Context, login grants.Login, oid uint32) ([]
 		failures  []error
 	)
 	for _, p := range places {
-		found, err := d.disownIn(ctx, p, login, oid)
+		found, err := d.disownIn(ctx, through, p, login, oid)
 		leftovers = append(leftovers, found...)
 		if err != nil {
 			failures = append(failures, failure("cleaning up in database "+p.database, err))
@@ -48,9 +48,8 @@ func (d *Driver) disown(ctx context.Context, login grants.Login, oid uint32) ([]
 	return leftovers, together(failures...)
 }
 
-// becomeMember lets the administrator act for the login. Up to 15 every CREATEROLE may do this, and a membership always
-// inherits; from 16 on it follows from the ADMIN OPTION that comes with having created the role.
-func becomeMember(ctx context.Context, conn *pgx.Conn, login grants.Login) error {
+// becomeMember lets the administrator act for the login.
+func becomeMember(ctx context.Context, through door, conn *pgx.Conn, login grants.Login) error {
 	results, err := sendOn(ctx, conn, "SELECT current_setting('server_version_num')::int / 10000",
 		"SELECT count(*) FROM pg_roles WHERE rolname = "+literal(grants.QuarantineRole))
 	if err != nil {
@@ -63,11 +62,7 @@ func becomeMember(ctx context.Context, conn *pgx.Conn, login grants.Login) error
 	if n, err := number(results[1]); err != nil || n == 0 {
 		return fail(grants.FailUnprepared, "run `prodaccess targets apply`", "the role %s is missing", grants.QuarantineRole)
 	}
-	options := ""
-	if version >= 16 {
-		options = " WITH INHERIT TRUE, SET TRUE"
-	}
-	_, err = sendOn(ctx, conn, begin, guard(isOurs(login)), "GRANT "+ident(login.Name)+" TO CURRENT_USER"+options, "COMMIT")
+	_, err = sendOn(ctx, conn, begin, guard(isOurs(login)), through.become(login, version), "COMMIT")
 	return err
 }
 
@@ -110,7 +105,7 @@ func (d *Driver) places(ctx context.Context, home *pgx.Conn, login grants.Login,
 	return places, nil
 }
 
-func (d *Driver) disownIn(ctx context.Context, p place, login grants.Login, oid uint32) ([]grants.Leftover, error) {
+func (d *Driver) disownIn(ctx context.Context, through door, p place, login grants.Login, oid uint32) ([]grants.Leftover, error) {
 	if !p.enter {
 		return nil, fail(grants.FailPrivilege, "ALTER DATABASE "+ident(p.database)+" ALLOW_CONNECTIONS true, until this is done",
 			"the database allows no connections, and the login left something in it")
@@ -128,14 +123,8 @@ func (d *Driver) disownIn(ctx context.Context, p place, login grants.Login, oid 
 		return nil, err
 	}
 	// A prepared transaction may have kept objects out of sight; they are counted after it is gone.
-	results, err := sendOn(ctx, conn,
-		begin,
-		guard(isOurs(login)),
-		owned(oid),
-		"REASSIGN OWNED BY "+ident(login.Name)+" TO "+ident(grants.QuarantineRole),
-		"DROP OWNED BY "+ident(login.Name),
-		"COMMIT",
-	)
+	statements := append([]string{begin, guard(isOurs(login)), owned(oid)}, through.disown(login)...)
+	results, err := sendOn(ctx, conn, append(statements, "COMMIT")...)
 	if stateOf(err) == "42501" && len(results) > 2 {
 		return nil, fail(grants.FailPrivilege, mendReassign(p.database, results[2]), "%s", stateWords(err))
 	}

@@ -62,26 +62,27 @@ func unknown(who []target) string {
 // looks is how many statements a look has.
 const looks = 2
 
-// The two statements of a look, with the names, the OIDs and the unknown as parameters.
+// The two statements of a look, with the names, the OIDs and the unknown as parameters. What stands between their parts is
+// the door's.
 const (
 	lookAtRoles = "SELECT 'cluster', 0::oid, '', system_identifier::text FROM pg_control_system()" +
 		" UNION ALL SELECT 'open', oid, rolname, '' FROM pg_roles WHERE rolcanlogin AND rolname = ANY ($1::name[])" +
 		" UNION ALL SELECT 'open', oid, rolname, '' FROM pg_roles WHERE rolcanlogin AND oid = ANY ($2::oid[])" +
 		// regrole's text form is a quoted name.
 		" UNION ALL SELECT 'member', m.roleid, r.rolname, m.member::regrole::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid" +
-		" WHERE m.roleid = ANY ($2::oid[] || " + oidsOfNames + ") AND m.member <> quote_ident(current_user)::regrole"
+		" WHERE m.roleid = ANY ($2::oid[] || " + oidsOfNames + ") AND "
 	// What pg_stat_activity is made of, without its joins.
-	lookAtSessions = "SELECT s.oid, coalesce((SELECT rolname FROM pg_roles r WHERE r.oid = s.oid), ''), s.pid, pg_terminate_backend(s.pid)" +
-		" FROM (SELECT pg_stat_get_backend_userid(b) AS oid, pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() b) s," +
+	lookAtSessions = "SELECT s.oid, coalesce((SELECT rolname FROM pg_roles r WHERE r.oid = s.oid), ''), s.pid, "
+	openSessions   = " FROM (SELECT pg_stat_get_backend_userid(b) AS oid, pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() b) s," +
 		" (SELECT $2::oid[] || " + oidsOfNames + " AS list, $1::name[] AS unused) w WHERE s.oid <> 0 AND s.oid = ANY (w.list)"
 	oidsOfNames = "ARRAY(SELECT oid FROM pg_roles WHERE rolname = ANY ($3::name[]))"
 )
 
 // look asks which cluster this is, which of the logins are not shut here and who is a member of them, and terminates their
 // sessions. What it lists was still there: only an empty list says that nothing is left.
-func look(who ...target) []sentence {
+func look(through door, who ...target) []sentence {
 	args := []string{names(who), oids(who), unknown(who)}
-	return []sentence{{sql: lookAtRoles, args: args}, {sql: lookAtSessions, args: args}}
+	return []sentence{{sql: lookAtRoles + through.stranger(), args: args}, {sql: lookAtSessions + through.terminate() + openSessions, args: args}}
 }
 
 // outcome is what drain found of one login on one node.
@@ -101,14 +102,16 @@ func (t target) is(oid, name string) bool {
 }
 
 // drain is drainMany for one login.
-func (d *Driver) drain(ctx context.Context, pool *pgxpool.Pool, node, fingerprint string, who target, already []*pgconn.Result) (out outcome) {
-	d.drainMany(ctx, pool, node, fingerprint, []target{who}, already, func(_ int, o outcome) { out = o })
+func (d *Driver) drain(
+	ctx context.Context, through door, pool *pgxpool.Pool, node, fingerprint string, who target, already []*pgconn.Result,
+) (out outcome) {
+	d.drainMany(ctx, through, pool, node, fingerprint, []target{who}, already, func(_ int, o outcome) { out = o })
 	return out
 }
 
 // drainMany terminates sessions until a look finds every login shut and no session left. already is a look taken before.
 // done is called once for each login, as soon as its outcome is known.
-func (d *Driver) drainMany(ctx context.Context, pool *pgxpool.Pool, node, fingerprint string, who []target,
+func (d *Driver) drainMany(ctx context.Context, through door, pool *pgxpool.Pool, node, fingerprint string, who []target,
 	already []*pgconn.Result, done func(i int, o outcome),
 ) {
 	ctx, cancel := context.WithTimeout(ctx, d.patience+connectTimeout)
@@ -136,7 +139,7 @@ func (d *Driver) drainMany(ctx context.Context, pool *pgxpool.Pool, node, finger
 				wanted[n] = who[i]
 			}
 			var err error
-			if seen, err = exchange(ctx, pool, look(wanted...)); err != nil {
+			if seen, err = exchange(ctx, pool, look(through, wanted...)); err != nil {
 				endAll(failure("looking for sessions on "+node, err))
 				return
 			}

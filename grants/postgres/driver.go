@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -78,6 +79,8 @@ type Driver struct {
 	rooms chan struct{}
 	// shapes remembers the shape of each access role, a prepared by name.
 	shapes sync.Map
+	// known remembers which door is open; nil until somebody looked.
+	known atomic.Pointer[door]
 }
 
 type node struct {

@@ -16,14 +16,14 @@ import (
 
 // Issue implements grants.Driver: one message, one transaction, and the catalogs read back after it.
 func (d *Driver) Issue(ctx context.Context, order grants.Order) (grants.Issued, error) {
-	issued, err := d.issue(ctx, order)
+	issued, err := inDoor(ctx, d, func(through door) (grants.Issued, error) { return d.issue(ctx, through, order) })
 	if err == nil {
 		issued.Lagging = d.awaitReplay(ctx, order.Login, issued.OID)
 	}
 	return issued, failure(fmt.Sprintf("issuing login %q on %s", order.Login, d.cfg.Target.Name), err)
 }
 
-func (d *Driver) issue(ctx context.Context, order grants.Order) (grants.Issued, error) {
+func (d *Driver) issue(ctx context.Context, through door, order grants.Order) (grants.Issued, error) {
 	login := grants.Login{Name: order.Login, Stamp: order.Stamp, Fingerprint: order.Fingerprint}
 	if err := checkOrder(order); err != nil {
 		return grants.Issued{}, err
@@ -41,7 +41,7 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (grants.Issued, 
 	if err != nil {
 		return grants.Issued{}, err
 	}
-	issued, err := d.issueOn(ctx, conn.Conn(), order, login, shape, verifier)
+	issued, err := d.issueOn(ctx, conn.Conn(), through, order, login, shape, verifier)
 	if !errors.Is(err, errShape) {
 		return issued, err
 	}
@@ -49,18 +49,17 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (grants.Issued, 
 	if shape, err = d.shapeFor(ctx, conn.Conn(), order.AccessRole, true); err != nil {
 		return grants.Issued{}, err
 	}
-	return d.issueOn(ctx, conn.Conn(), order, login, shape, verifier)
+	return d.issueOn(ctx, conn.Conn(), through, order, login, shape, verifier)
 }
 
 // issueOn carries out an order on one connection.
 func (d *Driver) issueOn(
-	ctx context.Context, conn *pgx.Conn, order grants.Order, login grants.Login, shape prepared, verifier secret.String,
+	ctx context.Context, conn *pgx.Conn, through door, order grants.Order, login grants.Login, shape prepared, verifier secret.String,
 ) (grants.Issued, error) {
 	now := d.cfg.Now() // after the wait for a connection, for the comparison of clocks
 	if !now.Before(order.NotAfter) {
 		return grants.Issued{}, late(order)
 	}
-	name := ident(order.Login)
 	statements := []string{
 		begin,
 		// Before the 4 ms that the server may spend on the verifier.
@@ -74,19 +73,14 @@ func (d *Driver) issueOn(
 		}
 		statements = nil
 	}
-	statements = append(statements,
-		"CREATE ROLE "+name+" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT"+
-			" CONNECTION LIMIT "+strconv.Itoa(order.ConnectionLimit)+
-			" VALID UNTIL "+validUntil(order.ValidUntil)+" PASSWORD "+literal(verifier.Reveal()),
-		"COMMENT ON ROLE "+name+" IS "+literal(order.Stamp.String()),
-	)
-	statements = append(statements, shape.statements(order.Login)...)
+	statements = append(statements, through.create(order, verifier)...)
+	statements = append(statements, shape.statements(through, login)...)
 	if order.StatementTimeout > 0 {
-		statements = append(statements, "ALTER ROLE "+name+" SET statement_timeout = "+literal(ms(order.StatementTimeout)))
+		statements = append(statements, through.set(login, "statement_timeout", order.StatementTimeout.Milliseconds()))
 	}
 	statements = append(statements,
 		// From 16 on, issuers of one profile wait for each other from here to COMMIT, so this comes last.
-		"GRANT "+ident(order.AccessRole)+" TO "+name,
+		through.grant(login, order.AccessRole),
 		guard("clock_timestamp() <= "+instant(order.NotAfter)),
 		"COMMIT",
 		readBack(order.Login),

@@ -36,6 +36,10 @@ func (d *Driver) FinishMany(ctx context.Context, logins []grants.Login, done fun
 
 func (d *Driver) takeBackMany(ctx context.Context, logins []grants.Login, drop bool, done func(int, grants.Secured, *grants.Cleaned, error)) {
 	alike, others := d.sorted(logins)
+	through, err := d.through(ctx, d.security)
+	if err != nil { // each is told by itself
+		alike, others = nil, append(others, alike...)
+	}
 	var all sync.WaitGroup
 	for _, i := range others {
 		all.Go(func() {
@@ -43,7 +47,7 @@ func (d *Driver) takeBackMany(ctx context.Context, logins []grants.Login, drop b
 			done(i, secured, nil, err)
 		})
 	}
-	d.lockHalves(ctx, logins, alike, drop, done, &all)
+	d.lockHalves(ctx, through, logins, alike, drop, done, &all)
 	all.Wait()
 }
 
@@ -61,7 +65,7 @@ func (d *Driver) sorted(logins []grants.Login) (alike, others []int) {
 	return alike, others
 }
 
-func (d *Driver) lockHalves(ctx context.Context, logins []grants.Login, which []int, drop bool,
+func (d *Driver) lockHalves(ctx context.Context, through door, logins []grants.Login, which []int, drop bool,
 	done func(int, grants.Secured, *grants.Cleaned, error), all *sync.WaitGroup,
 ) {
 	if len(which) == 0 {
@@ -70,21 +74,21 @@ func (d *Driver) lockHalves(ctx context.Context, logins []grants.Login, which []
 	batch := pick(logins, which)
 	statements := append(plain(begin, impatient), areOurs(batch))
 	for _, login := range batch {
-		statements = append(statements, plain(lockOut(login))...)
+		statements = append(statements, plain(through.lock(login))...)
 	}
 	statements = append(statements, plain("COMMIT")...)
 	locking := len(statements)
-	statements = append(statements, look(targets(batch)...)...)
+	statements = append(statements, look(through, targets(batch)...)...)
 	looking := len(statements)
 	if drop && len(d.nodes) == 0 { // on a node nobody has looked yet
-		statements = append(statements, dropping(batch)...)
+		statements = append(statements, dropping(through, batch)...)
 	}
 	results, err := exchange(ctx, d.security, statements)
 	if err != nil && len(results) < locking {
 		if len(which) > 1 && stateOf(err) != "" && ctx.Err() == nil {
 			half := len(which) / 2
-			all.Go(func() { d.lockHalves(ctx, logins, which[:half], drop, done, all) })
-			d.lockHalves(ctx, logins, which[half:], drop, done, all)
+			all.Go(func() { d.lockHalves(ctx, through, logins, which[:half], drop, done, all) })
+			d.lockHalves(ctx, through, logins, which[half:], drop, done, all)
 			return
 		}
 		for _, i := range which {
@@ -106,13 +110,13 @@ func (d *Driver) lockHalves(ctx context.Context, logins []grants.Login, which []
 	if err == nil && len(statements) > looking {
 		proofs = d.proofs(batch, results[len(results)-proving:], locked)
 	}
-	d.settle(ctx, logins, which, locked, seen, func(n int, secured grants.Secured, err error) {
+	d.settle(ctx, through, logins, which, locked, seen, func(n int, secured grants.Secured, err error) {
 		done(which[n], secured, proofs[n], err)
 	})
 }
 
 // settle terminates the sessions of locked logins on every node. done gets the place in which.
-func (d *Driver) settle(ctx context.Context, logins []grants.Login, which []int, at time.Time, seen []*pgconn.Result, done func(n int, s grants.Secured, err error)) {
+func (d *Driver) settle(ctx context.Context, through door, logins []grants.Login, which []int, at time.Time, seen []*pgconn.Result, done func(n int, s grants.Secured, err error)) {
 	var (
 		who   = targets(pick(logins, which))
 		found = make([][]outcome, len(which))
@@ -131,14 +135,14 @@ func (d *Driver) settle(ctx context.Context, logins []grants.Login, which []int,
 		// In the order of the configuration, whichever answered first.
 		slices.SortStableFunc(found[n], func(a, b outcome) int { return d.place(a.node) - d.place(b.node) })
 		secured := grants.Secured{Existed: true, OID: login.OID, LockedAt: at}
-		secured, err := d.concluded(ctx, login, secured, who[n], found[n])
+		secured, err := d.concluded(ctx, through, login, secured, who[n], found[n])
 		done(n, secured, failure(fmt.Sprintf("locking login %q out of %s", login.Name, d.cfg.Target.Name), err))
 	}
 	fingerprint := logins[which[0]].Fingerprint
 	for _, n := range d.nodes {
-		all.Go(func() { d.drainMany(ctx, n.pool, n.name, fingerprint, who, nil, took) })
+		all.Go(func() { d.drainMany(ctx, through, n.pool, n.name, fingerprint, who, nil, took) })
 	}
-	d.drainMany(ctx, d.security, d.cfg.Target.Name, fingerprint, who, seen, took)
+	d.drainMany(ctx, through, d.security, d.cfg.Target.Name, fingerprint, who, seen, took)
 	all.Wait()
 }
 
@@ -150,7 +154,8 @@ func (d *Driver) place(name string) int {
 // CleanMany implements grants.Many. Logins that own something are cleaned one by one, beside the others.
 func (d *Driver) CleanMany(ctx context.Context, logins []grants.Login, done func(int, grants.Cleaned, error)) {
 	alike, others := d.sorted(logins)
-	if len(d.nodes) > 0 {
+	through, err := d.through(ctx, d.everyday)
+	if len(d.nodes) > 0 || err != nil {
 		// Each drop is proven on every node.
 		alike, others = nil, append(others, alike...)
 	}
@@ -166,7 +171,7 @@ func (d *Driver) CleanMany(ctx context.Context, logins []grants.Login, done func
 	for _, i := range others {
 		alone(i)
 	}
-	d.dropHalves(ctx, logins, alike, done, alone)
+	d.dropHalves(ctx, through, logins, alike, done, alone)
 	all.Wait()
 }
 
@@ -177,18 +182,18 @@ func (l limit) take() (release func()) {
 	return func() { <-l }
 }
 
-func (d *Driver) dropHalves(ctx context.Context, logins []grants.Login, which []int, done func(int, grants.Cleaned, error), alone func(int)) {
+func (d *Driver) dropHalves(ctx context.Context, through door, logins []grants.Login, which []int, done func(int, grants.Cleaned, error), alone func(int)) {
 	if len(which) == 0 {
 		return
 	}
 	batch := pick(logins, which)
-	results, err := exchange(ctx, d.everyday, dropping(batch))
+	results, err := exchange(ctx, d.everyday, dropping(through, batch))
 	if err != nil {
 		// Few have anything that is in the way, and those are found by halving.
 		if len(which) > 1 && stateOf(err) != "" && ctx.Err() == nil {
 			half := len(which) / 2
-			d.dropHalves(ctx, logins, which[:half], done, alone)
-			d.dropHalves(ctx, logins, which[half:], done, alone)
+			d.dropHalves(ctx, through, logins, which[:half], done, alone)
+			d.dropHalves(ctx, through, logins, which[half:], done, alone)
 			return
 		}
 		for _, i := range which {
@@ -215,24 +220,22 @@ const proving = looks + 1
 
 // dropping removes logins that are ours, locked, without sessions and members, and own nothing, all of them or none, and
 // looks for traces.
-func dropping(batch []grants.Login) []sentence {
+func dropping(through door, batch []grants.Login) []sentence {
 	list := oids(targets(batch))
-	quoted := make([]string, len(batch))
-	for i, login := range batch {
-		quoted[i] = ident(login.Name)
-	}
-	out := append(plain(begin, impatient), areOurs(batch), sentence{sql: nothingInTheWay, args: []string{names(targets(batch)), list}})
-	out = append(out, plain("DROP ROLE "+strings.Join(quoted, ", "), "COMMIT")...)
-	out = append(out, look(targets(batch)...)...)
+	out := append(plain(begin, impatient), areOurs(batch), sentence{sql: nothingInTheWay(through), args: []string{names(targets(batch)), list}})
+	out = append(out, plain(through.drop(batch), "COMMIT")...)
+	out = append(out, look(through, targets(batch)...)...)
 	return append(out, sentence{sql: anyTrace, args: []string{names(targets(batch)), list, internal}})
 }
 
 // The guard of a drop, and the look for what it left, with names and OIDs as parameters.
-var nothingInTheWay = guard("NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = ANY ($1::name[]))" +
-	" AND NOT EXISTS (SELECT FROM pg_stat_get_backend_idset() b WHERE pg_stat_get_backend_userid(b) = ANY ($2::oid[]))" +
-	" AND NOT EXISTS (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = ANY ($2::oid[]))" +
-	" AND NOT EXISTS (SELECT FROM pg_auth_members WHERE roleid = ANY ($2::oid[]) AND member <> quote_ident(current_user)::regrole)" +
-	" AND NOT EXISTS (SELECT FROM pg_prepared_xact() WHERE ownerid = ANY ($2::oid[]))")
+func nothingInTheWay(through door) string {
+	return guard("NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = ANY ($1::name[]))" +
+		" AND NOT EXISTS (SELECT FROM pg_stat_get_backend_idset() b WHERE pg_stat_get_backend_userid(b) = ANY ($2::oid[]))" +
+		" AND NOT EXISTS (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = ANY ($2::oid[]))" +
+		" AND NOT EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = ANY ($2::oid[]) AND " + through.stranger() + ")" +
+		" AND NOT EXISTS (SELECT FROM pg_prepared_xact() WHERE ownerid = ANY ($2::oid[]))")
+}
 
 const anyTrace = "SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1::name[])" +
 	" UNION ALL SELECT roleid::text FROM pg_auth_members WHERE roleid = ANY ($2::oid[])" +

@@ -44,10 +44,13 @@ func (d *Driver) Remember(ctx context.Context, text string) error {
 		return failure(doing, fail(grants.FailInternal, "", "the text is not plain"))
 	}
 	role, prefix := d.memory()
-	comment := "COMMENT ON ROLE " + ident(role) + " IS " + literal(prefix+text)
-	_, err := send(ctx, d.everyday, comment)
-	if stateOf(err) == "42704" { // undefined_object
-		_, err = send(ctx, d.everyday, begin, "CREATE ROLE "+ident(role)+" NOLOGIN", comment, "COMMIT")
-	}
+	_, err := inDoor(ctx, d, func(through door) (struct{}, error) {
+		_, err := send(ctx, d.everyday, through.mark(role, prefix, text))
+		if stateOf(err) == "42704" { // undefined_object
+			statements := append([]string{begin}, through.makeMark(role, prefix, text)...)
+			_, err = send(ctx, d.everyday, append(statements, "COMMIT")...)
+		}
+		return struct{}{}, err
+	})
 	return failure(doing, err)
 }

@@ -19,15 +19,15 @@ import (
 // back where the administrator may; DROP ROLE ends the rest. The receipt names them, because a session that used one may
 // have run SET ROLE and cannot be found.
 func (d *Driver) Secure(ctx context.Context, login grants.Login) (grants.Secured, error) {
-	secured, err := d.secure(ctx, login)
+	secured, err := inDoor(ctx, d, func(through door) (grants.Secured, error) { return d.secure(ctx, through, login) })
 	return secured, failure(fmt.Sprintf("locking login %q out of %s", login.Name, d.cfg.Target.Name), err)
 }
 
-func (d *Driver) secure(ctx context.Context, login grants.Login) (grants.Secured, error) {
+func (d *Driver) secure(ctx context.Context, through door, login grants.Login) (grants.Secured, error) {
 	if err := checkLogin(login); err != nil {
 		return grants.Secured{}, err
 	}
-	secured, seen, err := d.lock(ctx, login)
+	secured, seen, err := d.lock(ctx, through, login)
 	if err != nil {
 		return secured, err
 	}
@@ -37,16 +37,18 @@ func (d *Driver) secure(ctx context.Context, login grants.Login) (grants.Secured
 		all      sync.WaitGroup
 	)
 	for i, n := range d.nodes {
-		all.Go(func() { outcomes[1+i] = d.drain(ctx, n.pool, n.name, login.Fingerprint, who, nil) })
+		all.Go(func() { outcomes[1+i] = d.drain(ctx, through, n.pool, n.name, login.Fingerprint, who, nil) })
 	}
-	outcomes[0] = d.drain(ctx, d.security, d.cfg.Target.Name, login.Fingerprint, who, seen)
+	outcomes[0] = d.drain(ctx, through, d.security, d.cfg.Target.Name, login.Fingerprint, who, seen)
 	all.Wait()
 
-	return d.concluded(ctx, login, secured, who, outcomes)
+	return d.concluded(ctx, through, login, secured, who, outcomes)
 }
 
 // concluded makes of what was found on every node what there is to tell.
-func (d *Driver) concluded(ctx context.Context, login grants.Login, secured grants.Secured, who target, outcomes []outcome) (grants.Secured, error) {
+func (d *Driver) concluded(
+	ctx context.Context, through door, login grants.Login, secured grants.Secured, who target, outcomes []outcome,
+) (grants.Secured, error) {
 	state := fmt.Sprintf("role %s cannot log in", login.Name)
 	if !secured.Existed {
 		state = fmt.Sprintf("no role is named %s", login.Name)
@@ -62,18 +64,18 @@ func (d *Driver) concluded(ctx context.Context, login grants.Login, secured gran
 		secured.Nodes = append(secured.Nodes, o.node)
 		secured.Checks = append(secured.Checks, grants.Check{What: who.noSession(o.node), OK: true})
 	}
-	delegated, err := d.takeBackMemberships(ctx, login, outcomes[0].members)
+	delegated, err := d.takeBackMemberships(ctx, through, login, outcomes[0].members)
 	secured.Checks = append(secured.Checks, delegated...)
 	return secured, together(append(failures, err)...)
 }
 
 // lock makes the login useless for new sessions, unless it is not ours. seen is what the same message then saw and
 // terminated, nil when there was no role to lock.
-func (d *Driver) lock(ctx context.Context, login grants.Login) (secured grants.Secured, seen []*pgconn.Result, err error) {
+func (d *Driver) lock(ctx context.Context, through door, login grants.Login) (secured grants.Secured, seen []*pgconn.Result, err error) {
 	statements := append(plain(begin), areOurs([]grants.Login{login}))
-	statements = append(statements, plain(lockOut(login), "COMMIT")...)
+	statements = append(statements, plain(through.lock(login), "COMMIT")...)
 	locking := len(statements)
-	results, err := exchange(ctx, d.security, append(statements, look(target{name: login.Name, oid: login.OID})...))
+	results, err := exchange(ctx, d.security, append(statements, look(through, target{name: login.Name, oid: login.OID})...))
 	switch {
 	case refused(err):
 		_, found, err := lookUp(ctx, d.security, login)
@@ -102,17 +104,13 @@ func (d *Driver) lock(ctx context.Context, login grants.Login) (secured grants.S
 	return secured, seen, nil // after an error, drain runs into it again and reports it
 }
 
-func lockOut(login grants.Login) string {
-	return "ALTER ROLE " + ident(login.Name) + " NOLOGIN CONNECTION LIMIT 0 VALID UNTIL '-infinity'"
-}
-
 // takeBackMemberships ends memberships in the login. From 16 on only their grantor can (others get a warning), so that
 // what is left is no failure here.
-func (d *Driver) takeBackMemberships(ctx context.Context, login grants.Login, members string) ([]grants.Check, error) {
+func (d *Driver) takeBackMemberships(ctx context.Context, through door, login grants.Login, members string) ([]grants.Check, error) {
 	if members == "" {
 		return nil, nil
 	}
-	_, err := send(ctx, d.security, "REVOKE "+ident(login.Name)+" FROM "+members)
+	_, err := send(ctx, d.security, through.expel(login, members))
 	if err != nil && grants.ReasonOf(failure("", err)) != grants.FailPrivilege {
 		return nil, failure("taking back memberships", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -130,23 +129,18 @@ func (p prepared) unchanged(accessRole string) string {
 }
 
 // statements make a login that was just created fit the shape.
-func (p prepared) statements(login string) (statements []string) {
-	name := ident(login)
+func (p prepared) statements(through door, login grants.Login) (statements []string) {
 	if len(p.SearchPath) > 0 {
-		statements = append(statements, "ALTER ROLE "+name+" SET search_path = "+idents(p.SearchPath))
+		statements = append(statements, through.searchPath(login, p.SearchPath))
 	}
 	for setting, value := range map[string]int64{"lock_timeout": p.LockTimeout, "idle_in_transaction_session_timeout": p.IdleInTransactionTimeout} {
 		if value > 0 {
-			statements = append(statements, "ALTER ROLE "+name+" SET "+setting+" = "+strconv.FormatInt(value, 10))
+			statements = append(statements, through.set(login, setting, value))
 		}
 	}
 	slices.Sort(statements)
 	if p.ActsAs != "" {
-		grant := "GRANT " + ident(p.ActsAs) + " TO " + name
-		if p.version >= 16 {
-			grant += " WITH INHERIT FALSE, SET TRUE"
-		}
-		statements = append(statements, grant, "ALTER ROLE "+name+" SET role = "+literal(p.ActsAs))
+		statements = append(statements, through.actAs(login, p.ActsAs, p.version)...)
 	}
 	return statements
 }
