@@ -39,6 +39,8 @@ type Digest struct {
 	Targets []Count
 	// Overdue lists grants past their end and not secured, now.
 	Overdue []OpenItem
+	// WrittenOff lists the grants that an operator ended without proof in the period. Since is when, Why by whom and why.
+	WrittenOff []OpenItem
 	// Leftovers lists grants locked out but not cleaned up yet, now.
 	Leftovers []OpenItem
 	// Orphans is how many logins no live grant explained in the period.

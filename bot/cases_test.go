@@ -260,7 +260,9 @@ func (w writing) digest() audit.Digest {
 		d.Targets = append(d.Targets, audit.Count{Name: w.target, N: 8})
 		item := audit.OpenItem{Request: "r7k2m9", Grant: "g1", Target: w.target, Login: "pa_ana_g1", Holder: w.name, Since: ago(time.Hour), Why: w.note}
 		review := audit.OpenItem{Request: "r7k2m9", Target: w.target, Holder: w.name, Since: ago(26 * time.Hour), Why: w.reason, Due: ago(2 * time.Hour), Overdue: true}
-		d.OpenReviews = append(d.OpenReviews, review)
+		off := item
+		off.Why = "written off by " + w.name + " because " + w.note + "; nothing was verified"
+		d.WrittenOff, d.OpenReviews = append(d.WrittenOff, off), append(d.OpenReviews, review)
 		review.Grant, review.Login, review.Overdue, review.Due = "g1", "pa_ana_g1", false, noon.Add(time.Hour)
 		d.OpenReviews = append(d.OpenReviews, review)
 		d.Overdue, d.Leftovers = append(d.Overdue, item), append(d.Leftovers, item)

@@ -17,13 +17,16 @@ func digestMessage(d audit.Digest) message {
 	if n := len(d.Overdue); n > 0 {
 		overdue = fmt.Sprintf("%d OVERDUE", n)
 	}
+	if n := len(d.WrittenOff); n > 0 {
+		overdue += fmt.Sprintf(", %d WRITTEN OFF", n)
+	}
 	if n := len(d.OpenReviews); n > 0 {
 		overdue += ", " + plural(n, "open review", "open reviews")
 	}
 	m := message{text: fmt.Sprintf("prodaccess digest: %d asked, %d issued, %s.", d.Asked, d.Issued, overdue)}
 	m.blocks = []slack.Block{header("📒 prodaccess digest"), footer(at(d.From) + " to " + at(d.To)), figures(d)}
 	for _, b := range []slack.Block{
-		open("🚨 Overdue", "Nothing is overdue.", d.Overdue), openReviews(d.OpenReviews), open("🧹 Clean-up pending", "", d.Leftovers),
+		open("🚨 Overdue", "Nothing is overdue.", d.Overdue), writtenOff(d.WrittenOff), openReviews(d.OpenReviews), open("🧹 Clean-up pending", "", d.Leftovers),
 		named("🔎", orphans(d.Orphans)), named("*Who answered*", counts(d.Approvers)), named("*Issued on*", counts(d.Targets)),
 		named("*Standing access*", standingAccess(d.Standing)),
 	} {
@@ -128,6 +131,19 @@ func counts(list []audit.Count) string {
 		out = append(out, fmt.Sprintf("%s %d", mrkdwn(c.Name, 80), c.N))
 	}
 	return strings.Join(out, " · ")
+}
+
+// writtenOff lists the grants that ended without proof, the only ones that do; nil when there are none.
+func writtenOff(items []audit.OpenItem) slack.Block {
+	if len(items) == 0 {
+		return nil
+	}
+	var lines []string
+	for _, item := range items {
+		lines = append(lines, fmt.Sprintf("%s on %s (%s) %s, %s (`%s`)", mrkdwn(item.Login, 60), mrkdwn(item.Target, 80), mrkdwn(item.Holder, 60),
+			at(item.Since), mrkdwn(item.Why, 120), mrkdwn(item.Request, 20)))
+	}
+	return section(fmt.Sprintf("*🚨 %s ended without proof*\n", plural(len(items), "grant", "grants")) + bullets(lines, 6))
 }
 
 // open lists what somebody should look at; nil when there is nothing and nothing to say about it.

@@ -82,6 +82,9 @@ func TestDigestLeavesOutNothingness(t *testing.T) {
 			t.Errorf("the quiet digest lacks %q:\n%s", want, quietDay)
 		}
 	}
+	if strings.Contains(quietDay, "proof") {
+		t.Errorf("the quiet digest speaks of what was not written off:\n%s", quietDay)
+	}
 	busy := read(audit.Digest{Asked: 2, ApprovedByPeople: 2, MedianAnswer: 300 * time.Millisecond, Waiting: 1})
 	for _, want := range []string{"*Asked* 2\n2 by people, answered within a second at the median", "*Now* 1\nwaiting for an answer; none live"} {
 		if !strings.Contains(busy, want) {

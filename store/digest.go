@@ -126,6 +126,11 @@ func queueLists(b *pgx.Batch, d *audit.Digest, now time.Time) {
 		FROM grants AS g
 		WHERE g.state IN ('provisioning', 'active', 'revoking') AND LEAST(g.deadline, g.ending_at) < $1
 		ORDER BY LEAST(g.deadline, g.ending_at)`, now)
+	items(&d.WrittenOff, `
+		SELECT g.request_id, g.id, g.target, g.login, g.holder_name, e.at, coalesce(g.receipt ->> 'written_off', e.reason)
+		FROM audit_events AS e JOIN grants AS g ON g.id = e.grant_id
+		WHERE e.at >= $1 AND e.at < $2 AND e.kind = 'grant.writtenoff' AND NOT e.refused
+		ORDER BY e.id`, d.From, d.To)
 	items(&d.Leftovers, `
 		SELECT g.request_id, g.id, g.target, g.login, g.holder_name, g.secured_at, g.last_error
 		FROM grants AS g WHERE g.state = 'cleanup' ORDER BY g.secured_at`)

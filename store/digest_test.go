@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -106,6 +107,23 @@ func TestDigestCountsWhatHappened(t *testing.T) {
 		c.Grant.LastError = "unreachable"
 		return c
 	})
+	lost := b.active(noon.Add(time.Hour))
+	changeGrant(lost.ID, func(g grants.Grant) grants.Change { return end(g, noon.Add(3*time.Minute), grants.Withdrawn) })
+	for range 2 { // the second time it is refused, which is recorded and ends nothing
+		e := event(audit.GrantWrittenOff, lost.Request)
+		e.Grant, e.At, e.Reason = lost.ID, noon.Add(4*time.Minute), "the cluster is gone"
+		if _, err := b.ChangeGrant(t.Context(), lost.ID, func(g grants.Grant) (grants.Change, error) {
+			if g.State == grants.Revoked {
+				e.Refused = true
+				return grants.Change{Events: []audit.Event{e}}, grants.ErrState
+			}
+			g.State, g.EndedAt = grants.Revoked, noon.Add(4*time.Minute)
+			g.Receipt = &grants.Receipt{Login: g.Login, WrittenOff: "written off by Bo because the cluster is gone; nothing was verified"}
+			return grants.Change{Grant: g, Events: []audit.Event{e}}, nil
+		}); err != nil && !errors.Is(err, grants.ErrState) {
+			t.Fatal(err)
+		}
+	}
 	wrong := event(audit.RequestApproved, denied.ID)
 	wrong.Refused = true
 	if err := b.Record(t.Context(), []audit.Event{wrong, event(audit.LoginOrphaned, "")}, nil); err != nil {
@@ -125,12 +143,16 @@ func TestDigestCountsWhatHappened(t *testing.T) {
 	}
 	want := audit.Digest{
 		From: from, To: to,
-		Asked: 9, ApprovedAtOnce: 4, ApprovedByPeople: 1, DeniedByPolicy: 1, DeniedByPeople: 1,
-		Cancelled: 1, Lapsed: 1, Refused: 1, Orphans: 1,
-		Issued: 3, Ended: 2, EndedEarly: 1, FailedToIssue: 1, Waiting: 1, Live: 1,
+		Asked: 10, ApprovedAtOnce: 5, ApprovedByPeople: 1, DeniedByPolicy: 1, DeniedByPeople: 1,
+		Cancelled: 1, Lapsed: 1, Refused: 2, Orphans: 1,
+		Issued: 4, Ended: 3, EndedEarly: 2, FailedToIssue: 1, Waiting: 1, Live: 1,
 		MedianAnswer: 48*time.Hour + time.Minute,
 		Approvers:    []audit.Count{{Name: "Bo", N: 2}, {Name: "Cy", N: 1}},
-		Targets:      []audit.Count{{Name: "orders-prod", N: 3}},
+		Targets:      []audit.Count{{Name: "orders-prod", N: 4}},
+		WrittenOff: []audit.OpenItem{{
+			Request: lost.Request, Grant: lost.ID, Target: "orders-prod", Login: lost.Login, Holder: "Ana", Since: noon.Add(4 * time.Minute),
+			Why: "written off by Bo because the cluster is gone; nothing was verified",
+		}},
 		Overdue: []audit.OpenItem{
 			// The failed one ended at noon and was not secured either.
 			{Request: failed.Request, Grant: failed.ID, Target: "orders-prod", Login: failed.Login, Holder: "Ana", Since: noon},
@@ -146,7 +168,7 @@ func TestDigestCountsWhatHappened(t *testing.T) {
 		t.Errorf("the digest is wrong:\n%s", diff)
 	}
 	empty, err := b.Digest(t.Context(), noon.Add(100*time.Hour), noon.Add(101*time.Hour), noon)
-	if err != nil || empty.Asked+empty.Issued+empty.Ended+empty.Refused != 0 || empty.MedianAnswer != 0 {
+	if err != nil || len(empty.WrittenOff) != 0 || empty.Asked+empty.Issued+empty.Ended+empty.Refused != 0 || empty.MedianAnswer != 0 {
 		t.Errorf("a quiet hour: %+v, %v", empty, err)
 	}
 }
