@@ -55,7 +55,14 @@ func Up(ctx context.Context, url secret.String, serviceLogin string, log func(st
 		for _, one := range result.Versions {
 			log(fmt.Sprintf("applied job engine %d (%s) in %s", one.Version, one.Name, one.Duration.Round(time.Millisecond)))
 		}
-		if len(applied)+len(result.Versions) == 0 {
+		dropped, err := m.dropUnused(ctx)
+		if err != nil {
+			return err
+		}
+		for _, index := range dropped {
+			log("dropped the job engine's index " + index + ", which nothing uses")
+		}
+		if len(applied)+len(result.Versions)+len(dropped) == 0 {
 			log("the schema is up to date")
 		}
 		return m.grantRights(ctx, serviceLogin, log)
@@ -80,6 +87,28 @@ func (m *migrator) up(ctx context.Context, log func(string)) ([]*goose.Migration
 		}
 		log("a running prodaccess was in the way of a migration; it begins again")
 	}
+}
+
+// dropUnused drops the indexes over the contents of jobs, and names those that were there. Only River's user interface
+// looks jobs up by their contents. GIN indexes cost every job more than all other indexes together, and they grow until
+// somebody rebuilds them, which River does as the owner of its tables only (riverqueue/river#718).
+func (m *migrator) dropUnused(ctx context.Context) ([]string, error) {
+	rows, err := m.conn.Query(ctx, `
+		SELECT c.relname::text FROM pg_class AS c
+		WHERE c.oid IN (to_regclass('river_job_args_index'), to_regclass('river_job_metadata_index')) ORDER BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the job engine's indexes: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("looking for the job engine's indexes: %w", err)
+	}
+	for _, index := range found {
+		if _, err := m.conn.Exec(ctx, `DROP INDEX IF EXISTS `+pgx.Identifier{index}.Sanitize()); err != nil {
+			return nil, fmt.Errorf("dropping the job engine's index %s: %w", index, err)
+		}
+	}
+	return found, nil
 }
 
 // Down takes our migrations back until the schema is at the given version; what they held is lost. Version 0 empties the

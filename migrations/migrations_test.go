@@ -118,6 +118,7 @@ const seed = `
 	INSERT INTO audit_seals (seq, event_id, prev, hash, at) VALUES (1, 1, repeat('0', 64), repeat('1', 64), now());
 	INSERT INTO slack_messages (key, channel, ts, version, first_tried_at, claims) VALUES ('card:r1', 'C1', '1.1', 1, now(), 1);
 	INSERT INTO digests (due, claimed_at) VALUES (now(), now());
+	INSERT INTO drafts (person_id, view, at, content) VALUES ('U1', 'V1', now(), '{}');
 	INSERT INTO standing_logins (target, login, power, why, since, surveyed, changed) VALUES ('orders-prod', 'app', 'owner', '{x}', now(), now(), now());
 	INSERT INTO river_job (kind, args, max_attempts) VALUES ('prodaccess', '{}', 10);`
 
@@ -127,6 +128,9 @@ func TestUpDownUpWithRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.mustUp()
+	if left := b.texts(`SELECT relname::text FROM pg_class WHERE relname IN ('river_job_args_index', 'river_job_metadata_index')`); len(left) > 0 {
+		t.Errorf("indexes that nothing uses: %v", left)
+	}
 	first, identity := b.texts(tables), b.texts(`SELECT id FROM installation`)
 	b.super(seed)
 	lines := b.mustUp() // again, with rows: nothing to do

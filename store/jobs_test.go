@@ -92,6 +92,19 @@ func TestTheSameWorkIsAskedForOnceWhileItIsUnfinished(t *testing.T) {
 	}
 }
 
+// River's scheduler compares every unique job that comes due with every other, see JobArgs.InsertOpts.
+func TestJobsThatWaitForTheirTimeAreNotCompared(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.active(noon.Add(time.Hour))
+	if n := b.count(`SELECT count(*) FROM river_job WHERE args->>'work' IN ('lapse', 'recover') AND unique_key IS NULL`); n != 2 {
+		t.Errorf("%d jobs of the two that wait for an instant are not unique", n)
+	}
+	if n := b.count(`SELECT count(*) FROM river_job WHERE args->>'work' = 'draw' AND unique_key IS NULL`); n != 0 {
+		t.Errorf("%d jobs that wait for nothing may come twice", n)
+	}
+}
+
 func TestInstantThatMovesNearerIsNotSwallowed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

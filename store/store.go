@@ -92,6 +92,9 @@ func openPool(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 		// Nearly all of ours finds rows by key, so that planning again for each value finds the same plan. It cost as much
 		// as carrying the statements out.
 		"plan_cache_mode": "force_generic_plan",
+		// A plan made while a table was small is kept until the server counts its rows again, a minute later at best: by then a
+		// busy hour reads each table from its beginning with every statement. Whatever we ask for has an index.
+		"enable_seqscan": "off",
 	} {
 		if _, chosen := config.ConnConfig.RuntimeParams[name]; !chosen {
 			config.ConnConfig.RuntimeParams[name] = value
