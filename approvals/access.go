@@ -24,10 +24,11 @@ func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
 	if _, err := Next(c, Activate{By: person}, at); err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
 	}
-	if err := s.stillAllowed(ctx, c, person); err != nil {
+	shift, err := s.stillAllowed(ctx, c, person)
+	if err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
 	}
-	intent, err := s.intend(ctx, c, at)
+	intent, err := s.intend(ctx, c, at, shift)
 	if err != nil {
 		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
 	}
@@ -102,15 +103,33 @@ func (s *Service) Release(ctx context.Context, press Press) (Case, error) {
 // Revoke ends somebody's access; those who could have approved it or have to review it, and the policy's operators may. A holder gives access
 // back with Release.
 func (s *Service) Revoke(ctx context.Context, press Press, reason string) (Case, error) {
-	person, c, err := s.presser(ctx, press, audit.GrantEnding)
+	person, c, err := s.revoker(ctx, press)
 	if err != nil {
 		return c, err
+	}
+	if strings.TrimSpace(reason) == "" {
+		return c, input("Reason", "Say why, so that its holder knows.")
+	}
+	return s.end(ctx, c, press, grants.Ending{
+		Cause: grants.Withdrawn, By: actor(person), Note: cut(reason, LongestReason), Source: press.Source,
+	})
+}
+
+// MayRevoke says whether the presser could revoke this access now: nil, or the *Refusal they would get, recorded.
+func (s *Service) MayRevoke(ctx context.Context, press Press) error {
+	_, _, err := s.revoker(ctx, press)
+	return err
+}
+
+// revoker looks up who pressed and refuses whoever may not end this access.
+func (s *Service) revoker(ctx context.Context, press Press) (Person, Case, error) {
+	person, c, err := s.presser(ctx, press, audit.GrantEnding)
+	if err != nil {
+		return person, c, err
 	}
 	switch {
 	case c.Grant == nil || !c.Grant.Live():
 		err = refuse(AlreadyOver, "There is no live access to revoke.")
-	case strings.TrimSpace(reason) == "":
-		return c, input("Reason", "Say why, so that its holder knows.")
 	case !person.Same(c.Request.Requester):
 		if ok, why := s.entitled(ctx, person, c); !ok && why != "" {
 			err = refuse(NotApprover, "Whether you may revoke this could not be found out: %s. Try again in a moment.", why)
@@ -119,11 +138,9 @@ func (s *Service) Revoke(ctx context.Context, press Press, reason string) (Case,
 		}
 	}
 	if err != nil {
-		return c, s.refusal(ctx, c, person, press, audit.GrantEnding, err)
+		return person, c, s.refusal(ctx, c, person, press, audit.GrantEnding, err)
 	}
-	return s.end(ctx, c, press, grants.Ending{
-		Cause: grants.Withdrawn, By: actor(person), Note: cut(reason, LongestReason), Source: press.Source,
-	})
+	return person, c, nil
 }
 
 func (s *Service) end(ctx context.Context, c Case, press Press, e grants.Ending) (Case, error) {

@@ -80,12 +80,26 @@ func requesterButtons(c approvals.Case) []*slack.ButtonBlockElement {
 	case c.Request.State == approvals.Approved:
 		return []*slack.ButtonBlockElement{get.WithStyle(slack.StylePrimary), cancel}
 	case c.Request.State == approvals.Activated && c.Grant != nil && c.Grant.State == grants.Active:
-		release := button("Release", actRelease, id)
-		release.Confirm = confirm("Give the access back?", "Open sessions of this login are closed at once.", "Release", "Not yet")
 		// A holder who closed the window too soon has no other way to a password.
-		return []*slack.ButtonBlockElement{get, button("Extend", actExtend, id), release}
+		if neverLonger(c) {
+			return []*slack.ButtonBlockElement{get, releaseButton(c)}
+		}
+		return []*slack.ButtonBlockElement{get, button("Extend", actExtend, id), releaseButton(c)}
 	}
 	return nil
+}
+
+func releaseButton(c approvals.Case) *slack.ButtonBlockElement {
+	release := button("Release", actRelease, c.Request.ID)
+	release.Confirm = confirm("Give the access back?", "Open sessions of this login are closed at once.", "Release", "Not yet")
+	return release
+}
+
+// neverLonger says whether what is stored rules an extension out. What it does not rule out is asked of the policy at the press.
+func neverLonger(c approvals.Case) bool {
+	r, g, e := c.Request, c.Grant, c.Request.Decision.Extend
+	return r.BreakGlass || r.Less != nil && r.Less.Duration > 0 ||
+		e != nil && (g.Extensions >= e.Times || e.Total > 0 && g.Deadline.Sub(g.Intended) >= e.Total)
 }
 
 // particulars are what a card says in every state: who, what, where, for how long, why, what the policy said, what

@@ -108,7 +108,13 @@ func (b *Bot) file(ctx context.Context, c command, cmd slack.SlashCommand, key, 
 		a.request = filed.Request.ID
 		return a
 	}
-	return acted(tell(outcomeWords(filed), filed.Request.ID, string(filed.Request.State)))
+	a := tell(outcomeWords(filed), filed.Request.ID, string(filed.Request.State))
+	if instead := b.insteadOf(ctx, filed); len(instead) > 0 {
+		w := a.payload.(whisper)
+		w.Blocks = append([]slack.Block{section(w.Text)}, instead...)
+		a.payload = w
+	}
+	return acted(a)
 }
 
 // outcomeWords tell a requester what became of the wish they just filed.

@@ -9,6 +9,7 @@ import (
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/outbox"
+	"github.com/slack-go/slack"
 )
 
 // The keys of messages in the outbox.
@@ -111,7 +112,13 @@ func (b *Bot) PostReceipt(ctx context.Context, grantID string) error {
 		return posted // nobody had this login, and the request says what became of it
 	}
 	over := "⚪ Your access to *" + mrkdwn(g.Target, 100) + "* is over" + cause(g) + ". " + receiptLine(*g.Receipt)
-	own := b.inNotice(ctx, approvals.Request{ID: g.Request, Requester: approvals.Person{ID: g.Holder.ID}}, "ended:"+grantID, false, over)
+	var more []slack.Block
+	if g.Cause == grants.Expired || g.Cause == grants.Missing {
+		if c, err := b.service.Case(ctx, g.Request); err == nil && repeatable(c.Request) {
+			more = append(more, buttons(askAgain(c)))
+		}
+	}
+	own := b.inNotice(ctx, approvals.Request{ID: g.Request, Requester: approvals.Person{ID: g.Holder.ID}}, "ended:"+grantID, false, over, more...)
 	return sooner(posted, own)
 }
 

@@ -39,11 +39,15 @@ type fakeService struct {
 	// shifts are the addresses of those on call, by schedule; pager says why they are not known.
 	shifts map[string][]string
 	pager  string
+	// longer and notLonger are what is said about extensions, instead what is offered in place of what was refused.
+	longer    time.Duration
+	notLonger string
+	instead   []approvals.Alternative
 }
 
 func newFakeService() *fakeService {
 	return &fakeService{
-		cases: map[string]*approvals.Case{}, fail: map[string]error{}, changed: func(string) {},
+		cases: map[string]*approvals.Case{}, longer: time.Hour, fail: map[string]error{}, changed: func(string) {},
 		policy: func(approvals.Filing) policy.Decision {
 			return policy.Decision{
 				Outcome: policy.NeedsApproval, Rule: "backend reads", Why: "ana is in group backend.", Policy: "0123456789abcdef",
@@ -276,6 +280,20 @@ func (f *fakeService) Extend(_ context.Context, p approvals.Press, by time.Durat
 		c.Grant.Deadline = c.Grant.Deadline.Add(by)
 		return nil
 	})
+}
+
+func (f *fakeService) MayRevoke(context.Context, approvals.Press) error { return f.err("MayRevoke") }
+
+func (f *fakeService) Extendable(context.Context, approvals.Case) (most time.Duration, why string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.longer, f.notLonger, f.fail["Extendable"]
+}
+
+func (f *fakeService) Instead(context.Context, approvals.Request) ([]approvals.Alternative, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.instead, f.fail["Instead"]
 }
 
 func (f *fakeService) Case(_ context.Context, id string) (approvals.Case, error) {

@@ -175,7 +175,7 @@ func TestButtons(t *testing.T) {
 		"lapsed-untaken":    {},
 
 		"glass-approved":      {"", "Get credentials Cancel", ""},
-		"glass-active":        {"Revoke", "Get credentials Extend Release", "Revoke"},
+		"glass-active":        {"Revoke", "Get credentials Release", "Revoke"}, // what nobody approved is never extended
 		"glass-over":          {"", "", "Justified… Not justified…"},
 		"glass-overdue":       {"", "", "Justified… Not justified…"},
 		"glass-justified":     {},

@@ -66,7 +66,15 @@ func (b *Bot) tellRequester(ctx context.Context, c approvals.Case) error {
 	if !ok {
 		return nil
 	}
-	return b.inNotice(ctx, c.Request, m.key, m.urgent, m.words)
+	return b.inNotice(ctx, c.Request, m.key, m.urgent, m.words, b.waysOn(ctx, c)...)
+}
+
+// waysOn are what a requester can do at a milestone besides what their copy offers.
+func (b *Bot) waysOn(ctx context.Context, c approvals.Case) []slack.Block {
+	if c.Request.State == approvals.Lapsed && repeatable(c.Request) {
+		return []slack.Block{buttons(askAgain(c))}
+	}
+	return b.insteadOf(ctx, c)
 }
 
 // inNotice posts once into the thread of the requester's copy. Where that copy is gone, so is whoever would read it.
@@ -111,12 +119,14 @@ func (b *Bot) warnOfEnd(ctx context.Context, c approvals.Case) error {
 		return &Undelivered{After: left - endsSoon, Err: fmt.Errorf("grant %s ends later by now: %w", g.ID, approvals.ErrEarly)}
 	}
 	words := "⏰ " + what(c) + " ends " + atSecond(g.Deadline) + "; open sessions are closed then."
-	release := button("Release", actRelease, c.Request.ID)
-	release.Confirm = confirm("Give the access back?", "Open sessions of this login are closed at once.", "Release", "Not yet")
-	acts := []*slack.ButtonBlockElement{button("Extend", actExtend, c.Request.ID).WithStyle(slack.StylePrimary), release}
-	if e := c.Request.Decision.Extend; e != nil && g.Extensions >= e.Times {
-		words += " It cannot be extended any more."
+	acts := []*slack.ButtonBlockElement{button("Extend", actExtend, c.Request.ID).WithStyle(slack.StylePrimary), releaseButton(c)}
+	switch most, why, err := b.service.Extendable(ctx, c); {
+	case err != nil: // whoever presses Extend is told
+	case most <= 0:
+		words += " It cannot be extended: " + mrkdwn(why, 500)
 		acts = acts[1:]
+	default:
+		words += " You may extend it by up to " + lasting(most) + "."
 	}
 	return b.inNotice(ctx, c.Request, fmt.Sprintf("ending:%s:%d", g.ID, g.Deadline.Unix()), true, words, buttons(acts...))
 }

@@ -81,7 +81,7 @@ func TestEndIsAnnounced(t *testing.T) {
 	for range 2 {
 		no(t, w.bot.PostNudge(t.Context(), "ending/1/r7k2m9"))
 	}
-	if said := announced(w); !strings.Contains(said, "open sessions are closed") || !strings.Contains(said, "[Extend] [Release]") || !strings.Contains(said, "@ana") {
+	if said := announced(w); !strings.Contains(said, "open sessions are closed") || !strings.Contains(said, "by up to 1h.") || !strings.Contains(said, "[Extend] [Release]") || !strings.Contains(said, "@ana") {
 		t.Errorf("the end is announced as %q", said)
 	}
 	if n := strings.Count(w.ana.Sees(), "⏰"); n != 1 {
@@ -92,10 +92,17 @@ func TestEndIsAnnounced(t *testing.T) {
 	if u.Permanent || u.After < 54*time.Minute || u.After > 56*time.Minute || !errors.Is(u, approvals.ErrEarly) {
 		t.Errorf("what was extended is announced again: %v", u)
 	}
-	w = ends(5*time.Minute, func(c *approvals.Case) { c.Request.Decision.Extend = &policy.Extend{Times: 1}; c.Grant.Extensions = 1 })
+	w = ends(5*time.Minute, nil)
+	w.service.longer, w.service.notLonger = 0, "Your shift ends with it."
 	no(t, w.bot.PostNudge(t.Context(), "ending/1/r7k2m9"))
-	if said := announced(w); strings.Contains(said, "[Extend]") || !strings.Contains(said, "cannot be extended any more") {
+	if said := announced(w); strings.Contains(said, "[Extend]") || !strings.Contains(said, "cannot be extended: Your shift ends with it.") {
 		t.Errorf("the end of what cannot be extended is announced as %q", said)
+	}
+	w = ends(5*time.Minute, nil)
+	w.service.failing("Extendable", errors.New("the store is down"))
+	no(t, w.bot.PostNudge(t.Context(), "ending/1/r7k2m9"))
+	if said := announced(w); !strings.Contains(said, "[Extend] [Release]") || strings.Contains(said, "extended") {
+		t.Errorf("the end of what may be extendable is announced as %q", said)
 	}
 	for name, w := range map[string]*world{
 		"over":     ends(-time.Second, nil),

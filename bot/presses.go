@@ -20,6 +20,9 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 	if action.ActionID == actAsk {
 		press.Request = ""
 	}
+	if isAgain(action.ActionID) {
+		return b.onAgain(ctx, cb, action.Value, source)
+	}
 	switch action.ActionID {
 	case actRun:
 		return b.onRun(ctx, cb, action.Value, source)
@@ -53,6 +56,9 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 		})
 	case actRevoke:
 		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) {
+			if err := b.service.MayRevoke(ctx, press); err != nil {
+				return slack.ModalViewRequest{}, err
+			}
 			c, err := b.service.Case(ctx, press.Request)
 			return reasonView(viewRevoke, "Revoke access", "Revoke", "Open sessions are closed at once. The holder reads this.", c), err
 		})
@@ -65,7 +71,7 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 			case c.Grant == nil || !c.Grant.Live():
 				return slack.ModalViewRequest{}, &approvals.Refusal{Code: approvals.AlreadyOver, Words: "This access is over. Ask again if you need more."}
 			}
-			return extendView(c), nil
+			return b.askLonger(ctx, c)
 		})
 	}
 	return answer{request: press.Request, outcome: "ignored"}
@@ -101,4 +107,18 @@ func (b *Bot) opening(cb slack.InteractionCallback, press approvals.Press, draw 
 			b.tellPresser(ctx, cb, "The window did not open. Press the button again.")
 		}
 	}}
+}
+
+// askLonger opens the window of an extension, or says why there cannot be one before anybody has written anything. Where the policy
+// could not be asked, the window opens, and what is sent is decided by itself.
+func (b *Bot) askLonger(ctx context.Context, c approvals.Case) (slack.ModalViewRequest, error) {
+	most, why, err := b.service.Extendable(ctx, c)
+	if err == nil && most <= 0 {
+		return slack.ModalViewRequest{}, &approvals.Refusal{Code: approvals.NotApprover, Words: why}
+	}
+	v := extendView(c)
+	if err == nil {
+		v.Blocks.BlockSet = append(v.Blocks.BlockSet, footer("At most "+lasting(most)+" more, without asking anybody."))
+	}
+	return v, nil
 }

@@ -48,6 +48,12 @@ type Service interface {
 	Abandon(ctx context.Context, grantID, why string) error
 	Release(ctx context.Context, press approvals.Press) (approvals.Case, error)
 	Revoke(ctx context.Context, press approvals.Press, reason string) (approvals.Case, error)
+	// MayRevoke says whether the presser may revoke now.
+	MayRevoke(ctx context.Context, press approvals.Press) error
+	// Extendable says how much longer live access could be made to last without anybody being asked, or why it could not.
+	Extendable(ctx context.Context, c approvals.Case) (most time.Duration, why string, err error)
+	// Instead lists what the requester of a refused request would be let ask for, the nearest first.
+	Instead(ctx context.Context, r approvals.Request) ([]approvals.Alternative, error)
 	Extend(ctx context.Context, press approvals.Press, by time.Duration) (approvals.Case, error)
 	Case(ctx context.Context, id string) (approvals.Case, error)
 	Cases(ctx context.Context, query approvals.Query) ([]approvals.Case, error)
