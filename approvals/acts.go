@@ -47,6 +47,8 @@ type (
 	Escalate struct{}
 	// Lapse is time running out.
 	Lapse struct{}
+	// Begin is the start of approved access, which was asked for to begin later.
+	Begin struct{}
 	// Reopen follows a grant that failed before anybody saw a password.
 	Reopen struct{}
 	// LookAtReview reminds of an open review, and lets others close it as well once it has been open for long.
@@ -62,5 +64,6 @@ func (CloseReview) act()  {}
 func (Remind) act()       {}
 func (Escalate) act()     {}
 func (Lapse) act()        {}
+func (Begin) act()        {}
 func (Reopen) act()       {}
 func (LookAtReview) act() {}

@@ -53,13 +53,17 @@ type Request struct {
 	Reason    string
 	Params    map[string]string
 	Source    string // "slack:socket", "slack:http"
+	// StartsAt is when the access may begin; zero is at once. StartedAt is when that instant was noticed, or the access taken;
+	// zero before, and where there was nothing to wait for.
+	StartsAt  time.Time
+	StartedAt time.Time
 
 	// Decision is what the policy said at filing; its requirements are frozen, who may fill them is not.
 	Decision policy.Decision
 
 	FiledAt time.Time
-	// LapsesAt is when the request lapses unless something happens: while pending, for an answer; while approved, for
-	// its requester to take the credential.
+	// LapsesAt is when the request lapses unless something happens: while pending, for an answer, whenever it is to start; while
+	// approved, for its requester to take the credential, which is counted from the start where that is later.
 	LapsesAt   time.Time
 	ApprovedAt time.Time
 	// Less is what approvers agreed to instead of all that was asked for; nil when it is all.
@@ -181,6 +185,8 @@ type Filing struct {
 	Ticket   string
 	Reason   string
 	Params   map[string]string
+	// StartsAt is when the access is to begin; zero is at once.
+	StartsAt time.Time
 	// Key identifies the delivery, see Request.Key.
 	Key    string
 	Source string

@@ -19,6 +19,11 @@
 // silence it escalates, so that others may answer too, each in place of anybody who was asked first; it lets the request
 // lapse. [Case.Upcoming] says what comes next and when, [Case.Needs] who is waited for.
 //
+// A request may be for access that begins later. It waits for people as any other does, and lapses unanswered under the same rule,
+// before its start or after. Approved before its start, it cannot be taken until then, and the time to take it counts from there;
+// when the start comes that is written down, and its requester told. The policy is asked once more when such access is taken: what
+// nobody agreed to is given only where nobody has to agree by then either.
+//
 // An approver may take their yes back until the quorum is met, and may answer again after that; a no is final. A yes may be
 // to less than was asked for: shorter, a profile that gives less, or both. What is given is the least that any standing yes
 // said; a profile that gives neither less nor the same as the one agreed to before is refused, so that there always is a least.
@@ -47,7 +52,8 @@
 //     request is approved.
 //   - final: denied, cancelled and lapsed are left by nothing. No answer is changed or forgotten; a yes is taken back by its
 //     giver only, while the request is pending.
-//   - time: nothing is answered or taken after its time, also when the job that writes so down has not run.
+//   - time: nothing is taken before its start, and nothing answered or taken after its time, also when the job that writes so
+//     down has not run.
 //   - reminders: only while pending, each once, never early. An outage is not made up for by a burst.
 //   - escalation: only while pending and after the policy's silence, one step at a time; it adds people and takes away nobody.
 //   - review: goes forward only; closed once, by a reviewer, with a word, over access that is over, tries that failed
@@ -68,7 +74,7 @@
 //
 // # Jobs
 //
-// Lapse, Remind, Escalate and Review are filed with the change that sets their time, and again with every change that moves
+// Start, Lapse, Remind, Escalate and Review are filed with the change that sets their time, and again with every change that moves
 // it. A job that comes twice, or after the request is over, does nothing; one that comes too early fails with an
 // [Early], to be tried again when its time has come. Nudge posts what Remind, Escalate and Review wrote down.
 //

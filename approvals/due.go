@@ -34,6 +34,8 @@ func ahead(a Act) []Happening {
 	switch a.(type) {
 	case Lapse:
 		return []Happening{Lapses}
+	case Begin:
+		return []Happening{Starts}
 	case Remind:
 		return []Happening{Reminds}
 	case Escalate:

@@ -27,6 +27,7 @@ func (s *Service) File(ctx context.Context, f Filing) (Case, error) {
 		}
 		return Case{}, err
 	}
+	f.StartsAt = begins(f.StartsAt, s.cfg.Now())
 	if refusal := s.understand(f); refusal != nil {
 		return Case{}, s.record(ctx, s.filingEvent(f, actor(person)), refusal)
 	}
@@ -75,6 +76,7 @@ func (s *Service) Preview(ctx context.Context, f Filing) (policy.Decision, error
 	if refusal := s.place(f); refusal != nil {
 		return policy.Decision{}, refusal
 	}
+	f.StartsAt = begins(f.StartsAt, s.cfg.Now())
 	return s.decide(ctx, s.cfg.Policy(), person, f), nil
 }
 
@@ -117,6 +119,8 @@ func (s *Service) understand(f Filing) *Refusal {
 	switch {
 	case f.Duration < 0 || f.Duration > 0 && f.Duration < time.Second:
 		return input("Duration", "The shortest duration is 1s. Write one like 30m, 1h30m or 45s.")
+	case !f.StartsAt.IsZero() && !f.StartsAt.After(s.cfg.Now()):
+		return input("Start", "That time is past. Choose a later one, or start now.")
 	case strings.TrimSpace(f.Reason) == "":
 		return input("Reason", "Say why you need it. Whoever approves, and whoever reads it in nine months, goes by this.")
 	case len([]rune(f.Reason)) > LongestReason:
@@ -144,7 +148,7 @@ func (s *Service) asked(person Person, f Filing) policy.Request {
 	return policy.Request{
 		User:    policy.Person{ID: person.ID, Email: person.Email},
 		Target:  policy.Target{Name: target.Name, Engine: target.Engine, Environment: target.Environment},
-		Profile: f.Profile, Duration: f.Duration, Ticket: f.Ticket, Reason: f.Reason, Params: f.Params, At: s.cfg.Now(),
+		Profile: f.Profile, Duration: f.Duration, Ticket: f.Ticket, Reason: f.Reason, Params: f.Params, At: s.cfg.Now(), StartsAt: f.StartsAt,
 	}
 }
 

@@ -16,12 +16,15 @@ func (s *Service) wished(person Person, f Filing, d policy.Decision) (Request, a
 	r := Request{
 		ID: grants.NewID(), State: Pending, Key: f.Key, Requester: person,
 		Target: f.Target, Engine: s.targets[f.Target].Engine, Profile: f.Profile, Duration: d.Duration,
-		Ticket: f.Ticket, Reason: f.Reason, Params: f.Params, Source: f.Source,
+		Ticket: f.Ticket, Reason: f.Reason, Params: f.Params, StartsAt: f.StartsAt, Source: f.Source,
 		Decision: d, FiledAt: now, LapsesAt: now.Add(patience(d.Waits.Answer, s.cfg.LapseAfter, d.Waits.OrSooner)),
 	}
 	event := s.event(audit.RequestFiled, r, actor(person), f.Source)
 	event.Reason, event.Policy = f.Reason, d.Policy
 	event.Detail = map[string]string{"duration": d.Duration.String(), "outcome": string(d.Outcome)}
+	if !f.StartsAt.IsZero() {
+		event.Detail["starts_at"] = f.StartsAt.UTC().Format(time.RFC3339)
+	}
 	if f.Ticket != "" {
 		event.Detail["ticket"] = f.Ticket
 	}
@@ -38,7 +41,7 @@ func (s *Service) filed(person Person, f Filing, d policy.Decision) Change {
 		r = s.atOnce(r)
 		answer := s.answered(audit.RequestApproved, r)
 		answer.Detail = proof(d.Shift)
-		return Change{Request: r, Events: []audit.Event{event, answer}, Jobs: []jobs.Job{draw(r.ID), lapseJob(r)}}
+		return Change{Request: r, Events: []audit.Event{event, answer}, Jobs: append([]jobs.Job{draw(r.ID), lapseJob(r)}, startJob(r, r.FiledAt)...)}
 	default:
 		return s.turnedDown(r, event)
 	}
@@ -48,7 +51,7 @@ func (s *Service) filed(person Person, f Filing, d policy.Decision) Change {
 func (s *Service) atOnce(r Request) Request {
 	waits := r.Decision.Waits
 	r.State, r.ApprovedAt = Approved, r.FiledAt
-	r.LapsesAt = Case{Request: r}.takeUntil(r.FiledAt.Add(patience(waits.Take, s.cfg.TakeWithin, waits.OrSooner)))
+	r.LapsesAt = Case{Request: r}.takeUntil(r.takeFrom(r.FiledAt).Add(patience(waits.Take, s.cfg.TakeWithin, waits.OrSooner)))
 	return r
 }
 

@@ -28,6 +28,9 @@ func (s *Service) change(before, after Case, event audit.Event) Change {
 	if !r.LapsesAt.Equal(before.Request.LapsesAt) || r.State == Approved && before.Request.State == Activated {
 		out.Jobs = append(out.Jobs, lapseJob(r))
 	}
+	if before.Request.State != Approved {
+		out.Jobs = append(out.Jobs, startJob(r, event.At)...)
+	}
 	if _, was, _ := before.nextEscalation(); r.State == Pending {
 		if _, at, ok := after.nextEscalation(); ok && !at.Equal(was) {
 			out.Jobs = append(out.Jobs, jobs.Job{Kind: jobs.Escalate, Subject: r.ID, At: at})

@@ -9,17 +9,19 @@ import (
 	"github.com/prodaccess/prodaccess/policy"
 )
 
-// stillAllowed refuses access that the policy denies now, though an earlier policy led to its approval. Where the policy is
-// the one that decided, its answer stands.
-func (s *Service) stillAllowed(ctx context.Context, c Case, person Person) error {
+// stillAllowed refuses access that the policy denies now, though it led to its approval before, and gives the shift that the access
+// rests on. Where the policy is the one that decided, its answer stands; not so for a later start, because by then somebody may have
+// left the group that it was given to: what nobody agreed to must be what nobody has to agree to now.
+func (s *Service) stillAllowed(ctx context.Context, c Case, person Person) (*policy.Standing, error) {
 	r, p := c.Request, s.cfg.Policy()
+	shift := r.Decision.Shift
 	if err := s.stillLess(p, c); err != nil {
-		return err
+		return nil, err
 	}
 	f := Filing{
 		Target: r.Target, Profile: r.Profile, Duration: r.Length(), Ticket: r.Ticket, Reason: r.Reason, Params: r.Params,
 	}
-	if p.Hash() != r.Decision.Policy {
+	if later := !r.StartsAt.IsZero(); later || p.Hash() != r.Decision.Policy {
 		var now policy.Decision
 		if r.BreakGlass {
 			now = s.decideGlass(ctx, p, person, f, true)
@@ -28,11 +30,21 @@ func (s *Service) stillAllowed(ctx context.Context, c Case, person Person) error
 			question.Facts.History = without(question.Facts.History, r)
 			now = p.Decide(question.Request, question.Facts)
 		}
-		if now.Outcome == policy.Denied {
-			return refuse(AlreadyOver, "The policy has changed since this was approved. %s", now.Why)
+		alone := later && r.Decision.Outcome == policy.Approved
+		switch {
+		case now.Outcome != policy.Approved && (alone || now.Outcome == policy.Denied) && later && len(now.Unknowns) > 0:
+			return nil, refuse(NotKnown, "Whether you may still have this could not be found out. %s Try again in a moment.", now.Unknowns[0])
+		case now.Outcome == policy.Denied && p.Hash() == r.Decision.Policy:
+			return nil, refuse(AlreadyOver, "The policy does not give this now, though it did when it was asked for. %s", now.Why)
+		case now.Outcome == policy.Denied:
+			return nil, refuse(AlreadyOver, "The policy has changed since this was approved. %s", now.Why)
+		case alone && now.Outcome != policy.Approved:
+			return nil, refuse(AlreadyOver, "Nobody had to agree when this was asked for, and by now somebody has to. %s File a new request.", now.Why)
+		case alone:
+			shift = now.Shift
 		}
 	}
-	return s.notForbidden(ctx, p, person, r)
+	return shift, s.notForbidden(ctx, p, person, r)
 }
 
 // without leaves a request out of what counts against a budget: it does not use up its own.
@@ -82,8 +94,8 @@ func (s *Service) stillLess(p *policy.Policy, c Case) error {
 	return nil
 }
 
-// intend prepares the grant: what it is for, and what it must not outlive.
-func (s *Service) intend(ctx context.Context, c Case, at time.Time) (grants.Grant, error) {
+// intend prepares the grant: what it is for, and the shift that it must not outlive, if there is one.
+func (s *Service) intend(ctx context.Context, c Case, at time.Time, shift *policy.Standing) (grants.Grant, error) {
 	r := c.Request
 	profile, ok := s.cfg.Policy().Profile(r.Access())
 	if !ok {
@@ -103,7 +115,7 @@ func (s *Service) intend(ctx context.Context, c Case, at time.Time) (grants.Gran
 		Target:  r.Target, Profile: profile.Name, ProfileVersion: profile.Version(), Params: params,
 		ConnectionLimit: profile.ConnectionLimit, StatementTimeout: profile.StatementTimeout, Duration: length, At: at,
 	}
-	if shift := r.Decision.Shift; shift != nil {
+	if shift != nil {
 		in.NotAfter = shift.End
 	}
 	g, err := s.cfg.Grants.Intend(ctx, in)

@@ -169,6 +169,16 @@ func nothingAfterItsTime(s step) string {
 	if to == Lapsed && from != to && !late {
 		return "lapsed early"
 	}
+	before, after := s.before.Request, s.after.Request
+	if from != to && to == Activated && s.now.Before(after.StartsAt) {
+		return "taken before its start"
+	}
+	if to == Approved && from == Pending && after.LapsesAt.Sub(after.StartsAt) <= 0 {
+		return "approved, and over before it can be taken"
+	}
+	if !before.StartsAt.Equal(after.StartsAt) || !before.StartedAt.Equal(after.StartedAt) && (!before.StartedAt.IsZero() || s.now.Before(after.StartsAt) || from != Approved) {
+		return "its start has moved, or came early or twice"
+	}
 	return ""
 }
 

@@ -38,6 +38,8 @@ func Next(c Case, a Act, now time.Time) (Case, error) {
 		next, err = escalate(c, now)
 	case Lapse:
 		next, err = lapse(c, now)
+	case Begin:
+		next, err = begin(c, now)
 	case Reopen:
 		next, err = reopen(c, now)
 	case LookAtReview:
@@ -71,6 +73,12 @@ func activate(c Case, a Activate, now time.Time) (Case, error) {
 	case Approved:
 		if !now.Before(c.Request.LapsesAt) {
 			return c, refuse(AlreadyOver, "This request %s.", over(c, now))
+		}
+		if now.Before(c.Request.StartsAt) {
+			return c, c.Request.notStarted()
+		}
+		if !c.Request.Ready() {
+			c.Request.StartedAt = now
 		}
 		c.Request.State = Activated
 		return c, nil

@@ -67,7 +67,7 @@ func TestMachineKeepsItsPromises(t *testing.T) {
 		t.Error("no review was ever kept open by an earlier try: the test shows nothing about it")
 	}
 	for _, act := range []Act{
-		Approve{}, Deny{}, Withdraw{}, Cancel{}, Activate{}, CloseReview{}, Remind{}, Escalate{}, Lapse{}, Reopen{}, LookAtReview{},
+		Approve{}, Deny{}, Withdraw{}, Cancel{}, Activate{}, CloseReview{}, Remind{}, Escalate{}, Lapse{}, Reopen{}, LookAtReview{}, Begin{},
 	} {
 		if accepted[fmt.Sprintf("%T", act)] == 0 {
 			t.Errorf("%T never happened: the test shows nothing about it", act)
@@ -96,6 +96,9 @@ func drawCase(t *rapid.T) Case {
 	c := pending(needed...)
 	c.Request.Profile = "read-only"
 	c.Request.LapsesAt = began.Add(3 * time.Hour)
+	if rapid.IntRange(0, 2).Draw(t, "later") == 0 {
+		c.Request.StartsAt = began.Add(time.Duration(rapid.IntRange(1, 240).Draw(t, "starts")) * time.Minute)
+	}
 	d := &c.Request.Decision
 	d.InOrder = rapid.Bool().Draw(t, "in order")
 	d.Waits.Remind = time.Duration(rapid.IntRange(0, 30).Draw(t, "remind")) * time.Minute
@@ -165,6 +168,8 @@ func drawAct(t *rapid.T, c Case) Act {
 	closing := CloseReview{By: by, Reviewer: rapid.IntRange(0, 3).Draw(t, "reviewer") > 0, Verdict: verdict, Note: note}
 	if rapid.Bool().Draw(t, "likely") {
 		switch g := c.Grant; {
+		case c.Request.State == Approved && !c.Request.Ready():
+			return Begin{}
 		case c.Request.State == Approved:
 			return Activate{By: person("ana")}
 		case g != nil && g.Cause == grants.Failed && c.Request.State == Activated:
@@ -184,6 +189,7 @@ func drawAct(t *rapid.T, c Case) Act {
 		Remind{},
 		Escalate{},
 		Lapse{},
+		Begin{},
 		Reopen{},
 		LookAtReview{},
 	}).Draw(t, "act")

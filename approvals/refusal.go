@@ -1,6 +1,9 @@
 package approvals
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Code says why an act was refused, from a closed list. It is stored with the audit event.
 type Code string
@@ -15,7 +18,7 @@ const (
 	NotHolder     Code = "not-holder"     // only the requester may do this
 	AlreadyVoted  Code = "already-voted"  // one human, one answer
 	AlreadyOver   Code = "already-over"   // decided, cancelled, lapsed or ended before
-	TooEarly      Code = "too-early"      // not approved yet, no grant yet
+	TooEarly      Code = "too-early"      // not approved yet, not started yet, no grant yet
 	InProgress    Code = "in-progress"    // the same press is being carried out
 	AlreadyIssued Code = "already-issued" // the credential was shown; showing again makes a new password
 	ReviewOpen    Code = "review-open"    // no more glass is broken until the last review is closed
@@ -29,12 +32,17 @@ const (
 type Refusal struct {
 	Code  Code
 	Words string
-	// Field is the input at fault, by its label on the form ("Database", "Access", "Duration", "Reason", "Ticket"), if one is.
+	// Field is the input at fault, by its label on the form ("Database", "Access", "Duration", "Start", "Reason", "Ticket"), if one is.
 	Field string
+	// When is an instant that Words names in the way of [Instant], so that it can be shown in a reader's own zone; zero for none.
+	When time.Time
 }
 
 // Error implements error.
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Words }
+
+// Instant writes an instant as refusals do.
+func Instant(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 UTC") }
 
 func refuse(code Code, format string, args ...any) *Refusal {
 	return &Refusal{Code: code, Words: fmt.Sprintf(format, args...)}

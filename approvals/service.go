@@ -58,6 +58,7 @@ type Config struct {
 type Service struct {
 	cfg     Config
 	targets map[string]grants.Target
+	usual   usuals
 }
 
 // New refuses a configuration with a hole in it.

@@ -12,6 +12,7 @@ type Happening string
 const (
 	Reminds         Happening = "reminds"          // those who may answer
 	Escalates       Happening = "escalates"        // others may answer as well
+	Starts          Happening = "starts"           // approved access can be taken from then on
 	Lapses          Happening = "lapses"           // unanswered, or not taken
 	RemindsReview   Happening = "reminds-review"   // those who may close it
 	EscalatesReview Happening = "escalates-review" // others may close it as well
@@ -44,6 +45,9 @@ func (c Case) Upcoming(now time.Time) []Upcoming {
 		}
 		out = append(out, Upcoming{Lapses, c.Request.LapsesAt, nil})
 	case Approved:
+		if !c.Request.Ready() {
+			out = append(out, Upcoming{Starts, c.Request.StartsAt, nil})
+		}
 		out = append(out, Upcoming{Lapses, c.Request.LapsesAt, nil})
 	}
 	if c.Review.Open() {

@@ -58,7 +58,7 @@ func approve(c Case, a Approve, now time.Time) (Case, error) {
 		waits := c.Request.Decision.Waits
 		c.Request.State = Approved
 		c.Request.ApprovedAt = now
-		c.Request.LapsesAt = c.takeUntil(now.Add(patience(waits.Take, a.TakeWithin, waits.OrSooner)))
+		c.Request.LapsesAt = c.takeUntil(c.Request.takeFrom(now).Add(patience(waits.Take, a.TakeWithin, waits.OrSooner)))
 	}
 	return c, nil
 }

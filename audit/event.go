@@ -26,6 +26,7 @@ const (
 	IncidentResolved Kind = "incident.resolved"
 	IncidentFailed   Kind = "incident.failed" // PagerDuty was not told, and trying again would not help; Reason says why
 
+	RequestReady    Kind = "request.ready"    // approved for later, and its start has come
 	RequestReopened Kind = "request.reopened" // issuing failed; the requester may press again
 
 	GrantIntended   Kind = "grant.intended" // activation: the intent, before anything exists on the target

@@ -21,6 +21,7 @@ func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (fil
 		r := change.Request
 		r.Version = 1
 		r.Less, r.Reminders, r.Escalated, r.EscalatedAt = nil, 0, 0, time.Time{} // they come while it waits
+		r.StartedAt = time.Time{}
 		decision, params, err := settleRequest(&r)
 		if err != nil {
 			return err
@@ -33,16 +34,16 @@ func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (fil
 			INSERT INTO requests (id, key, state, version, requester_id, requester_name, requester_email, requester_zone,
 				target, engine, profile, duration, ticket, reason, params, source, outcome, policy, decision, filed_at,
 				lapses_at, approved_at, ended_at, ended_by_id, ended_by_name, ended_by_email, ended_by_zone, answer, replay,
-				break_glass)
+				break_glass, starts_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-				$23, $24, $25, $26, $27, $28, $29, $30)
+				$23, $24, $25, $26, $27, $28, $29, $30, $31)
 			ON CONFLICT (key) DO NOTHING`,
 			append([]any{
 				r.ID, r.Key, string(r.State), r.Version, r.Requester.ID, r.Requester.Name, r.Requester.Email,
 				r.Requester.Zone, r.Target, r.Engine, r.Profile, r.Duration, r.Ticket, r.Reason, params, r.Source,
 				string(r.Decision.Outcome), word(r.Decision.Policy), decision, r.FiledAt, moment(r.LapsesAt),
 				moment(r.ApprovedAt), moment(r.EndedAt),
-			}, append(requestEndedBy(r), r.Answer, replay, r.BreakGlass)...)...)
+			}, append(requestEndedBy(r), r.Answer, replay, r.BreakGlass, moment(r.StartsAt))...)...)
 		if err != nil {
 			return err
 		}
@@ -92,11 +93,11 @@ func (s *Store) queueCaseChange(b *pgx.Batch, before approvals.Case, c approvals
 		r.ID, r.Version, string(r.State), r.Profile, r.Duration, moment(r.LapsesAt), moment(r.ApprovedAt), moment(r.EndedAt), r.Answer,
 		r.Reminders, r.Escalated, moment(r.EscalatedAt),
 	}
-	args = append(append(args, lessColumns(r.Less)...), requestEndedBy(r)...)
+	args = append(append(append(args, lessColumns(r.Less)...), requestEndedBy(r)...), moment(r.StartedAt))
 	b.Queue(`
 		UPDATE requests SET version = $2, state = $3, profile = $4, duration = $5, lapses_at = $6, approved_at = $7,
 			ended_at = $8, answer = $9, reminders = $10, escalated = $11, escalated_at = $12, less_duration = $13,
-			less_profile = $14, ended_by_id = $15, ended_by_name = $16, ended_by_email = $17, ended_by_zone = $18
+			less_profile = $14, ended_by_id = $15, ended_by_name = $16, ended_by_email = $17, ended_by_zone = $18, started_at = $19
 		WHERE id = $1 AND version = $2 - 1
 		RETURNING id`, args...,
 	).QueryRow(func(row pgx.Row) error {
@@ -155,7 +156,7 @@ func queueHangings(b *pgx.Batch, c approvals.Case, change approvals.Change) (app
 
 // settleRequest makes a request what a later read will give, and returns its decision and parameters as JSON.
 func settleRequest(r *approvals.Request) (decision, params string, err error) {
-	cut(&r.FiledAt, &r.LapsesAt, &r.ApprovedAt, &r.EndedAt, &r.EscalatedAt)
+	cut(&r.FiledAt, &r.LapsesAt, &r.ApprovedAt, &r.EndedAt, &r.EscalatedAt, &r.StartsAt, &r.StartedAt)
 	r.Duration = r.Duration.Truncate(time.Microsecond)
 	r.Less = settleLess(r.Less)
 	for _, t := range []*string{

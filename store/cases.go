@@ -16,7 +16,8 @@ import (
 const requestColumns = `r.id, r.state, r.version, r.key, r.requester_id, r.requester_name, r.requester_email, r.requester_zone,
 	r.target, r.engine, r.profile, r.duration, r.ticket, r.reason, r.params, r.source, r.decision, r.filed_at, r.lapses_at,
 	r.approved_at, r.ended_at, r.ended_by_id, r.ended_by_name, r.ended_by_email, r.ended_by_zone, r.answer, r.break_glass,
-	coalesce(r.less_duration, interval '0'), coalesce(r.less_profile, ''), r.reminders, r.escalated, r.escalated_at`
+	coalesce(r.less_duration, interval '0'), coalesce(r.less_profile, ''), r.reminders, r.escalated, r.escalated_at,
+	r.starts_at, r.started_at`
 
 func scanRequest(row pgx.CollectableRow) (approvals.Request, error) {
 	var r approvals.Request
@@ -26,7 +27,8 @@ func scanRequest(row pgx.CollectableRow) (approvals.Request, error) {
 		&r.Requester.Zone, &r.Target, &r.Engine, &r.Profile, &r.Duration, &r.Ticket, &r.Reason, &params, &r.Source, &decision,
 		(*moment)(&r.FiledAt), (*moment)(&r.LapsesAt), (*moment)(&r.ApprovedAt), (*moment)(&r.EndedAt),
 		(*word)(&r.EndedBy.ID), (*word)(&r.EndedBy.Name), (*word)(&r.EndedBy.Email), (*word)(&r.EndedBy.Zone), &r.Answer, &r.BreakGlass,
-		&less.Duration, &less.Profile, &r.Reminders, &r.Escalated, (*moment)(&r.EscalatedAt))
+		&less.Duration, &less.Profile, &r.Reminders, &r.Escalated, (*moment)(&r.EscalatedAt),
+		(*moment)(&r.StartsAt), (*moment)(&r.StartedAt))
 	if err != nil {
 		return r, err
 	}

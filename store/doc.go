@@ -36,6 +36,7 @@
 //   - Broken glass has a review, open from the same transaction on; a person has one open review; nobody closes their own
 //     or one of access that is not over, and closed ones stay as they are.
 //   - The parameters a grant was made with never change.
+//   - A grant is not begun before the start that its request asked for, which never changes.
 //
 // A budget is the one promise that code alone keeps: CreateRequest counts under an advisory lock for each requester.
 //
@@ -43,7 +44,8 @@
 //
 // Instants come from the caller and are cut to microseconds in UTC; what a method returns is what a later read gives.
 // Bytes that Postgres cannot keep in a text (NUL, broken UTF-8) become U+FFFD instead of failing the change. Nothing that
-// comes here is a secret; the store's own URL is in no error and in no log line.
+// comes here is a secret; the store's own URL is in no error and in no log line. What somebody typed into a form and did not send is
+// kept for a day, for them alone.
 //
 // # What a failure leaves behind
 //

@@ -166,6 +166,8 @@ func TestGrowingTablesHaveIndexes(t *testing.T) {
 		"closed reviews":   `SELECT verdict FROM reviews WHERE closed_at >= now()`,
 		"opened reviews":   `SELECT verdict FROM reviews WHERE opened_at >= now()`,
 		"budget":           `SELECT count(*) FROM requests AS r WHERE r.requester_id = 'x' AND r.filed_at >= now() AND r.outcome = 'approved' AND NOT r.break_glass AND r.decision ->> 'rule' = 'x' AND r.id <> 'x'`,
+		"asked":            `SELECT count(*) FROM requests AS r WHERE md5((r.decision -> 'approvals')::text) = md5('[]'::jsonb::text) AND r.filed_at >= now() AND r.outcome = 'needs-approval'`,
+		"old drafts":       `DELETE FROM drafts WHERE at < now()`,
 		"newest cases":     `SELECT id FROM requests ORDER BY filed_at DESC, id DESC LIMIT 10`,
 		"past cases":       `SELECT id FROM requests WHERE (filed_at, id) > (now(), 'x') ORDER BY filed_at, id LIMIT 10`,
 		"cases of one":     `SELECT id FROM requests WHERE requester_id = 'x' ORDER BY filed_at DESC, id DESC LIMIT 10`,

@@ -78,6 +78,8 @@ func (a *App) work(ctx context.Context, job jobs.Job) error {
 		return a.grants.Recover(ctx, job.Subject)
 	case jobs.Lapse:
 		return a.approvals.Lapse(ctx, job.Subject)
+	case jobs.Start:
+		return a.approvals.Begin(ctx, job.Subject)
 	case jobs.Reopen:
 		return a.approvals.Reopen(ctx, job.Subject)
 	case jobs.Remind:

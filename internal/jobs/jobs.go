@@ -15,6 +15,8 @@ const (
 	Draw Kind = "draw"
 	// Lapse ends a request that nobody answered, or approved access that nobody took. Subject: request.
 	Lapse Kind = "lapse"
+	// Start says that the start of approved access has come. Subject: request.
+	Start Kind = "start"
 	// Reopen gives a request back to its requester after issuing failed before anybody saw a password. Subject: request.
 	Reopen Kind = "reopen"
 	// Recover takes back a grant that is still provisioning when the replica that issued it should long be done.
