@@ -18,9 +18,6 @@ import (
 	"github.com/prodaccess/prodaccess/store"
 )
 
-// configTarget shortens a signature.
-type configTarget = config.Target
-
 func trim(text string) string { return strings.TrimSpace(text) }
 
 // openStore connects with the service's login; what only reads needs no more.

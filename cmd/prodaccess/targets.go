@@ -13,6 +13,7 @@ import (
 
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/app"
+	"github.com/prodaccess/prodaccess/internal/config"
 	"github.com/prodaccess/prodaccess/internal/secret"
 	"github.com/prodaccess/prodaccess/policy"
 )
@@ -160,18 +161,8 @@ func (c *command) eachTarget(ctx context.Context, names []string, as func() (sec
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if !slices.ContainsFunc(cfg.Targets, func(t configTarget) bool { return t.Name == name }) {
-			known := make([]string, 0, len(cfg.Targets))
-			for _, t := range cfg.Targets {
-				known = append(known, t.Name)
-			}
-			hint := ""
-			if near, ok := policy.Nearest(name, known); ok {
-				hint = fmt.Sprintf(" did you mean %q?", near)
-			}
-			return fmt.Errorf("no target is called %q;%s the configuration has %s", name, hint, strings.Join(known, ", "))
-		}
+	if err := configured(cfg, names); err != nil {
+		return err
 	}
 	var errs []error
 	for _, target := range cfg.Targets {
@@ -188,6 +179,29 @@ func (c *command) eachTarget(ctx context.Context, names []string, as func() (sec
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// configured refuses names that no target has.
+func configured(cfg config.Config, names []string) error {
+	known := targetNames(cfg)
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			hint := ""
+			if near, ok := policy.Nearest(name, known); ok {
+				hint = fmt.Sprintf(" did you mean %q?", near)
+			}
+			return fmt.Errorf("no target is called %q;%s the configuration has %s", name, hint, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+func targetNames(cfg config.Config) []string {
+	names := make([]string, 0, len(cfg.Targets))
+	for _, t := range cfg.Targets {
+		names = append(names, t.Name)
+	}
+	return names
 }
 
 // printPlan prints SQL that psql understands, each database's statements after a \connect; or, where statements belong to

@@ -11,21 +11,23 @@ import (
 	"github.com/prodaccess/prodaccess/internal/app"
 )
 
-// withGrants runs f with the grant service on the configured store and targets.
-func (c *command) withGrants(ctx context.Context, f func(s *grants.Service, targets []string) error) error {
+// withGrants runs f with the grant service on the configured store and targets, and with the names given, or of all targets.
+func (c *command) withGrants(ctx context.Context, names []string, f func(s *grants.Service, targets []string) error) error {
 	cfg, err := c.load()
 	if err != nil {
 		return err
+	}
+	if err := configured(cfg, names); err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		names = targetNames(cfg)
 	}
 	service, done, err := app.OpenGrants(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer done()
-	names := make([]string, 0, len(cfg.Targets))
-	for _, t := range cfg.Targets {
-		names = append(names, t.Name)
-	}
 	return f(service, names)
 }
 
@@ -38,7 +40,7 @@ func (c *command) trust() *cobra.Command {
 on it until somebody has looked: trust shows which cluster is known and which one answers, and with --yes accepts it. That is
 recorded in the audit log.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withGrants(cmd.Context(), func(s *grants.Service, _ []string) error {
+			return c.withGrants(cmd.Context(), args, func(s *grants.Service, _ []string) error {
 				target := args[0]
 				trusted, answers, err := s.Identity(cmd.Context(), target)
 				if err != nil {
@@ -78,10 +80,7 @@ func (c *command) sweep() *cobra.Command {
 leaves them alone until their own end comes. sweep lists them; with --yes it locks them out, ends their sessions, drops them
 and lets each target remember the store as it is now. That is recorded in the audit log.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.withGrants(cmd.Context(), func(s *grants.Service, targets []string) error {
-				if len(args) > 0 {
-					targets = args
-				}
+			return c.withGrants(cmd.Context(), args, func(s *grants.Service, targets []string) error {
 				var errs []error
 				total := 0
 				for _, target := range targets {
@@ -117,7 +116,7 @@ func (c *command) sweepOne(ctx context.Context, s *grants.Service, target string
 	for _, login := range unknown {
 		until := "without an end"
 		if !login.ValidUntil.IsZero() {
-			until = "until " + login.ValidUntil.UTC().Format("2006-01-02 15:04:05Z")
+			until = "until " + instant(login.ValidUntil)
 		}
 		say(c.out, "%s: %s (grant %s, %s)", target, login.Name, login.Stamp.Grant, until)
 	}

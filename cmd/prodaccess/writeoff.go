@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,16 +25,23 @@ audit log say so, with the reason and with who decided. Should the cluster come 
 			if strings.TrimSpace(reason) == "" {
 				return errors.New("say why with --reason; it is recorded and shown on the receipt")
 			}
-			return c.withGrants(cmd.Context(), func(s *grants.Service, _ []string) error {
+			return c.withGrants(cmd.Context(), nil, func(s *grants.Service, _ []string) error {
 				g, err := s.Grant(cmd.Context(), args[0])
-				if err != nil {
+				switch {
+				case errors.Is(err, grants.ErrNotFound):
+					return fmt.Errorf("no grant is called %q; prodaccess grants list names those that are not over", args[0])
+				case err != nil:
 					return err
+				case g.Live():
+					return fmt.Errorf("grant %s is %s until %s; only what should be over and cannot be taken back is written off", g.ID, g.State, instant(g.Deadline))
+				case g.State == grants.Revoked:
+					return fmt.Errorf("grant %s is over since %s; there is nothing to write off", g.ID, instant(g.EndedAt))
 				}
 				why, err := s.Vanished(cmd.Context(), g)
 				if err != nil {
 					return err
 				}
-				say(c.out, "%s: login %s on %s, %s, due %s: %s.", g.ID, g.Login, g.Target, g.State, g.Deadline.UTC().Format("2006-01-02 15:04:05Z"), why)
+				say(c.out, "%s: login %s on %s, %s, due %s: %s.", g.ID, g.Login, g.Target, g.State, instant(g.End()), why)
 				if !yes {
 					say(c.out, "Nothing was changed; add --yes to write it off.")
 					return nil
@@ -49,3 +58,6 @@ audit log say so, with the reason and with who decided. Should the cluster come 
 	cmd.Flags().StringVar(&reason, "reason", "", "why; recorded, and shown on the receipt")
 	return cmd
 }
+
+// instant is a time as these commands print it.
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
