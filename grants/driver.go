@@ -64,6 +64,12 @@ type Homing interface {
 	Home(ctx context.Context, login Login) (string, error)
 }
 
+// Replicated is implemented by drivers of targets with nodes that follow behind. Behind waits, for some seconds at most,
+// until every node has what was done on the target before the call, and names those that had not by then or did not answer.
+type Replicated interface {
+	Behind(ctx context.Context) []string
+}
+
 // Stamp marks a login as ours and says which grant it belongs to. It is kept on the server beside the login.
 type Stamp struct {
 	// Installation identifies the store, so that two installations on one target leave each other alone.

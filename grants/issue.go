@@ -152,7 +152,11 @@ func (s *Service) Rotate(ctx context.Context, id string, by audit.Actor, source 
 	if err := driver.Rotate(callCtx, s.login(g), password); err != nil {
 		return Credential{}, fmt.Errorf("rotating grant %s: %w", id, err)
 	}
-	return s.credential(ctx, driver, g, password), nil
+	credential := s.credential(ctx, driver, g, password)
+	if nodes, ok := driver.(Replicated); ok {
+		credential.Note = outdated(nodes.Behind(ctx))
+	}
+	return credential, nil
 }
 
 // Shown records that Slack accepted a view holding the credential.
@@ -249,6 +253,14 @@ func lagging(nodes []string) string {
 		return ""
 	}
 	return "Not yet known on " + strings.Join(nodes, ", ") + ", which lags behind: there the login is refused until it has caught up."
+}
+
+// outdated says which nodes still take the password before the one that was just made; empty when none does.
+func outdated(nodes []string) string {
+	if len(nodes) == 0 {
+		return ""
+	}
+	return "Not yet known on " + strings.Join(nodes, ", ") + ", which lags behind: there the password before this one works until it has caught up."
 }
 
 // localPart is what a login's name shows of its holder: the e-mail address before the @, else the name.

@@ -277,6 +277,14 @@ func TestRotationEndsTheOldPassword(t *testing.T) {
 	if second.Login != first.Login || b.events(audit.GrantRotated, g.ID) != 1 {
 		t.Error("a rotation makes no new login, and is recorded")
 	}
+	if second.Note != "" {
+		t.Errorf("nothing is odd, and the holder is told %q", second.Note)
+	}
+	b.driver.behind = []string{"replica-2"}
+	third, err := b.Rotate(t.Context(), g.ID, audit.System("test"), "")
+	if err != nil || !strings.Contains(third.Note, "replica-2") {
+		t.Errorf("a replica lags, and the holder is told %q, %v", third.Note, err)
+	}
 }
 
 func TestExtensionMovesTheDeadlineOfTheSameLogin(t *testing.T) {

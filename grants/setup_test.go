@@ -93,7 +93,12 @@ type faulty struct {
 	calls  map[string]int
 	// moved is what a failing clean-up says it had moved.
 	moved []grants.Leftover
+	// behind are the nodes that lag.
+	behind []string
 }
+
+// Behind implements grants.Replicated.
+func (f *faulty) Behind(context.Context) []string { return f.behind }
 
 func (f *faulty) call(method string, real func() error) error {
 	f.mu.Lock()

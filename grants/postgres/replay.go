@@ -9,6 +9,33 @@ import (
 // awaitReplay waits until every node has replayed a login, so that nobody is shown a credential that the replica they were
 // about to use refuses. It names the nodes that had not when its patience ended, or that did not answer.
 func (d *Driver) awaitReplay(ctx context.Context, login string, oid uint32) []string {
+	return d.onNodes(ctx, func(ctx context.Context, n node) bool {
+		return eventually(ctx, n, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(login)+" AND oid = "+oidText(oid)+")")
+	})
+}
+
+// Behind implements grants.Replicated, by the position of the log: what a password is nobody may read, so that it cannot be
+// compared.
+func (d *Driver) Behind(ctx context.Context) []string {
+	if len(d.nodes) == 0 {
+		return nil
+	}
+	results, err := send(ctx, d.everyday, "SELECT pg_current_wal_insert_lsn()")
+	if err != nil {
+		return d.onNodes(ctx, func(context.Context, node) bool { return false })
+	}
+	position, err := first(results[0])
+	if err != nil {
+		return d.onNodes(ctx, func(context.Context, node) bool { return false })
+	}
+	return d.onNodes(ctx, func(ctx context.Context, n node) bool {
+		// One that was promoted replays nothing; Secure finds out whether it is still the target's.
+		return eventually(ctx, n, "SELECT coalesce(pg_last_wal_replay_lsn() >= "+literal(position)+", true) OR NOT pg_is_in_recovery()")
+	})
+}
+
+// onNodes asks every node at the same time and names those of which the answer is no.
+func (d *Driver) onNodes(ctx context.Context, yes func(context.Context, node) bool) []string {
 	if len(d.nodes) == 0 {
 		return nil
 	}
@@ -17,21 +44,22 @@ func (d *Driver) awaitReplay(ctx context.Context, login string, oid uint32) []st
 	there := make([]bool, len(d.nodes))
 	var all sync.WaitGroup
 	for i, n := range d.nodes {
-		all.Go(func() { there[i] = d.replayed(ctx, n, login, oid) })
+		all.Go(func() { there[i] = yes(ctx, n) })
 	}
 	all.Wait()
-	var lagging []string
+	var not []string
 	for i, n := range d.nodes {
 		if !there[i] {
-			lagging = append(lagging, n.name)
+			not = append(not, n.name)
 		}
 	}
-	return lagging
+	return not
 }
 
-func (d *Driver) replayed(ctx context.Context, n node, login string, oid uint32) bool {
+// eventually asks a node a question until the answer is yes, it does not answer, or the context ends.
+func eventually(ctx context.Context, n node, question string) bool {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		results, err := send(ctx, n.pool, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(login)+" AND oid = "+oidText(oid)+")")
+		results, err := send(ctx, n.pool, question)
 		if err != nil {
 			return false
 		}
