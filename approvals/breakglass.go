@@ -110,6 +110,7 @@ func (s *Service) openReview(ctx context.Context, person Person) (*Case, error) 
 	}
 	for _, c := range open {
 		if c.Request.Requester.Same(person) {
+			c = s.eligible(c)
 			return &c, nil
 		}
 	}

@@ -172,6 +172,9 @@ type Case struct {
 	// Unsecured is how many of those may still have a login that works: they are live, or not known to be locked out yet.
 	// A try that failed before another was made is among them until it is.
 	Unsecured int
+	// Eligible are the selectors of those who may close the open review by the policy in force. The service says it of what
+	// it reads; nil where nobody looked, as in the store.
+	Eligible []string
 }
 
 // Filing is a wish as it came in.

@@ -11,7 +11,7 @@ import (
 // aDay is the longest pause between two reminders of a review that is overdue.
 const aDay = 24 * time.Hour
 
-// reviewers are those who may close the review now: whom the decision names, and once others were told, these too.
+// reviewers are those who may close the review by the decision: whom it names, and once others were told, these too.
 func (c Case) reviewers() policy.Requirement {
 	terms := c.Request.Decision.Review
 	if terms == nil {
@@ -24,8 +24,17 @@ func (c Case) reviewers() policy.Requirement {
 	return policy.Requirement{From: from, Count: 1}
 }
 
+// ReviewedBy are the selectors of those who are called to close the review: by the policy in force where that was looked at,
+// and otherwise those whom the decision names.
+func (c Case) ReviewedBy() []string {
+	if c.Eligible != nil {
+		return c.Eligible
+	}
+	return c.reviewers().From
+}
+
 // Reviewers says in words who may close the review: "@security or @managers".
-func (c Case) Reviewers() string { return Selectors(c.reviewers().From) }
+func (c Case) Reviewers() string { return Selectors(c.ReviewedBy()) }
 
 // Overdue says whether a review should have been closed by now.
 func (r *Review) Overdue(now time.Time) bool { return r.Open() && !now.Before(r.DueAt) }

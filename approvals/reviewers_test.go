@@ -149,3 +149,45 @@ func TestAReviewWaitsForEarlierTries(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Those who are called to a review are those who may close it: whom the decision names, as long as the policy still defines
+// them, and whom the policy in force names.
+func TestReviewersOfANewerPolicyAreCalledToo(t *testing.T) {
+	o := setup(t)
+	o.rules(boundsPolicy)
+	c := o.breaks("ana")
+	renamed := strings.ReplaceAll(strings.ReplaceAll(boundsPolicy, "group:dba", "group:databases"), "  dba:", "  databases:")
+	shattered, _, _ := strings.Cut(renamed, "break_glass:")
+	const operators = "operators: [user:sam@example.com]\n"
+	for what, want := range map[string]struct{ source, words string }{
+		"as it was":              {boundsPolicy, "@dba"},
+		"more":                   {strings.Replace(boundsPolicy, "reviewers: [group:dba]", "reviewers: [user:max@example.com, group:dba]", 1), "@dba or max@example.com"},
+		"others":                 {strings.Replace(boundsPolicy, "reviewers: [group:dba]", "reviewers: [user:max@example.com]", 1), "@dba or max@example.com"},
+		"renamed":                {renamed + operators, "@databases"},
+		"nobody but an operator": {shattered + operators, "sam@example.com"},
+	} {
+		o.rules(want.source)
+		read := o.reads(c)
+		if read.Reviewers() != want.words || len(read.ReviewedBy()) != strings.Count(want.words, " or ")+1 {
+			t.Errorf("%s: %q, want %q", what, read.Reviewers(), want.words)
+		}
+		open, err := o.Cases(t.Context(), approvals.Query{OpenReviews: true})
+		if err != nil || len(open) != 1 || open[0].Reviewers() != want.words {
+			t.Errorf("%s: listed with %v, %v", what, open, err)
+		}
+		for _, next := range read.Upcoming(o.now()) {
+			if next.What == approvals.ReviewDue && approvals.Selectors(next.Who) != want.words {
+				t.Errorf("%s: when it is due, %v are told", what, next.Who)
+			}
+		}
+		_, err = o.BreakGlass(t.Context(), o.wish("ana", "read-only"))
+		if refusal, ok := errors.AsType[*approvals.Refusal](err); what != "nobody but an operator" && (!ok || !strings.Contains(refusal.Words, "It takes somebody of "+want.words+".")) {
+			t.Errorf("%s: breaking glass again: %v", what, err)
+		}
+	}
+	o.rules(strings.Replace(boundsPolicy, "reviewers: [group:dba]", "reviewers: [user:max@example.com, group:dba]", 1))
+	_, err := o.CloseReview(t.Context(), press("cy", c), approvals.Justified, "looked")
+	if refusal := refusedWith(t, err, approvals.NotReviewer); !strings.Contains(refusal.Words, "@dba or max@example.com") {
+		t.Error(refusal.Words)
+	}
+}

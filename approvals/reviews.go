@@ -38,7 +38,7 @@ func (s *Service) CloseReview(ctx context.Context, press Press, verdict ReviewVe
 	}
 	c, err = s.cfg.Store.ChangeCase(ctx, press.Request, func(c Case) (Change, error) {
 		event := s.event(audit.ReviewClosed, c.Request, actor(person), press.Source)
-		next, err := Next(c, a, s.cfg.Now())
+		next, err := Next(s.eligible(c), a, s.cfg.Now())
 		if refusal, ok := errors.AsType[*Refusal](err); ok {
 			return Change{Events: []audit.Event{refused(event, refusal)}}, refusal
 		}
@@ -63,6 +63,24 @@ func (s *Service) mayReview(c Case) policy.Requirement {
 	}
 	needed.From = added(needed.From, p.Operators())
 	return needed
+}
+
+// eligible says who is called to an open review: whom the decision names and the policy in force still defines, and whom that
+// policy names. Its operators may close any review; they are called where nobody else is left.
+func (s *Service) eligible(c Case) Case {
+	if !c.Review.Open() {
+		return c
+	}
+	from, p := c.reviewers().From, s.cfg.Policy()
+	gone := s.undefined(from)
+	c.Eligible = slices.DeleteFunc(slices.Clone(from), func(who string) bool { return slices.Contains(gone, who) })
+	if glass, ok := p.BreakGlass(); ok {
+		c.Eligible = added(c.Eligible, glass.Reviewers)
+	}
+	if len(c.Eligible) == 0 {
+		c.Eligible = p.Operators()
+	}
+	return c
 }
 
 // undefined are those selectors that name a group or a schedule which the policy in force does not have.
@@ -98,7 +116,7 @@ func (s *Service) Reviewable(ctx context.Context, slackID string) ([]Case, error
 	}
 	needed := make([]policy.Requirement, len(open))
 	for i, c := range open {
-		needed[i] = s.mayReview(c)
+		open[i], needed[i] = s.eligible(c), s.mayReview(c)
 	}
 	var out []Case
 	fills, _ := s.entitlement(ctx, person, needed)

@@ -119,12 +119,16 @@ func (s *Service) Case(ctx context.Context, id string) (Case, error) {
 	if errors.Is(err, ErrNotFound) {
 		return Case{}, refuse(NotFound, "There is no request %q.", id)
 	}
-	return c, err
+	return s.eligible(c), err
 }
 
 // Cases lists cases, newest first.
 func (s *Service) Cases(ctx context.Context, q Query) ([]Case, error) {
-	return s.cfg.Store.Cases(ctx, q)
+	cases, err := s.cfg.Store.Cases(ctx, q)
+	for i, c := range cases {
+		cases[i] = s.eligible(c)
+	}
+	return cases, err
 }
 
 // actor is a person in the audit log's terms.

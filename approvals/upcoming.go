@@ -51,7 +51,7 @@ func (c Case) Upcoming(now time.Time) []Upcoming {
 		out = append(out, Upcoming{Lapses, c.Request.LapsesAt, nil})
 	}
 	if c.Review.Open() {
-		l, who := c.looks(), c.reviewers().From
+		l, who := c.looks(), c.ReviewedBy()
 		next := l.after(now)
 		if next != l.due && next != l.escalated {
 			out = append(out, Upcoming{RemindsReview, next, who})

@@ -117,14 +117,7 @@ func (n nudge) to(c approvals.Case) []string {
 	case n.what == nudgeEscalate:
 		return c.Request.Decision.Escalations[n.number-1].To
 	case n.ofReview():
-		if c.Request.Decision.Review == nil {
-			return nil
-		}
-		from := append([]string(nil), c.Request.Decision.Review.Reviewers...)
-		if further := c.Request.Decision.Review.Escalate; further != nil && !c.Review.EscalatedAt.IsZero() {
-			from = append(from, further.To...)
-		}
-		return from
+		return c.ReviewedBy()
 	}
 	waiting := c.Waiting()
 	if c.Request.Decision.InOrder {

@@ -192,6 +192,14 @@ func TestWhoIsMentioned(t *testing.T) {
 			[]string{"<!subteam^dba>", "<!subteam^security>", "*OVERDUE* since"},
 			nil,
 		},
+		"reviewers whom a newer policy adds": {
+			"glass-over", "review/1/r7k2m9", func(w *world, c *approvals.Case) {
+				c.Request.Decision.Review.Reviewers, c.Eligible = []string{"group:security", "group:gone"}, []string{"group:security", "group:dba"}
+				w.service.groups = []policy.Group{group("security", w, "bo"), group("dba", w, "cy")}
+			},
+			[]string{"<!subteam^dba>", "<!subteam^security>", "one of @security or @dba"},
+			[]string{"gone"},
+		},
 		"a group Slack does not know is said in words": {
 			"pending", "remind/1/r7k2m9", func(w *world, _ *approvals.Case) {
 				w.service.groups = []policy.Group{{Name: "dba", SlackUsergroup: "S404"}}
