@@ -149,18 +149,7 @@ func TestStandby(t *testing.T) {
 	if err != nil || !slices.Equal(issued.Lagging, []string{"orders-replica"}) || time.Since(start) < d.replay || time.Since(start) > d.replay+2*time.Second {
 		t.Errorf("with replay paused: issued %+v after %s: %v", issued, time.Since(start), err)
 	}
-	// So is a new password that it does not know.
-	if err := d.Rotate(t.Context(), loginOf(late), late.Password); err != nil {
-		t.Fatal(err)
-	}
-	if behind := d.Behind(t.Context()); !slices.Equal(behind, []string{"orders-replica"}) {
-		t.Errorf("behind while replay is paused: %v", behind)
-	}
 	run(t, standby.URL("app"), "SELECT pg_wal_replay_resume()")
-	d.replay = replayPatience
-	if behind := d.Behind(t.Context()); len(behind) != 0 {
-		t.Errorf("behind after replay went on: %v", behind)
-	}
 	d.patience, d.replay = drainPatience, replayPatience
 	takeBack(t, d, o)
 	takeBack(t, d, late)
@@ -266,8 +255,7 @@ func TestPrivilegesOfItsOwn(t *testing.T) {
 // A database that cannot be entered is named, and what could be done elsewhere is done and reported.
 func TestDatabaseThatCannotBeEntered(t *testing.T) {
 	t.Parallel()
-	for _, major := range []int{15, 18} {
-		c := clusterOf(t, major)
+	onEach(t, func(t *testing.T, c *cluster) {
 		d := c.open(t, nil)
 		shut := localpg.NewDatabase(t, c.srv, "")
 		o := d.testOrder(t, readOnly)
@@ -291,13 +279,16 @@ func TestDatabaseThatCannotBeEntered(t *testing.T) {
 		if cleaned, err := d.Clean(t.Context(), loginOf(o)); err != nil || len(cleaned.Leftovers) != 1 {
 			t.Errorf("%+v %v", cleaned, err)
 		}
-	}
+	})
 }
 
 // DROP OWNED waits behind readers; it must not make others wait behind it for long.
 func TestLockedTable(t *testing.T) {
 	t.Parallel()
-	c := clusterOf(t, 15)
+	onEach(t, lockedTable)
+}
+
+func lockedTable(t *testing.T, c *cluster) {
 	d := c.open(t, nil)
 	o := d.testOrder(t, readOnly)
 	table := "sc." + ident(o.Login)

@@ -16,7 +16,10 @@ import (
 // TestReach opens one way past a profile at a time: Check has to name it, and its mend has to close it.
 func TestReach(t *testing.T) {
 	t.Parallel()
-	c, d := shop(t, 17)
+	onEachShop(t, ways)
+}
+
+func ways(t *testing.T, c *cluster, d *Driver) {
 	narrow := grants.Profile{Name: "narrow", Privileges: []grants.Privilege{{Schema: "sc", Tables: []string{"items"}, Privileges: []string{"select"}}}}
 	profiles := []grants.Profile{narrow, oneCustomer}
 	prepareFor(t, c, d, profiles...)

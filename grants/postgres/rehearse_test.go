@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,23 +123,26 @@ func TestRehearsalTakesBackWhatADeadOneLeft(t *testing.T) {
 
 func TestRehearsalSeesAPoolerAndAnEndpointOutOfReach(t *testing.T) {
 	t.Parallel()
-	c := prepare(t, startServer(t, 16, nil), 16)
-	t.Cleanup(func() { c.super.Close(); c.srv.Stop() })
-	for _, test := range []struct {
-		name, warns string
-		port        int
-	}{
-		{"pooler", "a connection pooler answers", relay(t, c.srv.Port())},
-		{"out of reach", "does not reach", closedPort(t)},
-	} {
-		r := c.doctor(t, func(cfg *Config) { cfg.Target.Connect.Port = test.port }).Rehearse(t.Context(), grants.AccessRole(readOnly.Name))
-		if !r.OK() {
-			t.Errorf("%s: steps: %+v", test.name, r.Steps)
+	onEach(t, func(t *testing.T, shared *cluster) {
+		c := prepare(t, startServer(t, shared.major, nil), shared.major)
+		t.Cleanup(func() { c.super.Close(); c.srv.Stop() })
+		for _, test := range []struct {
+			name, warns string
+			port        int
+		}{
+			{"pooler", "a connection pooler answers", relay(t, c.srv.Port())},
+			{"out of reach", "does not reach", closedPort(t)},
+		} {
+			r := c.doctor(t, func(cfg *Config) { cfg.Target.Connect.Port = test.port }).Rehearse(t.Context(), grants.AccessRole(readOnly.Name))
+			if !r.OK() {
+				t.Errorf("%s: steps: %+v", test.name, r.Steps)
+			}
+			// On 15 there is one about CREATEROLE as well.
+			if !slices.ContainsFunc(r.Warnings, func(w grants.Finding) bool { return strings.Contains(w.What, test.warns) }) {
+				t.Errorf("%s: warnings: %+v", test.name, r.Warnings)
+			}
 		}
-		if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].What, test.warns) {
-			t.Errorf("%s: warnings: %+v", test.name, r.Warnings)
-		}
-	}
+	})
 }
 
 func closedPort(t *testing.T) int {

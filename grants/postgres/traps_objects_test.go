@@ -122,7 +122,9 @@ func TestOtherDatabasesAreShut(t *testing.T) {
 		}
 
 		plan, err := c.open(t, nil).Plan(t.Context(), []grants.Profile{readOnly})
-		i := slices.IndexFunc(plan.Steps, func(s grants.PreparationStep) bool { return s.Database == open && strings.HasPrefix(s.SQL, "REVOKE CONNECT") })
+		i := slices.IndexFunc(plan.Steps, func(s grants.PreparationStep) bool {
+			return s.Database == open && strings.HasPrefix(s.SQL, "REVOKE CONNECT")
+		})
 		if err != nil || i < 0 {
 			t.Fatalf("the plan leaves the database open: %+v, %v", plan.Steps, err)
 		}
