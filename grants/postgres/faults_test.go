@@ -149,7 +149,18 @@ func TestStandby(t *testing.T) {
 	if err != nil || !slices.Equal(issued.Lagging, []string{"orders-replica"}) || time.Since(start) < d.replay || time.Since(start) > d.replay+2*time.Second {
 		t.Errorf("with replay paused: issued %+v after %s: %v", issued, time.Since(start), err)
 	}
+	// So is a new password that it does not know.
+	if err := d.Rotate(t.Context(), loginOf(late), late.Password); err != nil {
+		t.Fatal(err)
+	}
+	if behind := d.Behind(t.Context()); !slices.Equal(behind, []string{"orders-replica"}) {
+		t.Errorf("behind while replay is paused: %v", behind)
+	}
 	run(t, standby.URL("app"), "SELECT pg_wal_replay_resume()")
+	d.replay = replayPatience
+	if behind := d.Behind(t.Context()); len(behind) != 0 {
+		t.Errorf("behind after replay went on: %v", behind)
+	}
 	d.patience, d.replay = drainPatience, replayPatience
 	takeBack(t, d, o)
 	takeBack(t, d, late)
