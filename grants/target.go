@@ -36,6 +36,9 @@ type Profile struct {
 	IdleInTransactionTimeout time.Duration
 	// MemberOf lists roles that the server brings along, such as pg_monitor.
 	MemberOf []string
+	// Longest is how long access with it may last from any moment on, whoever asks; zero where nobody says. It is the
+	// server's own last bound, where it can keep one.
+	Longest time.Duration
 	// Parameters are what Rows of its privileges may refer to.
 	Parameters []Parameter
 }

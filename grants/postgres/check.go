@@ -16,7 +16,7 @@ import (
 // of access roles that nobody issued, schemas in which everybody can create, access roles without a profile, and what
 // holders of a profile can reach beyond it, whoever gave it to them.
 func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants.Finding, error) {
-	s, err := d.survey(ctx, profiles)
+	s, err := d.survey(ctx, profiles, false)
 	if err != nil {
 		return nil, failure("checking "+d.cfg.Target.Name, err)
 	}
@@ -27,7 +27,14 @@ func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants
 	for _, step := range s.prepared.Steps {
 		findings = append(findings, grants.Finding{Database: step.Database, What: step.Why, Mend: step.SQL})
 	}
-	for _, m := range s.shared.strangers {
+	strangers := s.shared.strangers
+	if s.least != nil {
+		strangers = s.least.owner.strangers
+		for _, database := range s.least.databases {
+			findings = append(findings, s.functions[database].findings(database)...)
+		}
+	}
+	for _, m := range strangers {
 		if m[1] == m[0]+"__owner" {
 			continue // a durable owner is a member of its access role; memberships says when it should not be
 		}

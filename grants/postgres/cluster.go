@@ -66,7 +66,7 @@ func readShared(ctx context.Context, conn *pgx.Conn, admin string) (*shared, err
 			" r.rolsuper, r.rolcreaterole, r.rolcanlogin,"+
 			" EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid AND m.member = a.oid AND m.admin_option), "+has("USAGE")+", "+sets+", coalesce(shobj_description(r.oid, 'pg_authid'), '')"+
 			" FROM pg_roles r LEFT JOIN pg_roles a ON a.rolname = "+literal(admin)+
-			" WHERE r.rolname IN ("+literal(admin)+", 'pg_signal_backend') OR (starts_with(r.rolname, "+literal(grants.Prefix)+")"+
+			" WHERE r.rolname IN ("+literal(admin)+", 'pg_signal_backend', "+literal(functionsOwner)+") OR (starts_with(r.rolname, "+literal(grants.Prefix)+")"+
 			" AND coalesce(shobj_description(r.oid, 'pg_authid'), '') NOT LIKE 'prodaccess installation=%')",
 		"SELECT DISTINCT d.datname FROM pg_database d, "+acl+" p WHERE d.datallowconn AND p.grantee = 0"+
 			" AND p.privilege_type IN ('CONNECT', 'TEMPORARY') ORDER BY 1",
@@ -153,41 +153,58 @@ func (s *shared) steps(admin string, profiles []grants.Profile) (steps []grants.
 	for _, database := range s.barred {
 		add("the administrator must be able to clean up in every database, "+database+" too", "GRANT CONNECT ON DATABASE "+ident(database)+" TO "+ident(admin))
 	}
+	steps = append(steps, s.roleSteps(admin, profiles)...)
+	return append(steps, s.memberships(profiles)...), problems
+}
+
+// roleSteps mends the roles that are prodaccess's own, and what the role that makes and drops logins may do with them: the
+// administrator, or the owner of the functions. s is seen from that role.
+func (s *shared) roleSteps(maker string, profiles []grants.Profile) (steps []grants.PreparationStep) {
+	add := func(why, sql string) { steps = append(steps, grants.PreparationStep{Why: why, SQL: sql}) }
+	called, makes := "the administrator hands", "the administrator makes"
+	if maker == functionsOwner {
+		called, makes = "the functions hand", "the functions make"
+	}
 	name := grants.QuarantineRole
 	q := s.role(&steps, name, "it owns what visitors left behind, and may do nothing")
 	if s.version >= 16 && (!q.adminInherits || !q.adminSets) {
-		add("the administrator hands objects over to it", "GRANT "+ident(name)+" TO "+ident(admin)+" WITH INHERIT TRUE, SET TRUE")
+		add(called+" objects over to it", "GRANT "+ident(name)+" TO "+ident(maker)+" WITH INHERIT TRUE, SET TRUE")
 	} else if !q.adminInherits {
-		add("the administrator hands objects over to it", "GRANT "+ident(name)+" TO "+ident(admin))
+		add(called+" objects over to it", "GRANT "+ident(name)+" TO "+ident(maker))
 	}
 	if slices.ContainsFunc(profiles, needsInternal) {
 		s.role(&steps, internal, "it owns what prodaccess keeps in databases, and nobody can become it")
 	}
 	for _, p := range profiles {
 		r := s.role(&steps, grants.AccessRole(p.Name), "it holds the privileges of profile "+p.Name)
-		s.administer(&steps, admin, grants.AccessRole(p.Name), r)
+		s.administer(&steps, maker, makes, grants.AccessRole(p.Name), r)
 		if hasViews(p) {
 			s.role(&steps, viewOwner(p), "it owns the views of profile "+p.Name+" and may read what they need, and nobody can become it")
 		}
 		if creates(p) {
 			owner := s.role(&steps, durableOwner(p), "it owns what holders of profile "+p.Name+" make, for good")
-			s.administer(&steps, admin, durableOwner(p), owner)
+			s.administer(&steps, maker, makes, durableOwner(p), owner)
 		}
 		if step, changed := shapeStep(p, r.comment); changed {
 			steps = append(steps, step)
 		}
 	}
-	return append(steps, s.memberships(profiles)...), problems
+	return steps
 }
 
-// administer lets the administrator make logins members of a role.
-func (s *shared) administer(steps *[]grants.PreparationStep, admin, name string, r roleState) {
-	if r.adminHasAdmin || s.version < 16 {
-		return // up to 15, CREATEROLE may make members of any role that is no superuser
+// administer lets whoever makes logins make them members of a role.
+func (s *shared) administer(steps *[]grants.PreparationStep, maker, makes, name string, r roleState) {
+	// Up to 15 CREATEROLE may make members of any role that is no superuser. The functions refuse to, and go by the option.
+	if r.adminHasAdmin || s.version < 16 && maker != functionsOwner {
+		return
 	}
-	*steps = append(*steps, grants.PreparationStep{Why: "the administrator makes logins members of it, and does not use it itself", SQL: ifNo(
-		"SELECT FROM pg_catalog.pg_auth_members WHERE admin_option AND roleid = "+literal(ident(name))+"::regrole AND member = "+literal(ident(admin))+"::regrole",
-		"GRANT "+ident(name)+" TO "+ident(admin)+" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")})
+	options := " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
+	if s.version < 16 {
+		options = " WITH ADMIN OPTION"
+	}
+	*steps = append(*steps, grants.PreparationStep{Why: makes + " logins members of it, and does not use it itself", SQL: ifNo(
+		"SELECT FROM pg_catalog.pg_auth_members WHERE admin_option AND roleid = "+literal(ident(name))+"::regrole AND member = "+literal(ident(maker))+"::regrole",
+		"GRANT "+ident(name)+" TO "+ident(maker)+options)})
 }
 
 // memberships makes roles of ours members of what their profile says, and of nothing else.

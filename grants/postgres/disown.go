@@ -128,6 +128,9 @@ func (d *Driver) disownIn(ctx context.Context, through door, p place, login gran
 	if stateOf(err) == "42501" && len(results) > 2 {
 		return nil, fail(grants.FailPrivilege, mendReassign(p.database, results[2]), "%s", stateWords(err))
 	}
+	if refused(err) && len(results) > 2 {
+		return nil, functionsMissing(p.database)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -35,8 +35,27 @@ func inDoor[T any](ctx context.Context, d *Driver, do func(door) (T, error)) (T,
 	return do(again)
 }
 
-func (d *Driver) tryDoors(context.Context, *pgxpool.Pool) (door, error) {
+// tryDoors looks which door is open. The functions go first, for who may call them and has CREATEROLE as well could not
+// take back, from 16 on, what they made. They count only where their own owner owns them and their schema: anybody who may
+// create a schema could otherwise have his functions called with the administrator's rights. An administrator without
+// CREATEROLE on a cluster that has that owner is one of this mode, whatever became of the functions here, and its errors
+// are about them.
+func (d *Driver) tryDoors(ctx context.Context, pool *pgxpool.Pool) (door, error) {
+	results, err := send(ctx, pool,
+		"SELECT EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles o ON o.oid = p.proowner AND o.oid = n.nspowner"+
+			" WHERE n.nspname = "+literal(functionsSchema)+" AND p.proname = 'version' AND o.rolname = "+literal(functionsOwner)+
+			" AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE'))"+
+			" OR EXISTS (SELECT FROM pg_roles o, pg_roles me WHERE o.rolname = "+literal(functionsOwner)+
+			" AND me.rolname = current_user AND NOT me.rolcreaterole AND NOT me.rolsuper)")
+	if err != nil {
+		return nil, err
+	}
 	var open door = ownRights{}
+	if there, err := first(results[0]); err != nil {
+		return nil, err
+	} else if there == "t" {
+		open = byFunctions{}
+	}
 	d.known.Store(&open)
 	return open, nil
 }

@@ -71,9 +71,9 @@ const (
 		// regrole's text form is a quoted name.
 		" UNION ALL SELECT 'member', m.roleid, r.rolname, m.member::regrole::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid" +
 		" WHERE m.roleid = ANY ($2::oid[] || " + oidsOfNames + ") AND "
-	// What pg_stat_activity is made of, without its joins.
+	// What pg_stat_activity is made of, without its joins. In order, so that the list is whole before anything is ended.
 	lookAtSessions = "SELECT s.oid, coalesce((SELECT rolname FROM pg_roles r WHERE r.oid = s.oid), ''), s.pid, "
-	openSessions   = " FROM (SELECT pg_stat_get_backend_userid(b) AS oid, pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() b) s," +
+	openSessions   = " FROM (SELECT pg_stat_get_backend_userid(b) AS oid, pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() b ORDER BY 2) s," +
 		" (SELECT $2::oid[] || " + oidsOfNames + " AS list, $1::name[] AS unused) w WHERE s.oid <> 0 AND s.oid = ANY (w.list)"
 	oidsOfNames = "ARRAY(SELECT oid FROM pg_roles WHERE rolname = ANY ($3::name[]))"
 )

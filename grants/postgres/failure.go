@@ -54,6 +54,8 @@ func reasonOfState(code string) (grants.Reason, string) {
 		return grants.FailBusy, ""
 	case "25006": // read_only_sql_transaction
 		return grants.FailUnreachable, "the administrator's address leads to a standby; add target_session_attrs=read-write to it"
+	case "42883", "3F000": // undefined_function, invalid_schema_name: the functions of the least-privilege mode
+		return grants.FailUnprepared, "`prodaccess targets plan` prints what is missing"
 	case "3D000": // invalid_catalog_name
 		return grants.FailUnprepared, "check the database's name"
 	case "42710", "23505": // duplicate_object, unique_violation

@@ -19,7 +19,7 @@ import (
 //
 // A profile that cannot be compiled is a problem, and gets no step.
 func (d *Driver) Plan(ctx context.Context, profiles []grants.Profile) (grants.Preparation, error) {
-	s, err := d.survey(ctx, profiles)
+	s, err := d.survey(ctx, profiles, false)
 	return s.prepared, failure("planning "+d.cfg.Target.Name, err)
 }
 
@@ -42,9 +42,13 @@ type survey struct {
 	// sound are the profiles that are prepared; views those compiled for each catalog, in the same order.
 	sound []grants.Profile
 	views [][]view
+	// least is nil unless the administrator acts through functions, which are there by database.
+	least     *leastPrivilege
+	functions map[string]functionsIn
 }
 
-func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey, error) {
+// survey looks at everything. least says that the administrator is to act through functions from now on.
+func (d *Driver) survey(ctx context.Context, profiles []grants.Profile, least bool) (survey, error) {
 	s := survey{prepared: grants.Preparation{Target: d.cfg.Target.Name}}
 	var sound []grants.Profile
 	for _, p := range profiles {
@@ -58,15 +62,28 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey,
 		sound = append(sound, p)
 	}
 	home, err := d.visit(ctx, d.admin.Database, func(conn *pgx.Conn) (err error) {
-		s.shared, err = readShared(ctx, conn, d.admin.User)
+		if s.shared, err = readShared(ctx, conn, d.admin.User); err != nil {
+			return err
+		}
+		if _, installed := s.shared.roles[functionsOwner]; installed || least {
+			s.least, err = readLeastPrivilege(ctx, conn, d.admin.User, sound)
+		}
 		return err
 	})
 	if err != nil {
 		return s, err
 	}
 	s.sound = sound
-	steps, problems := s.shared.steps(d.admin.User, sound)
-	s.add(home, steps, problems)
+	if s.least == nil {
+		steps, problems := s.shared.steps(d.admin.User, sound)
+		s.add(home, steps, problems)
+	} else {
+		steps, problems := s.least.steps(s.shared, d.admin.User, sound)
+		s.add(home, steps, problems)
+		if err := d.surveyFunctions(ctx, &s, longestOf(sound)); err != nil {
+			return s, err
+		}
+	}
 	for _, database := range d.cfg.Target.Databases {
 		var (
 			c     *catalog

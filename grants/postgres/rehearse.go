@@ -106,7 +106,7 @@ func (r *rehearsal) warn(what, mend string) {
 func (r *rehearsal) meet(ctx context.Context) error {
 	sent := r.cfg.Now()
 	results, err := send(ctx, r.everyday, factsAbout("pa_doctor", 0),
-		"SELECT split_part(current_setting('server_version'), ' ', 1), rolsuper, (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())"+
+		"SELECT split_part(current_setting('server_version'), ' ', 1), rolsuper, (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), rolcreaterole"+
 			" FROM pg_roles WHERE rolname = current_user")
 	if err != nil {
 		return err
@@ -134,9 +134,10 @@ func (r *rehearsal) meet(ctx context.Context) error {
 	if row[0][2] == "f" && !local(r.admin.Host) {
 		r.warn("prodaccess reaches the server in plain text", "sslmode=verify-full in the target's admin_url")
 	}
-	if f.version < 16 {
+	if f.version < 16 && row[0][3] == "t" {
 		r.warn("up to PostgreSQL 15 an administrator with CREATEROLE may grant itself any role that is no superuser, pg_execute_server_program too: "+
-			"guard its password like a superuser's", "upgrade to PostgreSQL 16 or later")
+			"guard its password like a superuser's, or let it act through functions only",
+			"`prodaccess targets plan --least-privilege "+r.cfg.Target.Name+"` prints them, for a superuser to run in psql; or upgrade to PostgreSQL 16")
 	}
 	if !local(r.cfg.Target.Connect.Host) {
 		switch mode := r.cfg.Target.Connect.SSLMode; mode {

@@ -26,9 +26,11 @@ type stopping struct{ m *testing.M }
 
 func (s stopping) Run() int {
 	code := s.m.Run()
-	for _, c := range started.clusters {
-		c.super.Close()
-		c.srv.Stop()
+	for _, clusters := range []map[int]*cluster{started.clusters, withFunctions.clusters} {
+		for _, c := range clusters {
+			c.super.Close()
+			c.srv.Stop()
+		}
 	}
 	return code
 }
@@ -87,12 +89,7 @@ func clusterOf(t testing.TB, major int) *cluster {
 func prepare(t testing.TB, srv *localpg.Server, major int) *cluster {
 	t.Helper()
 	const password = "admin-password-of-the-tests"
-	run(t, srv.URL("postgres"), "CREATE DATABASE app", "CREATE DATABASE other", "CREATE ROLE app_owner")
-	run(t, srv.URL("app"),
-		"CREATE SCHEMA sc AUTHORIZATION app_owner",
-		"CREATE TABLE sc.orders (id int PRIMARY KEY, email text)",
-		"ALTER TABLE sc.orders OWNER TO app_owner",
-		"INSERT INTO sc.orders VALUES (1, 'ana@example.com')")
+	fillShop(t, srv)
 	c := &cluster{major: major, srv: srv, admin: secret.New(srv.UserURL("prodaccess_admin", password, "app"))}
 	d := c.open(t, func(cfg *Config) { cfg.PrepareURL = secret.New(srv.URL("app")) })
 	plan, err := d.Plan(context.Background(), []grants.Profile{readOnly})
@@ -107,6 +104,17 @@ func prepare(t testing.TB, srv *localpg.Server, major int) *cluster {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// fillShop makes what there is before prodaccess comes.
+func fillShop(t testing.TB, srv *localpg.Server) {
+	t.Helper()
+	run(t, srv.URL("postgres"), "CREATE DATABASE app", "CREATE DATABASE other", "CREATE ROLE app_owner")
+	run(t, srv.URL("app"),
+		"CREATE SCHEMA sc AUTHORIZATION app_owner",
+		"CREATE TABLE sc.orders (id int PRIMARY KEY, email text)",
+		"ALTER TABLE sc.orders OWNER TO app_owner",
+		"INSERT INTO sc.orders VALUES (1, 'ana@example.com')")
 }
 
 // loosen opens what a prepared target has shut, so that visitors can do what they must not get away with.

@@ -112,6 +112,7 @@ func Profiles(p *policy.Policy, engine string) []grants.Profile {
 			Name: profile.Name, Version: profile.Version(), Engines: profile.Engines,
 			ConnectionLimit: profile.ConnectionLimit, StatementTimeout: profile.StatementTimeout,
 			LockTimeout: profile.LockTimeout, IdleInTransactionTimeout: profile.IdleInTransactionTimeout, MemberOf: profile.MemberOf,
+			Longest: p.Longest(profile.Name),
 		}
 		for _, parameter := range profile.Parameters {
 			g.Parameters = append(g.Parameters, grants.Parameter{Name: parameter.Name, Type: parameter.Type, Required: parameter.Required})

@@ -1,0 +1,92 @@
+package postgres
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/secret"
+)
+
+// byFunctions is the door of an administrator that has no right but to call the functions.
+type byFunctions struct{}
+
+// call is a statement that calls a function. The types are written out, so that no other function can be meant.
+func call(function string, args ...string) string {
+	return "SELECT " + functionsSchema + "." + function + "(" + strings.Join(args, ", ") + ")"
+}
+
+func textArg(text string) string { return literal(text) + "::text" }
+
+// who are the arguments that say which login is meant.
+func who(login grants.Login) []string {
+	return []string{textArg(login.Name), textArg(login.Stamp.String()), oidText(login.OID) + "::oid"}
+}
+
+func (byFunctions) create(order grants.Order, verifier secret.String) []string {
+	return []string{call("create_login", textArg(order.Login), textArg(order.Stamp.String()), textArg(verifier.Reveal()),
+		instant(order.ValidUntil), strconv.Itoa(order.ConnectionLimit)+"::integer")}
+}
+
+func (byFunctions) set(login grants.Login, setting string, value int64) string {
+	return call("set_timeout", append(who(login)[:2], textArg(setting), strconv.FormatInt(value, 10)+"::bigint")...)
+}
+
+func (byFunctions) searchPath(login grants.Login, path []string) string {
+	return call("set_search_path", append(who(login)[:2], literal(array(path))+"::text[]")...)
+}
+
+func (byFunctions) actAs(login grants.Login, owner string, _ int) []string {
+	return []string{call("act_as", append(who(login)[:2], textArg(owner))...)}
+}
+
+func (byFunctions) grant(login grants.Login, accessRole string) string {
+	return call("grant_access", append(who(login)[:2], textArg(accessRole))...)
+}
+
+func (byFunctions) password(login grants.Login, verifier secret.String) string {
+	return call("set_verifier", append(who(login), textArg(verifier.Reveal()))...)
+}
+
+func (byFunctions) until(login grants.Login, end time.Time) string {
+	return call("set_valid_until", append(who(login), instant(end))...)
+}
+
+func (byFunctions) lock(login grants.Login) string { return call("lock_login", who(login)...) }
+
+func (byFunctions) terminate() string { return functionsSchema + ".end_session(s.pid, s.oid)" }
+
+func (byFunctions) stranger() string {
+	return "m.member NOT IN (SELECT oid FROM pg_roles WHERE rolname IN (current_user, " + literal(functionsOwner) + "))"
+}
+
+func (byFunctions) expel(login grants.Login, _ string) string { return call("expel", who(login)...) }
+
+func (byFunctions) become(login grants.Login, _ int) string { return call("lend", who(login)...) }
+
+func (byFunctions) disown(login grants.Login) []string {
+	// In a database without them, anybody who may create a schema could have put others in their place.
+	return []string{guard(functionsAreOurs), call("disown", who(login)...)}
+}
+
+const functionsAreOurs = "EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles o ON o.oid = p.proowner AND o.oid = n.nspowner" +
+	" WHERE n.nspname = '" + functionsSchema + "' AND p.proname = 'disown' AND o.rolname = '" + functionsOwner + "')"
+
+func (byFunctions) drop(batch []grants.Login) string {
+	names, stamps, oids := make([]string, len(batch)), make([]string, len(batch)), make([]string, len(batch))
+	for i, login := range batch {
+		names[i], stamps[i], oids[i] = login.Name, login.Stamp.String(), oidText(login.OID)
+	}
+	return call("drop_logins", literal(array(names))+"::text[]", literal(array(stamps))+"::text[]", literal(array(oids))+"::oid[]")
+}
+
+// mark: the function finds the role, and makes it where there is none.
+func (b byFunctions) mark(_, prefix, text string) string {
+	installation := strings.TrimSuffix(strings.TrimPrefix(prefix, "prodaccess installation="), " mark=")
+	return call("remember", textArg(installation), textArg(text))
+}
+
+func (b byFunctions) makeMark(role, prefix, text string) []string {
+	return []string{b.mark(role, prefix, text)}
+}

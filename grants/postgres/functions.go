@@ -1,0 +1,169 @@
+package postgres
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// functionsVersion is what prodaccess.version() says. It goes up with every change of a function, so that two binaries and
+// a DBA can say which functions are meant. A function keeps its name and arguments for as long as a supported binary calls
+// it: on the way up the functions come first, then the binary, and either works with the other.
+const functionsVersion = 1
+
+const (
+	// functionsOwner owns the functions and has what they need, CREATEROLE above all. Nobody can become it.
+	functionsOwner = "prodaccess_functions"
+	// functionsSchema holds the functions, in every database of the cluster.
+	functionsSchema = "prodaccess"
+)
+
+// function is one of the least-privilege mode. Its body is a file.
+type function struct {
+	name, args, returns string
+	// within marks those that only the other functions call.
+	within bool
+	// fixed marks those that return a constant.
+	fixed bool
+}
+
+var functions = []function{
+	{name: "version", returns: "integer", fixed: true},
+	{name: "longest", returns: "interval", fixed: true},
+	{name: "ours", args: "login text, stamp text, login_oid oid", returns: "oid", within: true},
+	{name: "is_access_role", args: "role_oid oid", returns: "boolean", within: true},
+	{name: "ours_alive", args: "login text, stamp text, login_oid oid", returns: "oid", within: true},
+	{name: "is_verifier", args: "verifier text", returns: "boolean", within: true},
+	{name: "may_last_until", args: "valid_until timestamp with time zone", returns: "boolean", within: true},
+	{name: "create_login", args: "login text, stamp text, verifier text, valid_until timestamp with time zone, connections integer", returns: "void"},
+	{name: "set_timeout", args: "login text, stamp text, setting text, milliseconds bigint", returns: "void"},
+	{name: "set_search_path", args: "login text, stamp text, path text[]", returns: "void"},
+	{name: "act_as", args: "login text, stamp text, durable_owner text", returns: "void"},
+	{name: "grant_access", args: "login text, stamp text, access_role text", returns: "void"},
+	{name: "set_verifier", args: "login text, stamp text, login_oid oid, verifier text", returns: "void"},
+	{name: "set_valid_until", args: "login text, stamp text, login_oid oid, valid_until timestamp with time zone", returns: "void"},
+	{name: "lock_login", args: "login text, stamp text, login_oid oid", returns: "void"},
+	{name: "end_session", args: "process integer, session_oid oid", returns: "boolean"},
+	{name: "expel", args: "login text, stamp text, login_oid oid", returns: "void"},
+	{name: "lend", args: "login text, stamp text, login_oid oid", returns: "void"},
+	{name: "disown", args: "login text, stamp text, login_oid oid", returns: "void"},
+	{name: "drop_logins", args: "logins text[], stamps text[], login_oids oid[]", returns: "void"},
+	{name: "remember", args: "installation text, note text", returns: "void"},
+}
+
+//go:embed functions/*.sql
+var functionFiles embed.FS
+
+// pinned is what the caller of a function may not choose for it: where names are looked up, and how texts and times are
+// written and read. Versions differ in how they spell what they store.
+var pinned = []struct{ setting, value, stored string }{
+	{"search_path", "pg_catalog, pg_temp", "search_path=pg_catalog, pg_temp"},
+	{"standard_conforming_strings", "on", "standard_conforming_strings=on"},
+	{"DateStyle", "ISO, YMD", "datestyle=iso, ymd"},
+	{"TimeZone", "'UTC'", "timezone=utc"},
+}
+
+// body is what stands between the quotes.
+func (f function) body(longest time.Duration) string {
+	switch f.name {
+	case "version":
+		return fmt.Sprintf("\nSELECT %d\n", functionsVersion)
+	case "longest":
+		return fmt.Sprintf("\nSELECT interval '%d seconds'\n", int64(longest.Seconds()))
+	}
+	text, err := functionFiles.ReadFile("functions/" + f.name + ".sql")
+	if err != nil {
+		panic(err) // a file that is not in the binary
+	}
+	return "\n" + string(text)
+}
+
+func (f function) language() string {
+	if f.fixed {
+		return "sql"
+	}
+	return "plpgsql"
+}
+
+func (f function) signature() string {
+	return functionsSchema + "." + f.name + "(" + f.args + ")"
+}
+
+// make replaces the function, whatever stands there under its name and arguments, with its owner and privileges.
+func (f function) make(admin string, longest time.Duration) string {
+	var sql strings.Builder
+	fmt.Fprintf(&sql, "DROP FUNCTION IF EXISTS %s;\nCREATE FUNCTION %s RETURNS %s\nLANGUAGE %s", f.signature(), f.signature(), f.returns, f.language())
+	switch {
+	case f.fixed:
+		sql.WriteString(" IMMUTABLE")
+	case !f.within:
+		sql.WriteString(" SECURITY DEFINER")
+		for _, p := range pinned {
+			fmt.Fprintf(&sql, "\nSET %s = %s", p.setting, p.value)
+		}
+	}
+	fmt.Fprintf(&sql, "\nAS $prodaccess$%s$prodaccess$;\n", f.body(longest))
+	fmt.Fprintf(&sql, "ALTER FUNCTION %s OWNER TO %s;\n", f.signature(), functionsOwner)
+	fmt.Fprintf(&sql, "REVOKE ALL ON FUNCTION %s FROM PUBLIC", f.signature())
+	if !f.within {
+		fmt.Fprintf(&sql, ";\nGRANT EXECUTE ON FUNCTION %s TO %s", f.signature(), ident(admin))
+	}
+	return sql.String()
+}
+
+// state is how the catalogs describe the function as it should be: see readFunctions.
+func (f function) state(admin string, longest time.Duration) functionState {
+	s := functionState{
+		returns: f.returns, language: f.language(), volatility: "v", owner: functionsOwner,
+		body: f.body(longest), definer: !f.fixed && !f.within,
+	}
+	if f.fixed {
+		s.volatility = "i"
+	}
+	if s.definer {
+		var stored []string
+		for _, p := range pinned {
+			stored = append(stored, p.stored)
+		}
+		s.settings = strings.Join(stored, "; ")
+	}
+	if !f.within {
+		s.callers = admin + " EXECUTE"
+	}
+	return s
+}
+
+// functionState is what can differ about a function.
+type functionState struct {
+	returns, language, volatility, owner, settings, body, callers string
+	definer, strict                                               bool
+}
+
+// differs says in what a function is not as it should be, empty when in nothing.
+func (s functionState) differs(want functionState) string {
+	var in []string
+	for _, c := range []struct {
+		what string
+		same bool
+	}{
+		{"its body was changed", s.body == want.body},
+		{"it belongs to " + s.owner, s.owner == want.owner},
+		{"it may be executed by others than it should: " + orNobody(s.callers), s.callers == want.callers},
+		{"its settings are not pinned", s.settings == want.settings},
+		{"it has another kind", s.returns == want.returns && s.language == want.language && s.volatility == want.volatility &&
+			s.definer == want.definer && s.strict == want.strict},
+	} {
+		if !c.same {
+			in = append(in, c.what)
+		}
+	}
+	return strings.Join(in, ", ")
+}
+
+func orNobody(callers string) string {
+	if callers == "" {
+		return "nobody"
+	}
+	return callers
+}

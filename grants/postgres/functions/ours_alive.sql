@@ -1,0 +1,14 @@
+-- ours, for a login that works and is no more than prodaccess made it: whoever may give it a new password could otherwise
+-- have whatever somebody else added to it.
+DECLARE
+  login_role CONSTANT oid := prodaccess.ours(login, stamp, login_oid);
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = login_role AND r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolcreaterole
+                   AND NOT r.rolcreatedb AND NOT r.rolreplication AND NOT r.rolbypassrls) THEN
+    RAISE insufficient_privilege USING MESSAGE = 'the login is locked, or somebody gave it attributes';
+  END IF;
+  IF EXISTS (SELECT FROM pg_auth_members m WHERE m.member = login_role AND prodaccess.is_access_role(m.roleid) IS NOT TRUE) THEN
+    RAISE insufficient_privilege USING MESSAGE = 'somebody made the login a member of a role that is no access role';
+  END IF;
+  RETURN login_role;
+END
