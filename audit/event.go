@@ -24,6 +24,7 @@ const (
 	ReviewClosed     Kind = "review.closed" // Detail "verdict"
 	IncidentOpened   Kind = "incident.opened"
 	IncidentResolved Kind = "incident.resolved"
+	IncidentNone     Kind = "incident.none"   // the review is over, and no incident was open; Reason says why
 	IncidentFailed   Kind = "incident.failed" // PagerDuty was not told, and trying again would not help; Reason says why
 
 	RequestReady    Kind = "request.ready"    // approved for later, and its start has come

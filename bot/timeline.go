@@ -18,6 +18,7 @@ var deeds = map[audit.Kind]string{
 	audit.RequestWithdrawn: "took an approval back",
 	audit.RequestReminded:  "reminded",
 	audit.RequestEscalated: "escalated",
+	audit.RequestReady:     "its start has come",
 	audit.RequestReopened:  "could be taken again",
 	audit.GlassBroken:      "broke the glass",
 	audit.ReviewReminded:   "reminded of the review",
@@ -37,7 +38,8 @@ var deeds = map[audit.Kind]string{
 	audit.GrantWrittenOff:  "written off: nothing was verified",
 	audit.IncidentOpened:   "incident opened in PagerDuty",
 	audit.IncidentResolved: "incident resolved",
-	audit.IncidentFailed:   "the incident could not be opened",
+	audit.IncidentNone:     "no incident was open",
+	audit.IncidentFailed:   "PagerDuty could not be told",
 }
 
 // landmarks are the kinds of event that a timeline too long to show keeps before any other.

@@ -32,6 +32,10 @@ func (f findings) Finding(ctx context.Context, eventID string) (string, error) {
 		return fmt.Sprintf("The login %s is not on %s any more, though its grant %s was live. Nobody of ours took it away: ask whoever "+
 			"administers that database. The grant is being ended.", login, event.Target, event.Grant), nil
 	case audit.IncidentFailed:
+		if event.Detail["instead_of"] == string(audit.IncidentResolved) {
+			return fmt.Sprintf("The review of broken glass on %s, request %s, is over, and PagerDuty was not told: %s. Resolve the incident there "+
+				"yourselves, and mend pagerduty in the configuration.", event.Target, event.Request, event.Reason), nil
+		}
 		// Whoever should have been woken is woken by whoever reads this.
 		return fmt.Sprintf("PagerDuty was not told about broken glass on %s, request %s: %s. Look at the request yourselves, and mend "+
 			"pagerduty in the configuration.", event.Target, event.Request, event.Reason), nil

@@ -47,41 +47,78 @@ func (a *App) incident(ctx context.Context, request string) error {
 	if err != nil {
 		return fmt.Errorf("reading request %s: %w", request, err)
 	}
-	if c.Review == nil {
+	switch {
+	case c.Review == nil:
 		return nil
+	case c.Review.Open():
+		return a.openIncident(ctx, c)
+	default:
+		return a.resolveIncident(ctx, c)
 	}
-	kind := audit.IncidentOpened
-	if !c.Review.Open() {
-		kind = audit.IncidentResolved
-	}
+}
+
+const noRoutingKey = "pagerduty.routing_key is not configured"
+
+func (a *App) openIncident(ctx context.Context, c approvals.Case) error {
 	if a.incidents == nil {
-		if kind == audit.IncidentResolved {
-			return nil
-		}
-		return a.untold(ctx, c, kind, "pagerduty.routing_key is not configured")
+		return a.untold(ctx, c, audit.IncidentOpened, noRoutingKey)
 	}
-	if kind == audit.IncidentOpened {
-		err = a.incidents.Open(ctx, incidentOf(c))
-	} else {
-		err = a.incidents.Resolve(ctx, request)
-	}
+	err := a.incidents.Open(ctx, incidentOf(c))
 	if failure, ok := errors.AsType[*oncall.Failure](err); ok && !failure.Passing() {
-		return a.untold(ctx, c, kind, failure.Error())
+		return a.untold(ctx, c, audit.IncidentOpened, failure.Error())
 	}
 	if err != nil {
 		return err
 	}
-	if err := a.recordOnce(ctx, incidentEvent(c, kind, a.now())); err != nil || kind == audit.IncidentResolved {
+	if err := a.recordOnce(ctx, incidentEvent(c, audit.IncidentOpened, a.now())); err != nil {
 		return err
 	}
 	// The review may have been closed, and its own job have found nothing to resolve, while this one was opening.
-	if c, err = a.store.Case(ctx, request); err != nil {
-		return fmt.Errorf("reading request %s again: %w", request, err)
+	if c, err = a.store.Case(ctx, c.Request.ID); err != nil {
+		return fmt.Errorf("reading request %s again: %w", c.Request.ID, err)
 	}
 	if c.Review.Open() {
 		return nil
 	}
-	return a.incident(ctx, request)
+	return a.resolveIncident(ctx, c)
+}
+
+// resolveIncident ends the incident of a review that is closed, and records whether there was one. Where none is recorded, and
+// PagerDuty has not refused to open it either, PagerDuty is told all the same: whoever was opening it may have died before
+// saying so.
+func (a *App) resolveIncident(ctx context.Context, c approvals.Case) error {
+	opened, err := a.hasRecorded(ctx, c, audit.IncidentOpened)
+	if err != nil {
+		return err
+	}
+	refused, err := a.hasRecorded(ctx, c, audit.IncidentFailed)
+	if err != nil {
+		return err
+	}
+	none := incidentEvent(c, audit.IncidentNone, a.now())
+	none.Reason = "the review was over before one was opened"
+	switch {
+	case opened && a.incidents == nil:
+		return a.untold(ctx, c, audit.IncidentResolved, noRoutingKey)
+	case !opened && refused:
+		none.Reason = "opening it had failed"
+		return a.recordOnce(ctx, none)
+	case a.incidents == nil:
+		none.Reason = noRoutingKey
+		return a.recordOnce(ctx, none)
+	}
+	err = a.incidents.Resolve(ctx, c.Request.ID)
+	failure, ok := errors.AsType[*oncall.Failure](err)
+	final := ok && !failure.Passing()
+	switch {
+	case err != nil && !final:
+		return err
+	case !opened:
+		return a.recordOnce(ctx, none)
+	case final:
+		return a.untold(ctx, c, audit.IncidentResolved, failure.Error())
+	}
+	return a.recordOnce(ctx, incidentEvent(c, audit.IncidentResolved, a.now()))
 }
 
 // untold records that PagerDuty was not told; the record's finding goes to the security channel.
@@ -99,6 +136,14 @@ func (a *App) recordOnce(ctx context.Context, e audit.Event) error {
 		return err
 	}
 	return a.store.Record(ctx, []audit.Event{e}, nil)
+}
+
+func (a *App) hasRecorded(ctx context.Context, c approvals.Case, kind audit.Kind) (bool, error) {
+	there, err := a.store.Events(ctx, audit.Filter{Request: c.Request.ID, Kind: kind, Limit: 1})
+	if err != nil {
+		return false, fmt.Errorf("reading what became of the incident of request %s: %w", c.Request.ID, err)
+	}
+	return len(there) > 0, nil
 }
 
 func incidentEvent(c approvals.Case, kind audit.Kind, at time.Time) audit.Event {

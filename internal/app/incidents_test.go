@@ -276,8 +276,91 @@ func TestNoIncidentWithoutAReview(t *testing.T) {
 	r := b.broken()
 	b.close(r.ID)
 	b.key("")
-	if err := b.run(r.ID); err != nil || b.recorded() != "" {
+	if err := b.run(r.ID); err != nil || b.recorded() != "incident.none" || b.findings() != 0 {
 		t.Errorf("closed, and no key: %v, %q", err, b.recorded())
+	}
+}
+
+// What is recorded of the end is what happened: an incident that was never opened is not resolved.
+func TestWhatWasNotOpenedIsNotResolved(t *testing.T) {
+	t.Parallel()
+	refused, outage := sandbox.Fault{Status: 400}, sandbox.Fault{Status: 503}
+	for name, tc := range map[string]struct {
+		open   func(b *bundle, r approvals.Request)
+		closed *sandbox.Fault // what PagerDuty does when the review is over
+		keyed  bool
+		want   string
+		calls  int // how often PagerDuty is asked to resolve
+		finds  int
+	}{
+		"opening it was refused": {
+			func(b *bundle, r approvals.Request) { b.pd.FailEvents(refused); b.must(b.run(r.ID)); b.pd.Heal() },
+			nil, true, "incident.failed incident.none", 0, 1,
+		},
+		"closed during an outage": {
+			func(b *bundle, r approvals.Request) {
+				b.pd.FailEvents(outage)
+				if b.run(r.ID) == nil {
+					b.t.Error("opened during an outage")
+				}
+				b.pd.Heal()
+			}, nil, true, "incident.none", 1, 0,
+		},
+		"nothing was ever tried, and it refuses": {func(*bundle, approvals.Request) {}, &refused, true, "incident.none", 1, 0},
+		"opened, and not recorded": {
+			func(b *bundle, r approvals.Request) {
+				c, err := b.store.Case(b.t.Context(), r.ID)
+				b.must(err)
+				b.must(b.incidents.Open(b.t.Context(), incidentOf(c)))
+			}, nil, true, "incident.none", 1, 0,
+		},
+		"opened, and it refuses to resolve": {
+			func(b *bundle, r approvals.Request) { b.must(b.run(r.ID)) }, &refused, true, "incident.opened incident.failed", 1, 1,
+		},
+		"opened, and the key is gone": {
+			func(b *bundle, r approvals.Request) { b.must(b.run(r.ID)) }, nil, false, "incident.opened incident.failed", 0, 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			r := b.broken()
+			tc.open(b, r)
+			b.close(r.ID)
+			if !tc.keyed {
+				b.key("")
+			}
+			if tc.closed != nil {
+				b.pd.FailEvents(*tc.closed)
+			}
+			before := b.pd.Events()
+			b.must(b.run(r.ID))
+			if got, calls := b.recorded(), b.pd.Events()-before; got != tc.want || calls != tc.calls || b.findings() != tc.finds {
+				t.Errorf("recorded %q, asked %d times, %d findings", got, calls, b.findings())
+			}
+			for _, open := range b.pd.Incidents() {
+				if open.State != sandbox.Resolved && tc.finds == 0 {
+					t.Errorf("left open, and nobody is told: %+v", open)
+				}
+			}
+			if tc.finds == 0 {
+				return
+			}
+			events, err := b.store.Events(t.Context(), audit.Filter{Request: r.ID, Kind: audit.IncidentFailed})
+			b.must(err)
+			words, err := findings{b.App}.Finding(t.Context(), fmt.Sprint(events[0].ID))
+			b.must(err)
+			if resolve := strings.Contains(words, "Resolve the incident there yourselves"); resolve != strings.Contains(tc.want, "opened") {
+				t.Errorf("said %q", words)
+			}
+		})
+	}
+}
+
+func (b *bundle) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
 	}
 }
 
