@@ -278,10 +278,14 @@ func (b *bundle) intend(duration time.Duration) grants.Grant {
 }
 
 func (b *bundle) tryIntend(s *grants.Service, duration time.Duration) (grants.Grant, error) {
+	return b.tryIntendOn(s, "orders-prod", duration)
+}
+
+func (b *bundle) tryIntendOn(s *grants.Service, target string, duration time.Duration) (grants.Grant, error) {
 	ctx, now := b.t.Context(), b.clock.now()
 	ana := approvals.Person{ID: "U0ANA", Name: "Ana", Email: "ana@example.com"}
 	r := approvals.Request{
-		ID: grants.NewID(), State: approvals.Approved, Key: grants.NewID(), Requester: ana, Target: "orders-prod", Engine: "postgres",
+		ID: grants.NewID(), State: approvals.Approved, Key: grants.NewID(), Requester: ana, Target: target, Engine: "postgres",
 		Profile: "read-only", Duration: duration, Reason: "a test", Source: "slack:socket", FiledAt: now, ApprovedAt: now,
 		LapsesAt: now.Add(time.Hour), Decision: policy.Decision{
 			Outcome: policy.Approved, Rule: "on call", Why: "on call", Duration: duration, Policy: hash([]byte("version: 1\n")),
@@ -292,7 +296,7 @@ func (b *bundle) tryIntend(s *grants.Service, duration time.Duration) (grants.Gr
 		return grants.Grant{}, err
 	}
 	in := b.intention(duration)
-	in.Request, in.At = r.ID, now
+	in.Request, in.Target, in.At = r.ID, target, now
 	g, err := s.Intend(ctx, in)
 	if err != nil {
 		return g, err

@@ -13,6 +13,7 @@ func Exercise(t *testing.T, fixture Fixture) {
 	}{
 		{"a grant from issue to proof", lifeOfAGrant},
 		{"every step may be repeated", repeats},
+		{"two grants of one person", overlapping},
 		{"taking back what never was", neverWas},
 		{"cleaning before securing is refused", wrongOrder},
 		{"a foreign login is left alone", foreign},
@@ -72,6 +73,25 @@ func lifeOfAGrant(t *testing.T, b *bench) {
 		t.Errorf("leftovers: %+v", cleaned.Leftovers)
 	}
 	b.noTrace(t, login)
+}
+
+// overlapping ends one of two grants that have holder and profile in common: nothing of the other changes.
+func overlapping(t *testing.T, b *bench) {
+	ends, stays := b.order(), b.order()
+	first, second := b.issue(t, ends), b.issue(t, stays)
+	s := b.open(t, stays)
+	b.secure(t, first)
+	b.clean(t, first)
+	b.noTrace(t, first)
+	if err := s.Read(t.Context()); err != nil {
+		t.Errorf("the other session: %v", err)
+	}
+	if err := b.open(t, stays).Read(t.Context()); err != nil {
+		t.Errorf("another session of the other login: %v", err)
+	}
+	if secured := b.secure(t, second); secured.Killed != 2 {
+		t.Errorf("killed %d sessions of 2", secured.Killed)
+	}
 }
 
 func repeats(t *testing.T, b *bench) {
