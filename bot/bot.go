@@ -20,6 +20,7 @@ type Config struct {
 	Outbox   Outbox
 	Digests  Digests
 	Findings Findings
+	Drafts   Drafts
 	// Command is the slash command with its slash.
 	Command string
 	// Channels by ID ("C0123ABCD"), not by name: Slack reads history by ID only.
@@ -39,6 +40,7 @@ type Bot struct {
 	outbox   Outbox
 	digests  Digests
 	findings Findings
+	drafts   Drafts
 	command  string
 
 	approvalsChannel, auditChannel, securityChannel string
@@ -68,7 +70,7 @@ func New(c Config) (*Bot, error) {
 	var faults []error
 	for name, missing := range map[string]bool{
 		"Slack": c.Slack == nil, "Service": c.Service == nil, "Grants": c.Grants == nil, "Outbox": c.Outbox == nil,
-		"Digests": c.Digests == nil, "Findings": c.Findings == nil, "Now": c.Now == nil, "Command": c.Command == "",
+		"Digests": c.Digests == nil, "Findings": c.Findings == nil, "Drafts": c.Drafts == nil, "Now": c.Now == nil, "Command": c.Command == "",
 	} {
 		if missing {
 			faults = append(faults, fmt.Errorf("bot: %s is missing", name))
@@ -84,7 +86,7 @@ func New(c Config) (*Bot, error) {
 	}
 	life, end := context.WithCancel(context.Background())
 	return &Bot{
-		slack: c.Slack, service: c.Service, grants: c.Grants, outbox: c.Outbox, digests: c.Digests, findings: c.Findings,
+		slack: c.Slack, service: c.Service, grants: c.Grants, outbox: c.Outbox, digests: c.Digests, findings: c.Findings, drafts: c.Drafts,
 		command: c.Command, approvalsChannel: c.ApprovalsChannel, auditChannel: c.AuditChannel, securityChannel: c.SecurityChannel,
 		channelWorks: c.ChannelWorks, now: c.Now, log: c.Log, pace: newPacer(c.Now), people: NewDirectory(c.Slack, c.Now), life: life, end: end,
 	}, nil

@@ -30,8 +30,11 @@ const (
 func hasCard(c approvals.Case) bool { return c.Request.Decision.Outcome != policy.Denied }
 
 // card is the request as everybody in the approvals channel sees it.
-func card(c approvals.Case, now time.Time) message {
-	s := stands(c, now)
+func card(c approvals.Case, now time.Time) message { return cardOf(c, now, "") }
+
+// cardOf is card with what is known of how long an answer takes.
+func cardOf(c approvals.Case, now time.Time, usual string) message {
+	s := standsWith(c, now, usual)
 	m := message{text: summary(c, s)}
 	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(s.now))
 	if c.Review != nil {
@@ -54,8 +57,10 @@ func card(c approvals.Case, now time.Time) message {
 }
 
 // notice is the requester's own copy, in their direct messages.
-func notice(c approvals.Case, now time.Time) message {
-	s := stands(c, now)
+func notice(c approvals.Case, now time.Time) message { return noticeOf(c, now, "") }
+
+func noticeOf(c approvals.Case, now time.Time, usual string) message {
+	s := standsWith(c, now, usual)
 	m := message{text: summary(c, s)}
 	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(strings.TrimSpace(s.now+"\n"+s.next)))
 	if c.Review != nil {
@@ -75,7 +80,7 @@ func requesterButtons(c approvals.Case) []*slack.ButtonBlockElement {
 	cancel := button("Cancel", actCancel, id)
 	cancel.Confirm = confirm("Cancel this request?", "It ends here. You can ask again at any time.", "Cancel it", "Keep it")
 	switch {
-	case c.Request.State == approvals.Pending:
+	case c.Request.State == approvals.Pending, c.Request.State == approvals.Approved && !c.Request.Ready():
 		return []*slack.ButtonBlockElement{cancel}
 	case c.Request.State == approvals.Approved:
 		return []*slack.ButtonBlockElement{get.WithStyle(slack.StylePrimary), cancel}
@@ -112,6 +117,9 @@ func particulars(c approvals.Case) []slack.Block {
 	}
 	fields := []*slack.TextBlockObject{
 		field("Who", who), field("Database", r.Target), field("Access", accessWords(r)), field("Duration", lengthWords(r)),
+	}
+	if !r.StartsAt.IsZero() {
+		fields = append(fields, markup("*Start*\n"+at(r.StartsAt)))
 	}
 	if r.Ticket != "" {
 		fields = append(fields, field("Ticket", r.Ticket))
@@ -168,6 +176,9 @@ func timeline(c approvals.Case) []string {
 	if !r.ApprovedAt.IsZero() && len(c.Approvals) == 0 && c.Review == nil {
 		lines = append(lines, "• approved by the policy "+at(r.ApprovedAt))
 	}
+	if !r.StartedAt.IsZero() {
+		lines = append(lines, "• its start came "+at(r.StartedAt))
+	}
 	g := c.Grant
 	if g == nil {
 		return lines
@@ -208,5 +219,5 @@ func stamp(c approvals.Case) string {
 func summary(c approvals.Case, s standing) string {
 	r := c.Request
 	return mrkdwn(fmt.Sprintf("%s: %s, %s on %s for %s", s.head, r.Requester.Name, r.Access(), r.Target,
-		lasting(r.Length())), 600) + ": " + mrkdwn(r.Reason, 1000)
+		lasting(r.Length())), 600) + startWords(r) + ": " + mrkdwn(r.Reason, 1000)
 }

@@ -29,22 +29,30 @@ func (b *Bot) runLine(ctx context.Context, cmd slack.SlashCommand, key, source s
 			wrong = name
 		}
 	}
+	var startsAt time.Time
+	if wrong == nil {
+		c, startsAt, wrong = b.starts(ctx, c, cmd.UserID)
+	}
 	if wrong != nil {
 		return b.correct(wrong)
 	}
 	switch c.verb {
 	case verbForm:
-		return b.openForm(cmd)
+		return b.openForm(cmd, source)
 	case verbHelp:
 		return tell(b.help(), "", "helped")
 	case verbList:
 		return b.list(ctx, cmd.UserID)
 	case verbExplain:
-		d, err := b.service.Preview(ctx, approvals.Filing{By: cmd.UserID, Target: c.target, Profile: c.profile, Duration: c.duration, Source: source})
+		d, err := b.service.Preview(ctx, approvals.Filing{By: cmd.UserID, Target: c.target, Profile: c.profile, Duration: c.duration, StartsAt: startsAt, Params: c.params, Source: source})
 		if err != nil {
 			return b.failed(err, "")
 		}
-		return tell(explanation(d), "", "explained")
+		words := explanation(d)
+		if !startsAt.IsZero() {
+			words = "🗓️ For a start " + at(startsAt) + ":\n" + words
+		}
+		return tell(words, "", "explained")
 	case verbWhoami:
 		return b.whoami(ctx, cmd.UserID)
 	case verbRelease, verbExtend:
@@ -52,7 +60,7 @@ func (b *Bot) runLine(ctx context.Context, cmd slack.SlashCommand, key, source s
 	case verbBreakGlass:
 		return b.aboutToBreak(ctx, c, cmd, source)
 	}
-	return b.file(ctx, c, cmd, key, source)
+	return b.file(ctx, c, startsAt, cmd, key, source)
 }
 
 // elsewhere says where to do what is no command, when that is what somebody wrote; empty otherwise. A database of that name is
@@ -94,10 +102,10 @@ func (b *Bot) correct(m *mistake) answer {
 }
 
 // file files a one-line request.
-func (b *Bot) file(ctx context.Context, c command, cmd slack.SlashCommand, key, source string) answer {
+func (b *Bot) file(ctx context.Context, c command, startsAt time.Time, cmd slack.SlashCommand, key, source string) answer {
 	filed, err := b.service.File(ctx, approvals.Filing{
 		By: cmd.UserID, Target: c.target, Profile: c.profile, Duration: c.duration, Ticket: c.ticket, Reason: c.reason, Params: c.params,
-		Key: key, Source: source,
+		StartsAt: startsAt, Key: key, Source: source,
 	})
 	if err != nil {
 		return b.failed(err, "")
@@ -125,12 +133,15 @@ func outcomeWords(c approvals.Case) string {
 	case approvals.Denied:
 		return "⛔ Denied: " + what + ". " + mrkdwn(firstOf(r.Answer, r.Decision.Why), 1000) + unknowns(r.Decision)
 	case approvals.Pending:
-		return "⏳ Asked for " + what + ". It needs " + mrkdwn(needs(c), 500) + ". You get a direct message when somebody answers." +
+		return "⏳ Asked for " + what + ". It needs " + mrkdwn(needs(c), 500) + startWords(r) + ". You get a direct message when somebody answers." +
 			unknowns(r.Decision)
 	case approvals.Approved:
 		approved := "✅ Approved: " + what + ". "
 		if strings.HasPrefix(r.Decision.Why, "Approved") {
 			approved = "✅ *" + what + "*. " // the policy says the rest
+		}
+		if !r.Ready() {
+			return approved + mrkdwn(r.Decision.Why, 1000) + " It starts " + at(r.StartsAt) + ": you get a direct message when it can be taken."
 		}
 		return approved + mrkdwn(r.Decision.Why, 1000) + " Press *Get credentials* in your direct message with prodaccess; the " +
 			lasting(r.Length()) + " start then."
@@ -139,9 +150,9 @@ func outcomeWords(c approvals.Case) string {
 }
 
 // openForm opens the form at once: its trigger lives three seconds.
-func (b *Bot) openForm(cmd slack.SlashCommand) answer {
+func (b *Bot) openForm(cmd slack.SlashCommand, source string) answer {
 	return answer{outcome: "form", after: func(ctx context.Context) {
-		view, err := b.blankForm(ctx, cmd.UserID)
+		view, err := b.blankForm(ctx, cmd.UserID, source)
 		if err != nil {
 			text, _ := b.words(err)
 			b.whisperTo(ctx, cmd, text)
@@ -168,9 +179,10 @@ func (b *Bot) help() string {
 		"`" + c + " " + b.example() + "`",
 		"that is `" + c + " TARGET PROFILE DURATION [name=value…] [TICKET] REASON…`. Durations are like `30m`, `1h30m` or `45s`, tickets like `INC-123`. " +
 			"`" + c + "` alone opens a form.",
+		"• `start=14:30` or `start=2026-11-23T14:30` among the `name=value…`: access that starts later, in your own time zone",
 		"• `" + c + " list`: your access, and what there is to ask for",
 		"• `" + c + " whoami`: what you are on call for, and what you may ask for",
-		"• `" + c + " explain TARGET PROFILE [DURATION]`: what would happen, and why; nothing is asked",
+		"• `" + c + " explain TARGET PROFILE [DURATION] [start=…]`: what would happen, and why; nothing is asked",
 		"• `" + c + " extend [ID] DURATION`: more time",
 		"• `" + c + " release [ID]`: give access back",
 		"• `" + c + " break-glass TARGET PROFILE REASON…`: access at once in an emergency, if the policy lets you; loud, short, and reviewed afterwards",
@@ -233,6 +245,8 @@ func listLine(c approvals.Case, now time.Time) string {
 	switch {
 	case c.Request.State == approvals.Pending:
 		out += ", needs " + mrkdwn(needs(c), 200)
+	case c.Request.State == approvals.Approved && !c.Request.Ready():
+		out += "; starts " + at(c.Request.StartsAt)
 	case c.Request.State == approvals.Approved:
 		out += "; press *Get credentials* in your direct message or on the Home tab before " + at(c.Request.LapsesAt)
 	case c.Grant != nil && c.Grant.State == grants.Active && now.Before(c.Grant.Deadline):

@@ -34,11 +34,15 @@ func (b *Bot) drawCopies(ctx context.Context, requestID string) (requester strin
 			return requester, unread(fmt.Errorf("reading request %s: %w", requestID, err))
 		}
 		requester = c.Request.Requester.ID
+		usual := ""
+		if c.Request.State == approvals.Pending {
+			usual = b.service.Usual(ctx, c.Request.Decision.Approvals).String()
+		}
 		// Both are tried: a person who left must not keep the channel's card from being true, nor the other way round.
 		var failed error
 		if hasCard(c) {
 			failed = b.keep(ctx, posting{
-				key: cardKey(requestID), version: c.Request.Version, channel: toChannel(b.approvalsChannel), content: card(c, b.now()),
+				key: cardKey(requestID), version: c.Request.Version, channel: toChannel(b.approvalsChannel), content: cardOf(c, b.now(), usual),
 				calling: func(ctx context.Context) string { return b.callFor(ctx, c) },
 			})
 		}
@@ -46,7 +50,7 @@ func (b *Bot) drawCopies(ctx context.Context, requestID string) (requester strin
 			failed = sooner(failed, b.drawGlass(ctx, c))
 		}
 		own := b.keep(ctx, posting{
-			key: noticeKey(requestID), version: c.Request.Version, content: notice(c, b.now()),
+			key: noticeKey(requestID), version: c.Request.Version, content: noticeOf(c, b.now(), usual),
 			channel: func(ctx context.Context) (string, error) { return b.slack.direct(ctx, c.Request.Requester.ID) },
 		})
 		if own == nil {

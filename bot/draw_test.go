@@ -343,6 +343,41 @@ func TestDigestAndFinding(t *testing.T) {
 	w.sees(w.bo, "Event 17: a login <!channel> nobody knows.")
 }
 
+// TestNewsIsPostedOnceWhenItsWorkerDies loses the worker right after Slack took the message, before that was written down.
+func TestNewsIsPostedOnceWhenItsWorkerDies(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]string{"where it belongs": "", "as a stand-in": "is_archived"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, doors := shut(t, "revoking-overdue", nil)
+			doors.set(w.security, code)
+			channel := map[string]string{"": w.security, "is_archived": w.audit}[code]
+			post := map[string]func() error{
+				"Event 17": func() error { return w.bot.PostFinding(t.Context(), "17") },
+				"Overdue":  func() error { return w.bot.DrawAlarm(t.Context(), "g1") },
+			}
+			w.outbox.fail = errors.New("the process is gone")
+			for _, do := range post {
+				undelivered(t, do())
+			}
+			w.outbox.fail = nil
+			clear(w.outbox.claims) // a dead worker's claims run out
+			for words, do := range post {
+				for range 2 {
+					if err := do(); code == "" {
+						no(t, err)
+					} else {
+						waits(t, err)
+					}
+				}
+				if n := w.has(channel, words); n != 1 {
+					t.Errorf("%q stands there %d times:\n%s", words, n, w.ws.Messages())
+				}
+			}
+		})
+	}
+}
+
 func TestPaceHandsTheWorkerBack(t *testing.T) {
 	t.Parallel()
 	clock := noon

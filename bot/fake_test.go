@@ -43,6 +43,7 @@ type fakeService struct {
 	longer    time.Duration
 	notLonger string
 	instead   []approvals.Alternative
+	usual     approvals.Usual
 }
 
 func newFakeService() *fakeService {
@@ -122,7 +123,7 @@ func (f *fakeService) File(_ context.Context, in approvals.Filing) (approvals.Ca
 	now := time.Now()
 	c := &approvals.Case{Request: approvals.Request{
 		ID: "r" + strconv.Itoa(f.next), State: approvals.Pending, Version: 1, Key: in.Key, Target: in.Target, Engine: "postgres", Profile: in.Profile,
-		Duration: in.Duration, Ticket: in.Ticket, Reason: in.Reason, Params: in.Params, Source: in.Source, Decision: d, FiledAt: now, LapsesAt: now.Add(time.Hour),
+		Duration: in.Duration, Ticket: in.Ticket, Reason: in.Reason, Params: in.Params, StartsAt: in.StartsAt, Source: in.Source, Decision: d, FiledAt: now, LapsesAt: now.Add(time.Hour),
 		Requester: approvals.Person{ID: in.By, Name: "ana", Email: "ana@example.com"},
 	}}
 	switch d.Outcome {
@@ -280,6 +281,12 @@ func (f *fakeService) Extend(_ context.Context, p approvals.Press, by time.Durat
 		c.Grant.Deadline = c.Grant.Deadline.Add(by)
 		return nil
 	})
+}
+
+func (f *fakeService) Usual(context.Context, []policy.Requirement) approvals.Usual {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.usual
 }
 
 func (f *fakeService) MayRevoke(context.Context, approvals.Press) error { return f.err("MayRevoke") }

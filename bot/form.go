@@ -62,30 +62,55 @@ func (b *Bot) form(m menu, w wish, preview string) slack.ModalViewRequest {
 	lengths := lengthChoices(m.longest(w.target, w.profile))
 	chosen := w.chosenLength(lengths)
 
-	v := modal("Request access",
-		slack.NewInputBlock(blockDatabase, literal(labelDatabase), nil, databaseMenu(targets, w.target)).WithDispatchAction(true),
-		slack.NewInputBlock(withDigest(blockAccess, accesses), literal(labelAccess), nil, selectOne(labelAccess, "What to do there", accesses, w.profile)).WithDispatchAction(true),
-		slack.NewInputBlock(withDigest(blockDuration, lengths), literal(labelDuration), nil, selectOne(labelDuration, "For how long", lengths, chosen)).WithDispatchAction(true),
+	v := modal("Request access")
+	if w.note.Restored {
+		v.Blocks.BlockSet = append(v.Blocks.BlockSet, footer("📝 This is what you typed before and did not send. *Clear* begins afresh."))
+	}
+	v.Blocks.BlockSet = append(v.Blocks.BlockSet,
+		slack.NewInputBlock(w.id(blockDatabase), literal(labelDatabase), nil, databaseMenu(targets, w.target)).WithDispatchAction(true),
+		slack.NewInputBlock(w.id(withDigest(blockAccess, accesses)), literal(labelAccess), nil, selectOne(labelAccess, "What to do there", accesses, w.profile)).WithDispatchAction(true),
+		slack.NewInputBlock(w.id(withDigest(blockDuration, lengths)), literal(labelDuration), nil, selectOne(labelDuration, "For how long", lengths, chosen)).WithDispatchAction(true),
 	)
 	if chosen == otherLength {
-		exact := slack.NewPlainTextInputBlockElement(literal("45m"), blockExact).WithMaxLength(40).
-			WithDispatchActionConfig(&slack.DispatchActionConfig{TriggerActionsOn: []string{"on_enter_pressed"}})
+		exact := written(blockExact, "45m", w.exact, 40)
 		v.Blocks.BlockSet = append(v.Blocks.BlockSet,
-			slack.NewInputBlock(blockExact, literal(labelExact), literal("Like 30m, 1h30m or 45s."), exact).WithDispatchAction(true))
+			slack.NewInputBlock(w.id(blockExact), literal(labelExact), literal("Like 30m, 1h30m or 45s."), exact).WithDispatchAction(true))
+	}
+	if !m.never(w.target, w.profile) {
+		v.Blocks.BlockSet = append(v.Blocks.BlockSet, w.startFields()...)
 	}
 	for _, p := range parameters(profiles, w.profile) {
-		v.Blocks.BlockSet = append(v.Blocks.BlockSet, paramInput(p))
+		v.Blocks.BlockSet = append(v.Blocks.BlockSet, w.paramInput(p))
 	}
-	reason := slack.NewPlainTextInputBlockElement(literal("What is wrong, and what you will look at"), blockReason).WithMultiline(true).WithMaxLength(approvals.LongestReason)
-	ticket := slack.NewPlainTextInputBlockElement(literal("INC-123"), blockTicket).WithMaxLength(approvals.LongestTicket)
+	reason := written(blockReason, "What is wrong, and what you will look at", w.reason, approvals.LongestReason).WithMultiline(true)
+	ticket := written(blockTicket, "INC-123", w.ticket, approvals.LongestTicket)
 	said := slack.NewSectionBlock(markup(preview), nil, nil)
 	said.BlockID = blockPreview
 	v.Blocks.BlockSet = append(v.Blocks.BlockSet,
-		slack.NewInputBlock(blockReason, literal(labelReason), nil, reason),
-		slack.NewInputBlock(blockTicket, literal(labelTicket), nil, ticket).WithOptional(true),
+		slack.NewInputBlock(w.id(blockReason), literal(labelReason), nil, reason).WithDispatchAction(true),
+		slack.NewInputBlock(w.id(blockTicket), literal(labelTicket), nil, ticket).WithOptional(true).WithDispatchAction(true),
 		said)
+	if !w.empty() {
+		v.Blocks.BlockSet = append(v.Blocks.BlockSet, buttonsOf("draft", button("Clear", actClear, "draft")))
+	}
 	v.CallbackID, v.Submit, v.Close = viewRequest, literal("Request"), literal("Cancel")
+	w.note.Said = digest(preview)
+	v.PrivateMetadata = w.note.String()
 	return v
+}
+
+// written is a field that people write into. It tells of each character, see draft.go.
+func written(id, placeholder, value string, most int) *slack.PlainTextInputBlockElement {
+	var hint *slack.TextBlockObject
+	if placeholder != "" {
+		hint = literal(placeholder)
+	}
+	field := slack.NewPlainTextInputBlockElement(hint, id).WithMaxLength(most).
+		WithDispatchActionConfig(&slack.DispatchActionConfig{TriggerActionsOn: []string{"on_enter_pressed", "on_character_entered"}})
+	if value = cutTo(value, most, asIs); value != "" {
+		field = field.WithInitialValue(value)
+	}
+	return field
 }
 
 // databaseMenu lists the databases, or where they are too many, asks as somebody types; the answer is [Bot.onSuggestion].
@@ -140,11 +165,17 @@ func (w wish) chosenLength(offered []*slack.OptionBlockObject) string {
 
 // withDigest is a block's id that changes with its choices.
 func withDigest(block string, options []*slack.OptionBlockObject) string {
-	names := fnv.New32a()
+	var names strings.Builder
 	for _, o := range options {
-		fmt.Fprintln(names, o.Value)
+		fmt.Fprintln(&names, o.Value)
 	}
-	return fmt.Sprintf("%s:%08x", block, names.Sum32())
+	return block + ":" + digest(names.String())
+}
+
+func digest(text string) string {
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(text)) // a hash takes everything
+	return fmt.Sprintf("%08x", sum.Sum32())
 }
 
 func parameters(profiles []policy.Profile, name string) []policy.Parameter {
@@ -157,23 +188,32 @@ func parameters(profiles []policy.Profile, name string) []policy.Parameter {
 }
 
 // paramInput asks for a parameter in the way of its type.
-func paramInput(p policy.Parameter) *slack.InputBlock {
-	id := blockParam + p.Name
+func (w wish) paramInput(p policy.Parameter) *slack.InputBlock {
+	id, value := blockParam+p.Name, w.params[p.Name]
 	var element slack.BlockElement
 	switch p.Type {
 	case "date":
-		element = slack.NewDatePickerBlockElement(id)
+		picker := slack.NewDatePickerBlockElement(id)
+		if _, err := time.Parse(time.DateOnly, value); err == nil {
+			picker.InitialDate = value
+		}
+		element = picker
 	case "boolean":
 		s := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, literal("true or false"), id, offer(offer(nil, "true", ""), "false", "")...)
+		for _, o := range s.Options {
+			if o.Value == value {
+				s.InitialOption = o
+			}
+		}
 		element = s
 	default:
-		element = slack.NewPlainTextInputBlockElement(nil, id).WithMaxLength(200)
+		element = written(id, "", value, 200)
 	}
 	var hint *slack.TextBlockObject
 	if about := plain(strings.TrimSpace(p.Type+". "+p.Description), 500); about != "" {
 		hint = literal(about)
 	}
-	return slack.NewInputBlock(id, literal(plain(p.Name, 200)), hint, element).WithOptional(!p.Required)
+	return slack.NewInputBlock(w.id(id), literal(plain(p.Name, 200)), hint, element).WithOptional(!p.Required).WithDispatchAction(true)
 }
 
 // longestValue is what Slack takes as the value of an option.

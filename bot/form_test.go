@@ -188,14 +188,17 @@ func TestDemandsStandAtTheirField(t *testing.T) {
 	w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
 	w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
 	w.window(w.ana, "Needs one of @dba.")
-	for why, field := range map[string]string{
-		"Say which. A ticket is needed (rule \"x\").": "Ticket", "The reason must have at least 20 characters and has 3.": "Reason", "At most 15m for read-only.": "Duration",
+	for field, label := range map[string]string{
+		policy.FieldTicket: "Ticket", policy.FieldReason: "Reason", policy.FieldDuration: "Duration", policy.FieldStart: "Start", policy.FieldProfile: "Access",
+		policy.FieldTarget: "Database", policy.ParameterField("unheard_of"): "Access",
 	} {
+		// The words say nothing of the field.
+		why := "Not so."
 		w.service.policy = func(approvals.Filing) policy.Decision {
-			return policy.Decision{Outcome: policy.Denied, Why: why, MaxDuration: time.Hour}
+			return policy.Decision{Outcome: policy.Denied, Why: why, Field: field}
 		}
-		if r := w.ana.Submits(map[string]string{"Reason": "why"}); r.Errors[field] != why || w.service.next != 0 {
-			t.Errorf("%q is answered with %v (%v)", why, r.Errors, r.Err())
+		if r := w.ana.Submits(map[string]string{"Reason": "why"}); r.Errors[label] != why || len(r.Errors) != 1 || w.service.next != 0 {
+			t.Errorf("what is wrong with the %s is answered with %v (%v)", field, r.Errors, r.Err())
 		}
 	}
 }

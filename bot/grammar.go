@@ -114,6 +114,7 @@ func parse(text string) (command, *mistake) {
 
 func parseExplain(words []string) (command, *mistake) {
 	c := command{verb: verbExplain}
+	words = c.takeParams(words)
 	if len(words) < 2 || len(words) > 3 {
 		return c, &mistake{words: "Say which database and which access to explain: explain TARGET PROFILE [DURATION]."}
 	}
@@ -127,6 +128,22 @@ func parseExplain(words []string) (command, *mistake) {
 		c.duration = d
 	}
 	return c, nil
+}
+
+// takeParams takes what is name=value out of words, wherever it stands.
+func (c *command) takeParams(words []string) (rest []string) {
+	for _, word := range words {
+		found := paramShape.FindStringSubmatch(word)
+		if found == nil {
+			rest = append(rest, word)
+			continue
+		}
+		if c.params == nil {
+			c.params = map[string]string{}
+		}
+		c.params[found[1]] = found[2]
+	}
+	return rest
 }
 
 func parseExtend(words []string) (command, *mistake) {

@@ -70,6 +70,8 @@ func (b *Bot) onInteraction(ctx context.Context, cb slack.InteractionCallback, s
 			return b.onActions(ctx, cb, source)
 		case slack.InteractionTypeViewSubmission:
 			return b.onSubmission(ctx, cb, source)
+		case slack.InteractionTypeViewClosed:
+			return answer{outcome: "closed", after: func(ctx context.Context) { b.onClosed(ctx, cb) }}
 		case slack.InteractionTypeBlockSuggestion:
 			return b.onSuggestion(ctx, cb)
 		}

@@ -142,7 +142,7 @@ func withButtons(part string, c approvals.Case, acts []*slack.ButtonBlockElement
 
 // whatFor says what a request is about in one line.
 func whatFor(c approvals.Case) string {
-	return what(c) + " for " + lasting(c.Request.Length()) + ticket(c)
+	return what(c) + " for " + lasting(c.Request.Length()) + startWords(c.Request) + ticket(c)
 }
 
 func what(c approvals.Case) string {

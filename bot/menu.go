@@ -159,15 +159,39 @@ func (b *Bot) onSuggestion(ctx context.Context, cb slack.InteractionCallback) an
 	return answer{payload: map[string]any{"options": options[:min(mostOptions, len(options))]}, outcome: "suggested"}
 }
 
-// blankForm is the form before anything was chosen; where there is only one database, that is chosen.
-func (b *Bot) blankForm(ctx context.Context, user string) (slack.ModalViewRequest, error) {
-	m, err := b.menuFor(ctx, user)
-	if err != nil {
-		return slack.ModalViewRequest{}, err
-	}
+// openingWithin bounds how long a form that is about to open waits for what will happen to what it holds already.
+const openingWithin = 700 * time.Millisecond
+
+// blank is a wish before anything was chosen; where there is only one database, that is chosen.
+func blank(m menu) wish {
 	var w wish
 	if len(m.targets) == 1 {
 		w.target = m.targets[0].Name
 	}
-	return b.form(m, w, chooseFirst), nil
+	return w
+}
+
+// blankForm is the form as it opens: with what was typed before and not sent, where there is such a thing.
+func (b *Bot) blankForm(ctx context.Context, user, source string) (slack.ModalViewRequest, error) {
+	m, err := b.menuFor(ctx, user)
+	if err != nil {
+		return slack.ModalViewRequest{}, err
+	}
+	w, typed := b.drafted(ctx, user, m)
+	if !typed {
+		return b.form(m, blank(m), chooseFirst), nil
+	}
+	w.note.Restored = true
+	return b.form(m, w, b.foreseeSoon(ctx, user, source, w)), nil
+}
+
+// foreseeSoon is foresee for a form that cannot wait.
+func (b *Bot) foreseeSoon(ctx context.Context, user, source string, w wish) string {
+	ctx, cancel := context.WithTimeout(ctx, openingWithin)
+	defer cancel()
+	foreseen := b.foresee(ctx, user, source, w)
+	if ctx.Err() != nil {
+		return "Change something to see what will happen."
+	}
+	return foreseen
 }

@@ -30,11 +30,17 @@ func reached(c approvals.Case) (m milestone, ok bool) {
 	case r.State == approvals.Approved && g != nil:
 		return milestone{fmt.Sprintf("again:%s:%d", r.ID, c.Grants), true, "🔧 The login could not be made" + because(g.Note) +
 			". Your request still stands: press *Get credentials* again before " + at(r.LapsesAt) + "."}, true
-	case r.State == approvals.Approved && standingYes(c):
-		words := "✅ " + mrkdwn(approvers(c), 300) + " approved " + whatFor(c)
-		if less := instead(r, r.Less); less != "" {
-			words += " (" + less + ")"
+	case r.State == approvals.Approved && !r.Ready():
+		if !standingYes(c) {
+			return milestone{}, false // its requester was told when it was filed
 		}
+		return milestone{"approved:" + r.ID, false, "✅ " + mrkdwn(approvers(c), 300) + " approved " + whatFor(c) + yielded(r) +
+			". You are told here when it can be taken."}, true
+	case r.State == approvals.Approved && !r.StartedAt.IsZero():
+		return milestone{"ready:" + r.ID, true, "🗓️ " + whatFor(c) + yielded(r) + " can be taken now. Press *Get credentials* above before " +
+			at(r.LapsesAt) + "; the time starts then."}, true
+	case r.State == approvals.Approved && standingYes(c):
+		words := "✅ " + mrkdwn(approvers(c), 300) + " approved " + whatFor(c) + yielded(r)
 		return milestone{"ready:" + r.ID, true, words + ". Press *Get credentials* above before " + at(r.LapsesAt) + "; the time starts then."}, true
 	case r.State == approvals.Denied && r.EndedBy.ID != "":
 		return milestone{"refused:" + r.ID, true, "⛔ " + person(r.EndedBy) + " said no to " + whatFor(c) + because(r.Answer) +
@@ -47,6 +53,14 @@ func reached(c approvals.Case) (m milestone, ok bool) {
 		return milestone{"revoked:" + g.ID, true, "🔒 Your access is taken back" + cause(*g) + "."}, true
 	}
 	return milestone{}, false
+}
+
+// yielded is what was agreed to instead of what was asked for, in brackets; empty when it is all.
+func yielded(r approvals.Request) string {
+	if less := instead(r, r.Less); less != "" {
+		return " (" + less + ")"
+	}
+	return ""
 }
 
 // approvers are those whose approval stands.

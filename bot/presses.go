@@ -10,7 +10,10 @@ import (
 // onActions answers a press of a button, or a change in the form.
 func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, source string) answer {
 	if cb.View.CallbackID == viewRequest {
-		return answer{outcome: "redraw", after: func(ctx context.Context) { b.redraw(ctx, cb, source) }}
+		if len(cb.ActionCallback.BlockActions) > 0 && cb.ActionCallback.BlockActions[0].ActionID == actClear {
+			return answer{outcome: "cleared", after: func(ctx context.Context) { b.clear(ctx, cb) }}
+		}
+		return answer{outcome: "redraw", after: func(ctx context.Context) { b.onChange(ctx, cb, source) }}
 	}
 	if len(cb.ActionCallback.BlockActions) == 0 {
 		return answer{outcome: "ignored"}
@@ -45,7 +48,7 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 	case actGet:
 		return b.getCredentials(ctx, cb, press)
 	case actAsk:
-		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) { return b.blankForm(ctx, cb.User.ID) })
+		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) { return b.blankForm(ctx, cb.User.ID, source) })
 	case actDeny:
 		return b.opening(cb, press, func(ctx context.Context) (slack.ModalViewRequest, error) {
 			if err := b.service.MayDecide(ctx, press); err != nil {

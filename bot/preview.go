@@ -3,7 +3,6 @@ package bot
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
@@ -27,12 +26,28 @@ func (b *Bot) foresee(ctx context.Context, by, source string, w wish) string {
 		text, _ := b.words(err)
 		return "⚠️ " + text
 	}
-	return outlook(decision)
+	usual := ""
+	if decision.Outcome == policy.NeedsApproval {
+		usual = b.service.Usual(ctx, decision.Approvals).String()
+	}
+	out := outlookOf(decision, usual)
+	if decision.Outcome != policy.Denied && !f.StartsAt.IsZero() {
+		out += "\n🗓️ Starts " + at(f.StartsAt) + "."
+	}
+	return out
 }
 
 // outlook is a decision before anything was filed.
-func outlook(d policy.Decision) string {
+func outlook(d policy.Decision) string { return outlookOf(d, "") }
+
+// outlookOf is outlook with what is known of how long such a thing takes.
+func outlookOf(d policy.Decision, usual string) string {
 	var out string
+	asked := ".*"
+	if usual != "" {
+		usual = ", " + usual
+		asked = "*" + usual + "."
+	}
 	switch d.Outcome {
 	case policy.Approved:
 		out = "✅ *Approved at once.* " + mrkdwn(d.Why, 1000)
@@ -40,10 +55,10 @@ func outlook(d policy.Decision) string {
 			out = "✅ *Approved at once* " + mrkdwn(rest, 1000)
 		}
 	case policy.NeedsApproval:
-		out = "⏳ *Needs " + mrkdwn(inWords(d.Approvals, d.InOrder), 300) + ".* " + mrkdwn(d.Why, 800)
+		out = "⏳ *Needs " + mrkdwn(inWords(d.Approvals, d.InOrder), 300) + asked + " " + mrkdwn(d.Why, 800)
 		if d.Rule != "" && strings.HasPrefix(d.Why, "Needs ") {
 			// The policy's own sentence says the same in other words.
-			out = "⏳ *Needs " + mrkdwn(inWords(d.Approvals, d.InOrder), 300) + "* (rule “" + mrkdwn(d.Rule, 200) + "”)."
+			out = "⏳ *Needs " + mrkdwn(inWords(d.Approvals, d.InOrder), 300) + "*" + usual + " (rule “" + mrkdwn(d.Rule, 200) + "”)."
 		}
 	default:
 		out = "⛔ *Not allowed.* " + mrkdwn(d.Why, 1000)
@@ -90,29 +105,45 @@ func explanation(d policy.Decision) string {
 	return strings.Join(lines, "\n")
 }
 
-// redraw shows the form again around what it holds. Two changes in quick succession are drawn by two deliveries: the later
-// one must win, whichever gets to Slack first.
-func (b *Bot) redraw(ctx context.Context, cb slack.InteractionCallback, source string) {
-	when := ""
-	if len(cb.ActionCallback.BlockActions) > 0 {
-		when = cb.ActionCallback.BlockActions[0].ActionTs
+// onChange keeps what a form holds and shows the form again around it.
+func (b *Bot) onChange(ctx context.Context, cb slack.InteractionCallback, source string) {
+	w := read(cb.View)
+	b.keepDraft(ctx, cb, w)
+	b.redraw(ctx, cb, w, source)
+}
+
+// onClosed keeps what a form held when it was closed, should Slack ever say so: until now it sends no values then.
+func (b *Bot) onClosed(ctx context.Context, cb slack.InteractionCallback) {
+	if cb.View.CallbackID != viewRequest || cb.View.State == nil || len(cb.View.State.Values) == 0 {
+		return
 	}
+	if w := read(cb.View); !w.empty() {
+		b.keepDraft(ctx, cb, w)
+	}
+}
+
+// redraw shows the form again around what it holds. Two changes in quick succession are drawn by two deliveries: the later
+// one must win, whichever gets to Slack first. A character that changes nothing of what will happen draws nothing.
+func (b *Bot) redraw(ctx context.Context, cb slack.InteractionCallback, w wish, source string) {
+	when := changeOf(cb)
 	if !b.changes.latest(cb.View.ID, when) {
 		return
 	}
-	w := read(cb.View)
+	written := len(cb.ActionCallback.BlockActions) > 0 && cb.ActionCallback.BlockActions[0].Type == slack.ActionType(slack.METPlainTextInput)
+	if written && w.note.Said == digest(b.foresee(ctx, cb.User.ID, source, w)) {
+		return
+	}
 	m, err := b.menuFor(ctx, cb.User.ID)
 	if err != nil {
 		return // who may not ask has been told when the form did not open
 	}
-	if w.target != "" && !slices.ContainsFunc(m.choices(w.target), func(p policy.Profile) bool { return p.Name == w.profile }) {
-		w.profile = ""
-	}
+	w.settle(m, b.now())
 	view := b.form(m, w, b.foresee(ctx, cb.User.ID, source, w))
 	_, err = b.slack.api.UpdateViewContext(ctx, view, "", cb.View.Hash, cb.View.ID)
 	if err != nil && codeOf(err) == "hash_conflict" {
-		// Somebody drew between the change and now. If that was a later change, theirs is the truth; an earlier one is behind.
-		if !b.changes.latest(cb.View.ID, when) {
+		// Somebody drew between the change and now. If that was a later change, theirs is the truth; an earlier one is behind. Who
+		// is still writing is about to say more.
+		if written || !b.changes.latest(cb.View.ID, when) {
 			return
 		}
 		_, err = b.slack.api.UpdateViewContext(ctx, view, "", "", cb.View.ID)
@@ -120,6 +151,14 @@ func (b *Bot) redraw(ctx context.Context, cb slack.InteractionCallback, source s
 	if err != nil {
 		b.log.Warn().Str("who", cb.User.ID).Err(safe(err)).Msg("the form was not redrawn")
 	}
+}
+
+// changeOf is the instant of a change as Slack writes it.
+func changeOf(cb slack.InteractionCallback) string {
+	if len(cb.ActionCallback.BlockActions) > 0 {
+		return cb.ActionCallback.BlockActions[0].ActionTs
+	}
+	return ""
 }
 
 // changes remembers, for each form, the instant of its last change that this replica heard of.
@@ -142,3 +181,6 @@ func (c *changes) latest(view, when string) bool {
 	c.last[view] = when
 	return true
 }
+
+// sent says that a form is no more: nothing is drawn over what was put in its place.
+func (c *changes) sent(view string) { c.latest(view, "sent") } // later than every number

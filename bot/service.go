@@ -20,6 +20,8 @@ type Service interface {
 	Preview(ctx context.Context, filing approvals.Filing) (policy.Decision, error)
 	Approve(ctx context.Context, press approvals.Press) (approvals.Case, error)
 	Deny(ctx context.Context, press approvals.Press, reason string) (approvals.Case, error)
+	// Usual says how such approvals went lately. It is quick and never fails.
+	Usual(ctx context.Context, asked []policy.Requirement) approvals.Usual
 	// MayDecide says whether the presser may approve or deny now.
 	MayDecide(ctx context.Context, press approvals.Press) error
 	// ApproveLess is a yes to a shorter time, or to one of the profiles Narrower lists, or to both.

@@ -21,16 +21,29 @@ type standing struct {
 	now, next string
 }
 
-func stands(c approvals.Case, now time.Time) standing {
+func stands(c approvals.Case, now time.Time) standing { return standsWith(c, now, "") }
+
+// standsWith is stands with what is known of how long an answer takes, which is said beside who is asked.
+func standsWith(c approvals.Case, now time.Time, usual string) standing {
 	r := c.Request
+	if usual != "" {
+		usual = ", " + usual
+	}
 	switch r.State {
 	case approvals.Pending:
 		return standing{
 			"⏳", "Waiting for approval",
-			"Needs " + mrkdwn(needs(c), 500) + ". " + clockWords(c, now),
+			"Needs " + mrkdwn(needs(c), 500) + usual + ". " + clockWords(c, now),
 			"You will get a message here when somebody answers.",
 		}
 	case approvals.Approved:
+		if !r.Ready() {
+			return afterFailure(standing{
+				"🗓️", "Approved, starts later",
+				"Nothing exists on the database yet. It can be taken from " + at(r.StartsAt) + " on, and lapses " + at(r.LapsesAt) + " if it is not.",
+				"You will get a message here when it starts; the " + lasting(r.Length()) + " begin when you press *Get credentials* then.",
+			}, c, now)
+		}
 		s := standing{
 			"✅", "Approved, not taken yet",
 			"Nothing exists on the database yet. Lapses " + at(r.LapsesAt) + " if it is not taken.",

@@ -49,31 +49,37 @@ func (b *Bot) submitRequest(ctx context.Context, cb slack.InteractionCallback, s
 		wrong = w.wrongParams(b.service.Profiles(w.target))
 	}
 	if wrong == nil && strings.TrimSpace(f.Reason) == "" {
-		wrong = map[string]string{blockReason: "Say why; approvers read it."}
+		wrong = map[string]string{w.id(blockReason): "Say why; approvers read it."}
 	}
 	if wrong != nil {
 		return answer{payload: slack.NewErrorsViewSubmissionResponse(wrong), outcome: "mistake"}
 	}
 	// What the policy wants said is said at its field, where it can be mended; a look changes nothing.
-	if d, err := b.service.Preview(ctx, f); err == nil && d.Outcome == policy.Denied && d.MaxDuration > 0 {
-		return wrongAt("", w.blockOf(demanded(d)), plain(d.Why, 1500), "mistake")
+	if d, err := b.service.Preview(ctx, f); err == nil && d.Outcome == policy.Denied && d.Field != "" {
+		return wrongAt("", w.demanded(d), plain(d.Why, 1500), "mistake")
 	}
 	f.Key = "view:" + cb.View.ID
 	filed, err := b.service.File(ctx, f)
 	if err != nil {
 		text, outcome := b.words(err)
-		at := blockDatabase
+		at := w.id(blockDatabase)
 		if refusal, ok := refusalOf(err); ok {
 			text, at = plain(refusal.Words, 1500), w.blockOf(refusal.Field)
 		}
 		return answer{payload: slack.NewErrorsViewSubmissionResponse(map[string]string{at: text}), outcome: outcome}
 	}
 	a := answer{request: filed.Request.ID, outcome: string(filed.Request.State), acted: true}
+	b.changes.sent(cb.View.ID)
 	if filed.Request.State == approvals.Denied {
 		a.payload = slack.NewUpdateViewSubmissionResponse(ptr(saying("Denied", outcomeWords(filed))))
 		return a
 	}
 	a.payload = slack.NewClearViewSubmissionResponse()
+	a.after = func(ctx context.Context) {
+		if err := b.drafts.SentDraft(ctx, cb.User.ID, cb.View.ID, b.now()); err != nil {
+			b.log.Warn().Str("who", cb.User.ID).Err(err).Msg("what was typed into the form is not forgotten")
+		}
+	}
 	return a
 }
 

@@ -1,7 +1,9 @@
 package bot
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/policy"
@@ -12,38 +14,53 @@ import (
 type wish struct {
 	target, profile string
 	// length is the chosen duration, or otherLength when it is written in exact.
-	length, exact  string
+	length, exact string
+	// start is now or later, startsAt the instant in seconds that goes with later.
+	start          string
+	startsAt       int64
 	ticket, reason string
 	params         map[string]string
+	// asked are the parameters that the form has a field for.
+	asked []string
+	note  formNote
 	// accessBlock and lengthBlock are the ids of the blocks whose ids change.
 	accessBlock, lengthBlock string
 }
 
 // read takes a wish out of what Slack says the form holds.
 func read(view slack.View) wish {
-	w := wish{accessBlock: blockAccess, lengthBlock: blockDuration}
+	w := wish{accessBlock: blockAccess, lengthBlock: blockDuration, note: noteOf(view)}
 	if view.State == nil {
 		return w
 	}
-	for block, values := range view.State.Values {
+	for id, values := range view.State.Values {
+		block := w.note.idOf(id)
 		for action, v := range values {
 			switch {
 			case block == blockDatabase:
 				w.target = v.SelectedOption.Value
 			case strings.HasPrefix(block, blockAccess+":"):
-				w.accessBlock, w.profile = block, v.SelectedOption.Value
+				w.accessBlock, w.profile = id, v.SelectedOption.Value
 			case strings.HasPrefix(block, blockDuration+":"):
-				w.lengthBlock, w.length = block, v.SelectedOption.Value
+				w.lengthBlock, w.length = id, v.SelectedOption.Value
 			case block == blockExact:
 				w.exact = bare(asTyped(v.Value))
+			case block == blockStart:
+				w.start = v.SelectedOption.Value
+			case block == blockStartsAt:
+				w.startsAt = v.SelectedDateTime
 			case block == blockReason:
 				w.reason = v.Value
 			case block == blockTicket:
 				w.ticket = asTicket(v.Value)
 			case strings.HasPrefix(block, blockParam) && action == block:
+				w.asked = append(w.asked, strings.TrimPrefix(block, blockParam))
 				w.setParam(strings.TrimPrefix(block, blockParam), firstOf(v.Value, v.SelectedDate, v.SelectedOption.Value))
 			}
 		}
+	}
+	if w.startsAt == 0 {
+		w.startsAt = w.note.At
 	}
 	return w
 }
@@ -70,9 +87,15 @@ func asTicket(text string) string {
 // filing turns a wish into a filing, or says at which block what is wrong.
 func (w wish) filing(by, source string) (approvals.Filing, map[string]string) {
 	f := approvals.Filing{By: by, Target: w.target, Profile: w.profile, Ticket: w.ticket, Reason: clean(w.reason), Params: w.params, Source: source}
+	if w.start == startLater {
+		if w.startsAt == 0 {
+			return f, map[string]string{w.id(blockStartsAt): "Choose when it is to start."}
+		}
+		f.StartsAt = time.Unix(w.startsAt, 0)
+	}
 	length, at := w.length, w.lengthBlock
 	if length == otherLength {
-		if length, at = w.exact, blockExact; length == "" {
+		if length, at = w.exact, w.id(blockExact); length == "" {
 			return f, map[string]string{at: "Write for how long, like 45m."}
 		}
 	}
@@ -95,7 +118,7 @@ func (w wish) wrongParams(profiles []policy.Profile) map[string]string {
 			given[p.Name] = value
 		}
 		if err := (policy.Profile{Name: w.profile, Parameters: []policy.Parameter{p}}).CheckParams(given); err != nil {
-			wrong[blockParam+p.Name] = err.Error() + "." // it begins with a name, which is written as it is
+			wrong[w.id(blockParam+p.Name)] = err.Error() + "." // it begins with a name, which is written as it is
 		}
 	}
 	if len(wrong) == 0 {
@@ -111,25 +134,32 @@ func (w wish) blockOf(field string) string {
 		return w.accessBlock
 	case labelDuration:
 		if w.length == otherLength {
-			return blockExact
+			return w.id(blockExact)
 		}
 		return w.lengthBlock
+	case labelStart:
+		if w.start == startLater {
+			return w.id(blockStartsAt)
+		}
+		return w.id(blockStart)
 	case labelReason:
-		return blockReason
+		return w.id(blockReason)
 	case labelTicket:
-		return blockTicket
+		return w.id(blockTicket)
 	}
-	return blockDatabase
+	return w.id(blockDatabase)
 }
 
-// demanded is the field that a policy's demand is about. The demand is in the policy's own words; where they are not known, the
-// reason is the field in which most can be said.
-func demanded(d policy.Decision) string {
-	switch why := strings.ToLower(d.Why); {
-	case strings.Contains(why, "ticket"):
-		return labelTicket
-	case strings.HasPrefix(why, "at most "):
-		return labelDuration
+// demanded is the block of the field that a policy's denial is about. Where no field is at fault, it is the first one.
+func (w wish) demanded(d policy.Decision) string {
+	if name, ok := policy.ParameterOf(d.Field); ok {
+		if _, asked := w.params[name]; asked || slices.Contains(w.asked, name) {
+			return w.id(blockParam + name)
+		}
+		return w.accessBlock // the form does not ask for it
 	}
-	return labelReason
+	return w.blockOf(map[string]string{
+		policy.FieldTarget: labelDatabase, policy.FieldProfile: labelAccess, policy.FieldDuration: labelDuration, policy.FieldStart: labelStart,
+		policy.FieldTicket: labelTicket, policy.FieldReason: labelReason,
+	}[d.Field])
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 
 	"github.com/prodaccess/prodaccess/approvals"
 )
@@ -12,7 +13,11 @@ import (
 // else becomes a reference, and the error goes to the log under it.
 func (b *Bot) words(err error) (text, outcome string) {
 	if refusal, ok := errors.AsType[*approvals.Refusal](err); ok {
-		return mrkdwn(refusal.Words, 1500), "refused: " + string(refusal.Code)
+		text := mrkdwn(refusal.Words, 1500)
+		if !refusal.When.IsZero() {
+			text = strings.ReplaceAll(text, approvals.Instant(refusal.When), at(refusal.When))
+		}
+		return text, "refused: " + string(refusal.Code)
 	}
 	if errors.Is(err, approvals.ErrNotFound) {
 		return "There is no such request.", "refused: not-found"

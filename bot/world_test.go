@@ -20,6 +20,7 @@ type world struct {
 	ws          *sandbox.Workspace
 	service     *fakeService
 	outbox      *fakeOutbox
+	drafts      *fakeDrafts
 	slack       *Slack
 	bot         *Bot
 	ana, bo, cy *sandbox.Actor
@@ -92,7 +93,7 @@ func quiet(t *testing.T, opts sandbox.Options) *world {
 		}
 		ws.Close()
 	})
-	w := &world{T: t, ws: ws, service: newFakeService(), outbox: newFakeOutbox()}
+	w := &world{T: t, ws: ws, service: newFakeService(), outbox: newFakeOutbox(), drafts: newFakeDrafts()}
 	w.ana = ws.AddPerson(sandbox.Person{Name: "ana", Email: "ana@example.com"})
 	w.bo = ws.AddPerson(sandbox.Person{Name: "bo", Email: "bo@example.com"})
 	w.cy = ws.AddPerson(sandbox.Person{Name: "cy", Email: "cy@example.com"})
@@ -105,7 +106,7 @@ func quiet(t *testing.T, opts sandbox.Options) *world {
 	no(t, err)
 	t.Cleanup(w.slack.Close)
 	w.bot, err = New(Config{
-		Slack: w.slack, Service: w.service, Grants: w.service, Outbox: w.outbox, Digests: fakeNews{}, Findings: fakeNews{}, Command: "/prodaccess",
+		Slack: w.slack, Service: w.service, Grants: w.service, Outbox: w.outbox, Drafts: w.drafts, Digests: fakeNews{}, Findings: fakeNews{}, Command: "/prodaccess",
 		ApprovalsChannel: w.approvals, AuditChannel: w.audit, SecurityChannel: w.security, Now: time.Now,
 		Log: zerolog.New(w).Level(zerolog.DebugLevel),
 	})

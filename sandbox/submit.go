@@ -195,6 +195,7 @@ func (a *Actor) close(all bool) Reply {
 		return impossible("%s has no view open", a.p.Name)
 	}
 	wire := ws.viewWire(v)
+	wire["state"] = object{"values": object{}} // Slack says that a view was closed, and nothing of what was in it
 	ws.pop(a.p.id, all || v.body["clear_on_close"] == true)
 	if v.body["notify_on_close"] != true {
 		ws.mu.Unlock()

@@ -124,6 +124,9 @@ func (a *App) pause(ctx context.Context, job jobs.Job, err error) (time.Duration
 
 // sweep compares every target with the store and says what it found.
 func (a *App) sweep(ctx context.Context) error {
+	if _, err := a.store.PruneDrafts(ctx, a.now().Add(-bot.DraftsLast)); err != nil {
+		a.log.Warn().Err(err).Msg("what was typed into forms long ago is still kept")
+	}
 	swept, err := a.grants.Sweep(ctx)
 	for _, s := range swept {
 		a.health.set("target "+s.Target, s.Err)
