@@ -121,8 +121,16 @@ func (a *App) resolveIncident(ctx context.Context, c approvals.Case) error {
 	return a.recordOnce(ctx, incidentEvent(c, audit.IncidentResolved, a.now()))
 }
 
-// untold records that PagerDuty was not told; the record's finding goes to the security channel.
+// untold records, once, that PagerDuty was not told of something; the record's finding goes to the security channel. The job
+// runs again where its worker died before the end of it was written down.
 func (a *App) untold(ctx context.Context, c approvals.Case, kind audit.Kind, why string) error {
+	known, err := a.store.Events(ctx, audit.Filter{Request: c.Request.ID, Kind: audit.IncidentFailed})
+	if err != nil {
+		return fmt.Errorf("reading what became of the incident of request %s: %w", c.Request.ID, err)
+	}
+	if slices.ContainsFunc(known, func(e audit.Event) bool { return e.Detail["instead_of"] == string(kind) }) {
+		return nil
+	}
 	e := incidentEvent(c, audit.IncidentFailed, a.now())
 	e.Reason, e.Detail = why, map[string]string{"instead_of": string(kind)}
 	a.log.Error().Str("request", c.Request.ID).Str("why", why).Msg("PagerDuty was not told about broken glass")

@@ -243,8 +243,8 @@ func TestIncidentThatCannotBeOpenedIsSaidElsewhere(t *testing.T) {
 			b := setup(t)
 			r := b.broken()
 			b.key(tc.key)
-			if err := b.run(r.ID); err != nil {
-				t.Fatal(err)
+			for range 2 { // a job runs at least once
+				b.must(b.run(r.ID))
 			}
 			if got := b.recorded(); got != "incident.failed" || b.findings() != 1 {
 				t.Fatalf("recorded %q, %d findings", got, b.findings())
