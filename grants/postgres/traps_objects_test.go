@@ -221,3 +221,42 @@ func TestPreparedTransactionsOutliveTheirRole(t *testing.T) {
 		}
 	})
 }
+
+// An order that was in time when it began, and then waited for somebody's lock, is not carried out after its end: whoever
+// takes the grant back may have looked by then, and found nothing.
+func TestAnOrderThatWaitsPastItsEnd(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, shared *cluster) {
+		c := prepare(t, startServer(t, shared.major, nil), shared.major)
+		t.Cleanup(func() { c.super.Close(); c.srv.Stop() })
+		d := c.open(t, nil)
+		for try := 1; ; try++ {
+			blocker := c.connect(t, c.srv.URL("app"))
+			can(t, blocker, "BEGIN; LOCK TABLE pg_auth_members IN EXCLUSIVE MODE")
+			o := d.newOrder(t, readOnly)
+			o.NotAfter = time.Now().Add(1200 * time.Millisecond)
+			done := make(chan error, 1)
+			go func() {
+				_, err := d.Issue(t.Context(), o)
+				done <- err
+			}()
+			waited := false
+			for !waited && time.Now().Before(o.NotAfter) {
+				waited = value[bool](t, c, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'prodaccess_admin' AND wait_event_type = 'Lock')")
+			}
+			time.Sleep(time.Until(o.NotAfter.Add(10 * time.Millisecond)))
+			can(t, blocker, "COMMIT")
+			err := <-done
+			if value[bool](t, c, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", o.Login) {
+				t.Errorf("the login came to be after the end of its order: %v", err)
+			}
+			if waited && grants.ReasonOf(err) == grants.FailLate {
+				return
+			}
+			// It did not get as far as the lock in time, or waited for so long that its patience ended.
+			if reason := grants.ReasonOf(err); try == 5 || t.Failed() || reason != grants.FailLate && reason != grants.FailBusy {
+				t.Fatalf("waited: %v, and then %v", waited, err)
+			}
+		}
+	})
+}
