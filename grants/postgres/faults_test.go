@@ -62,7 +62,15 @@ func TestDownAndUpAgain(t *testing.T) {
 // A session on a standby that ran SET ROLE survives everything but a kill on that standby.
 func TestStandby(t *testing.T) {
 	t.Parallel()
-	c := prepare(t, startServer(t, 15, nil), 15)
+	standsBy(t, prepare(t, startServer(t, 15, nil), 15))
+}
+
+func TestStandbyWithLeastPrivilege(t *testing.T) {
+	t.Parallel()
+	standsBy(t, prepareFunctions(t, startServer(t, 18, nil), 18))
+}
+
+func standsBy(t *testing.T, c *cluster) {
 	t.Cleanup(c.srv.Stop)
 	t.Cleanup(c.super.Close)
 	standby, err := c.srv.Standby(t.Context())

@@ -37,8 +37,16 @@ func (byFunctions) searchPath(login grants.Login, path []string) string {
 	return call("set_search_path", append(who(login)[:2], literal(array(path))+"::text[]")...)
 }
 
+// actAs: what a login becomes when it connects is a setting that no SECURITY DEFINER function may touch. The login, which
+// has no access yet, sets it for itself; the membership comes afterwards, and act_as ends the loan.
 func (byFunctions) actAs(login grants.Login, owner string, _ int) []string {
-	return []string{call("act_as", append(who(login)[:2], textArg(owner))...)}
+	return []string{
+		call("lend", who(login)...),
+		"SET LOCAL ROLE " + ident(login.Name),
+		"ALTER ROLE " + ident(login.Name) + " SET role = " + literal(owner),
+		"SET LOCAL ROLE NONE",
+		call("act_as", append(who(login)[:2], textArg(owner))...),
+	}
 }
 
 func (byFunctions) grant(login grants.Login, accessRole string) string {

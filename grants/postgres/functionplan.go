@@ -52,15 +52,11 @@ type leastPrivilege struct {
 }
 
 // readLeastPrivilege looks from home.
-func readLeastPrivilege(ctx context.Context, conn *pgx.Conn, admin string, profiles []grants.Profile) (*leastPrivilege, error) {
+func readLeastPrivilege(ctx context.Context, conn *pgx.Conn, admin string) (*leastPrivilege, error) {
 	l := &leastPrivilege{}
 	var err error
 	if l.owner, err = readShared(ctx, conn, functionsOwner); err != nil {
 		return nil, err
-	}
-	needs := []string{"pg_signal_backend", grants.QuarantineRole}
-	for _, p := range profiles {
-		needs = append(needs, rolesOf(p)...)
 	}
 	owner, me := literal(functionsOwner), literal(admin)
 	stamped := "(starts_with(r.rolname, " + literal(grants.Prefix) + ") AND coalesce(shobj_description(r.oid, 'pg_authid'), '') LIKE 'prodaccess installation=%')"
@@ -68,7 +64,8 @@ func readLeastPrivilege(ctx context.Context, conn *pgx.Conn, admin string, profi
 		"SELECT rolcreaterole AND rolinherit AND NOT rolcanlogin AND NOT rolsuper AND NOT rolcreatedb AND NOT rolreplication AND NOT rolbypassrls FROM pg_roles WHERE rolname = "+owner,
 		"SELECT DISTINCT m.member::regrole::text FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.roleid WHERE o.rolname = "+owner+" ORDER BY 1",
 		"SELECT DISTINCT r.rolname FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.member JOIN pg_roles r ON r.oid = m.roleid WHERE o.rolname = "+owner+
-			" AND NOT "+stamped+" AND NOT r.rolname = ANY ("+literal(array(needs))+"::name[]) ORDER BY 1",
+			" AND NOT "+stamped+" AND r.rolname <> 'pg_signal_backend' AND (NOT starts_with(r.rolname, "+literal(grants.Prefix)+") OR r.rolname = "+literal(internal)+
+			" OR r.rolname LIKE '%\\_\\_views' OR r.rolname = "+literal(grants.QuarantineRole)+" AND m.admin_option) ORDER BY 1",
 		"SELECT 'CREATEROLE' FROM pg_roles WHERE rolcreaterole AND rolname = "+me+
 			" UNION ALL SELECT 'CREATEDB' FROM pg_roles WHERE rolcreatedb AND rolname = "+me+
 			" UNION ALL SELECT 'REPLICATION' FROM pg_roles WHERE rolreplication AND rolname = "+me+

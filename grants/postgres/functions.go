@@ -34,6 +34,7 @@ var functions = []function{
 	{name: "ours", args: "login text, stamp text, login_oid oid", returns: "oid", within: true},
 	{name: "is_access_role", args: "role_oid oid", returns: "boolean", within: true},
 	{name: "ours_alive", args: "login text, stamp text, login_oid oid", returns: "oid", within: true},
+	{name: "is_alone", args: "role_oid oid", returns: "boolean", within: true},
 	{name: "is_verifier", args: "verifier text", returns: "boolean", within: true},
 	{name: "may_last_until", args: "valid_until timestamp with time zone", returns: "boolean", within: true},
 	{name: "create_login", args: "login text, stamp text, verifier text, valid_until timestamp with time zone, connections integer", returns: "void"},

@@ -66,7 +66,7 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile, least bo
 			return err
 		}
 		if _, installed := s.shared.roles[functionsOwner]; installed || least {
-			s.least, err = readLeastPrivilege(ctx, conn, d.admin.User, sound)
+			s.least, err = readLeastPrivilege(ctx, conn, d.admin.User)
 		}
 		return err
 	})

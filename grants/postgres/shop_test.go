@@ -17,22 +17,25 @@ import (
 
 func TestConformanceOfProfiles(t *testing.T) {
 	t.Parallel()
-	for _, major := range majors {
-		t.Run(fmt.Sprintf("postgres %d", major), func(t *testing.T) {
-			t.Parallel()
-			srv := startServer(t, major, nil)
-			t.Cleanup(srv.Stop)
-			grantstest.ExerciseProfiles(t, &shops{srv: srv})
-		})
+	for _, least := range []bool{false, true} {
+		for _, major := range majors {
+			t.Run(fmt.Sprintf("postgres %d%s", major, map[bool]string{true: " with least privilege"}[least]), func(t *testing.T) {
+				t.Parallel()
+				srv := startServer(t, major, nil)
+				t.Cleanup(srv.Stop)
+				grantstest.ExerciseProfiles(t, &shops{srv: srv, least: least})
+			})
+		}
 	}
 }
 
 // shops makes a database, and an administrator, for each shop. Plans change what belongs to the whole cluster, so they are
 // applied one after another.
 type shops struct {
-	srv  *localpg.Server
-	mu   sync.Mutex
-	made int
+	srv   *localpg.Server
+	least bool // the administrator, one for all of them, acts through functions
+	mu    sync.Mutex
+	made  int
 }
 
 func (s *shops) Cannot() []string { return nil }
@@ -61,8 +64,11 @@ func (s *shops) Shop(t testing.TB, schema string, profiles []grants.Profile) gra
 		"CREATE TABLE "+schema+".orders (id bigint PRIMARY KEY, customer_id bigint, item varchar(100), status varchar(20))",
 		"INSERT INTO "+schema+".customers VALUES "+rows(grantstest.Customers),
 		"INSERT INTO "+schema+".orders VALUES "+rows(grantstest.Orders))
-	admin := "adm_" + database
-	run(t, url, "CREATE ROLE "+admin+" LOGIN CREATEROLE PASSWORD 'admin'")
+	admin, rights := "adm_"+database, " LOGIN CREATEROLE"
+	if s.least {
+		admin, rights = "prodaccess_admin", " LOGIN"
+	}
+	run(t, url, ifNo("SELECT FROM pg_roles WHERE rolname = "+literal(admin), "CREATE ROLE "+admin+rights+" PASSWORD 'admin'"))
 	d, err := Open(Config{
 		Target: grants.Target{Name: database, Engine: "postgres", Databases: []string{database}}, Installation: grantstest.Installation,
 		AdminURL: secret.New(s.srv.UserURL(admin, "admin", database)), PrepareURL: secret.New(url), MaxConns: 4,
@@ -71,7 +77,11 @@ func (s *shops) Shop(t testing.TB, schema string, profiles []grants.Profile) gra
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Close)
-	plan, err := d.Plan(t.Context(), profiles)
+	planned := d.Plan
+	if s.least {
+		planned = d.PlanLeastPrivilege
+	}
+	plan, err := planned(t.Context(), profiles)
 	if err != nil || len(plan.Problems) > 0 {
 		t.Fatal(err, plan.Problems)
 	}
