@@ -12,7 +12,7 @@ import (
 
 // BenchmarkLife is a login from issue to proof, beside the bare statements it cannot do without, in the same run.
 func BenchmarkLife(b *testing.B) {
-	c := prepare(b, nil)
+	c := prepare(b, mariadb, nil)
 	defer c.stop()
 	d, err := Open(Config{Target: ordersProd(), AdminURL: c.admin, Installation: "bench", MaxConns: 16})
 	if err != nil {

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"cmp"
 	"strconv"
 
 	"github.com/prodaccess/prodaccess/grants"
@@ -53,12 +54,13 @@ func (f flavour) bootstrap(admin string) (steps []grants.PreparationStep) {
 		add(p.why, "GRANT "+p.privilege+" ON *.*"+to)
 	}
 	for _, p := range f.adminOn() {
-		add(p.why, "GRANT "+p.privilege+" ON "+p.database+".*"+to)
+		add(p.why, "GRANT "+p.privilege+" ON "+p.database+"."+cmp.Or(p.table, "*")+to)
 	}
 	return steps
 }
 
-type need struct{ privilege, database, why string }
+// need is a privilege everywhere, in a database, or on one table of it.
+type need struct{ privilege, database, table, why string }
 
 // adminGlobal is what the administrator needs everywhere.
 func (f flavour) adminGlobal() []need {
@@ -75,16 +77,23 @@ func (f flavour) adminGlobal() []need {
 		{privilege: "CONNECTION_ADMIN", why: "it ends sessions"},
 		{privilege: "ALLOW_NONEXISTENT_DEFINER", why: "it drops a login that made a view or a routine"},
 		{privilege: "SHOW_ROUTINE", why: "it finds routines that a login made"},
+		{privilege: "XA_RECOVER_ADMIN", why: "it finds prepared transactions, which outlive the session that made them"},
 	}
 }
 
 // adminOn is what the administrator needs on some databases.
 func (f flavour) adminOn() []need {
-	return []need{
-		{privilege: "SELECT", database: "`mysql`", why: "it reads back what it did"},
-		{privilege: "UPDATE", database: "`mysql`", why: "SET DEFAULT ROLE for somebody else asks for it"},
-		{privilege: "SELECT, INSERT, UPDATE, DELETE, EVENT", database: ledger, why: "it keeps its notes there, and its event runs with its rights"},
+	notes := need{privilege: "SELECT, INSERT, UPDATE, DELETE, EVENT", database: ledger, why: "it keeps its notes there, and its event runs with its rights"}
+	read := need{privilege: "SELECT", database: "`mysql`", why: "it reads back what it did"}
+	if f == mysql {
+		const why = "it sees whose transactions are prepared"
+		return []need{
+			read, notes,
+			{privilege: "SELECT", database: "`performance_schema`", table: "threads", why: why},
+			{privilege: "SELECT", database: "`performance_schema`", table: "events_transactions_current", why: why},
+		}
 	}
+	return []need{read, {privilege: "UPDATE", database: "`mysql`", why: "SET DEFAULT ROLE for somebody else asks for it"}, notes}
 }
 
 // event is the dead man's switch: every few seconds the server locks the logins whose time is over, and ends their
@@ -102,7 +111,12 @@ func (f flavour) event(admin string) []grants.PreparationStep {
 			" DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = 1; DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;" +
 			" OPEN due; walk: LOOP FETCH due INTO name; IF done THEN LEAVE walk; END IF;" +
 			" SET @prodaccess = CONCAT('ALTER USER ', QUOTE(name), '@''%'' ACCOUNT LOCK'); PREPARE prodaccess FROM @prodaccess;" +
-			" EXECUTE prodaccess; DEALLOCATE PREPARE prodaccess; END LOOP; CLOSE due; END"
+			" EXECUTE prodaccess; DEALLOCATE PREPARE prodaccess;" +
+			" BEGIN DECLARE ended INT DEFAULT 0; DECLARE session BIGINT UNSIGNED;" +
+			" DECLARE alive CURSOR FOR SELECT p.ID FROM information_schema.PROCESSLIST p WHERE p.USER = name;" +
+			" DECLARE CONTINUE HANDLER FOR NOT FOUND SET ended = 1; DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;" +
+			" OPEN alive; ending: LOOP FETCH alive INTO session; IF ended THEN LEAVE ending; END IF; KILL session; END LOOP; CLOSE alive; END;" +
+			" END LOOP; CLOSE due; END"
 	}
 	return []grants.PreparationStep{{
 		Why: "the server itself locks logins whose time is over, should prodaccess be gone",

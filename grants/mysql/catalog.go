@@ -26,6 +26,12 @@ type catalog struct {
 	admin   string
 	me      string // CURRENT_USER() of the one who asks
 	host    string // @@hostname
+	// literalNames says that _ and % in GRANT … ON name.* mean themselves: MySQL with partial_revokes.
+	literalNames bool
+	// mandatory are MySQL's roles that every account has.
+	mandatory []string
+	// viewsRole says that sessions of the views' owner begin with a role: see viewsRole in viewplan.go.
+	viewsRole bool
 	// schemas are the databases there are.
 	schemas map[string]bool
 	// tables by database, then by name, with their columns. Views of ours are apart.
@@ -95,6 +101,10 @@ func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
 	read("SELECT CURRENT_USER(), @@hostname, @@GLOBAL.event_scheduler", func(r []string) {
 		c.me, c.host, c.scheduler = r[0], r[1], strings.EqualFold(r[2], "ON")
 	})
+	if f == mysql {
+		read("SELECT @@GLOBAL.partial_revokes, @@GLOBAL.mandatory_roles", func(r []string) { c.literalNames, c.mandatory = r[0] == "1", roleNames(r[1]) })
+		read("SELECT COUNT(*) FROM mysql.default_roles WHERE USER = "+literal(viewOwner)+" AND DEFAULT_ROLE_USER = "+literal(viewsRole), func(r []string) { c.viewsRole = r[0] != "0" })
+	}
 	read("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA", func(r []string) { c.schemas[r[0]] = true })
 	read("SELECT account, host, locked, role FROM "+f.accounts()+" a ORDER BY 1, 2", func(r []string) {
 		c.accounts = append(c.accounts, known{name: r[0], host: r[1], locked: r[2] == "1", role: r[3] == "1"})
@@ -191,6 +201,9 @@ func (c *catalog) readPrivileges(read func(string, func([]string))) {
 		take(r, privilege{word: r[2]})
 	})
 	read("SELECT GRANTEE, IS_GRANTABLE, PRIVILEGE_TYPE, TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES"+ours, func(r []string) {
+		if c.literalNames {
+			r[3] = escape(r[3])
+		}
 		take(r, privilege{word: r[2], database: r[3]})
 	})
 	read("SELECT GRANTEE, IS_GRANTABLE, PRIVILEGE_TYPE, TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLE_PRIVILEGES"+ours, func(r []string) {

@@ -29,6 +29,7 @@ func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants
 	findings = append(findings, s.everybody()...)
 	findings = append(findings, s.reach()...)
 	findings = append(findings, s.leaks(d.cfg.Target.Databases)...)
+	findings = append(findings, s.beltless()...)
 	return append(findings, s.switchedOff()...), nil
 }
 
@@ -76,7 +77,7 @@ func (s survey) orphans(profiles []grants.Profile) (findings []grants.Finding) {
 }
 
 // everybody is what every login has, whatever its profile: accounts without a name, which also catch logins of ours that
-// come from their host, and on MariaDB what was granted to PUBLIC.
+// come from their host, and what was granted to PUBLIC (MariaDB), and mandatory roles (MySQL).
 func (s survey) everybody() (findings []grants.Finding) {
 	for _, k := range s.catalog.accounts {
 		if k.name == "" {
@@ -86,8 +87,14 @@ func (s survey) everybody() (findings []grants.Finding) {
 			})
 		}
 	}
+	for _, role := range s.catalog.mandatory {
+		findings = append(findings, grants.Finding{
+			What: "everybody has the role " + role + ", visitors included: the server's mandatory_roles names it",
+			Mend: "take it out of mandatory_roles, or make sure that it may do no more than every visitor should",
+		})
+	}
 	for _, p := range s.catalog.public {
-		on := p.word + " ON " + s.catalog.flavour.object(p)
+		on := p.word + " ON " + s.catalog.object(p)
 		findings = append(findings, grants.Finding{
 			Database: unescape(p.database),
 			What:     "everybody has " + on + ", visitors included",
@@ -130,6 +137,31 @@ func (s survey) leaks(databases []string) (findings []grants.Finding) {
 					Mend: "nothing, if its holders may know; else a profile that only reads",
 				})
 			}
+		}
+	}
+	return findings
+}
+
+// beltless are profiles with seat belts that this server has not for an account: whoever holds a login can undo a setting of
+// the session, so that none is pretended.
+func (s survey) beltless() (findings []grants.Finding) {
+	for _, p := range s.sound {
+		var missing []string
+		if p.StatementTimeout > 0 && s.catalog.flavour == mysql {
+			missing = append(missing, "statement_timeout")
+		}
+		if p.LockTimeout > 0 {
+			missing = append(missing, "lock_timeout")
+		}
+		if p.IdleInTransactionTimeout > 0 {
+			missing = append(missing, "idle_in_transaction_timeout")
+		}
+		if len(missing) > 0 {
+			findings = append(findings, grants.Finding{
+				Advice: true,
+				What:   fmt.Sprintf("profile %s: its %s holds nobody here: %s cannot be told to for one account", p.Name, strings.Join(missing, " and "), s.catalog.flavour),
+				Mend:   "nothing, or the server's own: max_execution_time (MySQL) or max_statement_time (MariaDB), innodb_lock_wait_timeout, wait_timeout",
+			})
 		}
 	}
 	return findings

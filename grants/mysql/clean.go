@@ -43,6 +43,11 @@ func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.
 			return cleaned, err
 		}
 	}
+	prepared, err := f.abandoned(ctx, conn)
+	if reason := grants.ReasonOf(failure("", err)); err != nil && reason != grants.FailPrivilege {
+		return cleaned, err // without the privilege to ask, the login goes all the same
+	}
+	cleaned.Leftovers = append(cleaned.Leftovers, prepared...)
 	if _, err := change(ctx, conn, "DELETE FROM prodaccess.bound_values WHERE login = "+literal(login.Name)); err != nil {
 		return cleaned, err
 	}

@@ -54,7 +54,7 @@ type server struct {
 	certified, ed25519 bool
 }
 
-const greeting = "SELECT VERSION(), @@GLOBAL.ssl_cert <> '' OR @@GLOBAL.ssl_key <> ''," +
+const greeting = "SELECT VERSION(), (@@GLOBAL.ssl_cert <> '' OR @@GLOBAL.ssl_key <> '') AND @@GLOBAL.tls_version <> ''," +
 	" (SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'ed25519' AND PLUGIN_STATUS = 'ACTIVE')"
 
 func newConnector(cfg *client.Config) (*connector, error) {

@@ -62,6 +62,8 @@ const (
 	errReadOnly       = 1290 // ER_OPTION_PREVENTS_STATEMENT: read_only
 	errReadOnlyTx     = 1792 // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
 	errMaxStatement   = 1969 // ER_STATEMENT_TIMEOUT, MariaDB
+	errIsDefiner      = 4006 // ER_CANNOT_USER_REFERENCED_AS_DEFINER, MySQL without ALLOW_NONEXISTENT_DEFINER
+	errXA             = 1401 // ER_XAER_RMERR, which MySQL says to XA RECOVER without XA_RECOVER_ADMIN
 	errDenyStatement  = 1142 // ER_TABLEACCESS_DENIED_ERROR
 	errSpecificDenied = 1227 // ER_SPECIFIC_ACCESS_DENIED_ERROR
 )
@@ -69,7 +71,7 @@ const (
 // reasonOf maps the servers' numbers to our closed list.
 func reasonOf(number uint16) (grants.Reason, string) {
 	switch number {
-	case errDenyStatement, errSpecificDenied, errDeniedDB, 1143, 1370, 1410, 1095, 1419, errDeniedNoPw:
+	case errDenyStatement, errSpecificDenied, errDeniedDB, 1143, 1370, 1410, 1095, 1419, errIsDefiner, errDeniedNoPw:
 		return grants.FailPrivilege, "`prodaccess targets plan` prints the missing GRANT"
 	case errDenied:
 		return grants.FailPrivilege, "check the administrator's login and password"

@@ -208,7 +208,7 @@ func takeBack(t testing.TB, c *cluster, d *Driver, o grants.Order) {
 	if _, err := d.Clean(ctx, loginOf(o)); err != nil {
 		t.Errorf("clean: %v", err)
 	}
-	if value[bool](t, c, "SELECT COUNT(*) > 0 FROM mysql.global_priv WHERE User = ?", o.Login) {
+	if c.exists(t, o.Login) {
 		t.Error("the account is still there")
 	}
 }
@@ -235,9 +235,10 @@ func statementsOf(t *testing.T, g *guillotine, act func() error) int {
 	return n
 }
 
-func TestIssueCutAfterEveryStatement(t *testing.T) {
-	t.Parallel()
-	c := shared(t)
+func TestIssueCutAfterEveryStatement(t *testing.T) { onEach(t, issueCutAfterEveryStatement) }
+
+func issueCutAfterEveryStatement(t *testing.T, on flavour) {
+	c := shared(t, on)
 	sound := c.open(t, nil)
 	d, g := behind(t, c)
 	whole := newOrder(t, sound, "pa_read_only")
@@ -254,7 +255,7 @@ func TestIssueCutAfterEveryStatement(t *testing.T) {
 		if usable && cut < n-3 { // unlock, the row, the last look
 			t.Errorf("cut after %d of %d statements: a login that nobody vouches for can be used", cut, n)
 		}
-		exists := value[bool](t, c, "SELECT COUNT(*) > 0 FROM mysql.global_priv WHERE User = ?", o.Login)
+		exists := c.exists(t, o.Login)
 		listed, err := sound.Logins(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -266,9 +267,10 @@ func TestIssueCutAfterEveryStatement(t *testing.T) {
 	}
 }
 
-func TestExtendCutAfterEveryStatement(t *testing.T) {
-	t.Parallel()
-	c := shared(t)
+func TestExtendCutAfterEveryStatement(t *testing.T) { onEach(t, extendCutAfterEveryStatement) }
+
+func extendCutAfterEveryStatement(t *testing.T, on flavour) {
+	c := shared(t, on)
 	sound := c.open(t, nil)
 	d, g := behind(t, c)
 	later := time.Now().Add(2 * time.Hour)
@@ -289,9 +291,10 @@ func TestExtendCutAfterEveryStatement(t *testing.T) {
 	}
 }
 
-func TestRevocationCutAfterEveryStatement(t *testing.T) {
-	t.Parallel()
-	c := shared(t)
+func TestRevocationCutAfterEveryStatement(t *testing.T) { onEach(t, revocationCutAfterEveryStatement) }
+
+func revocationCutAfterEveryStatement(t *testing.T, on flavour) {
+	c := shared(t, on)
 	sound := c.open(t, nil)
 	d, g := behind(t, c)
 	for _, step := range []struct {
@@ -336,9 +339,10 @@ func TestRevocationCutAfterEveryStatement(t *testing.T) {
 }
 
 // The statements of an order that is stuck on the network arrive after everything is over: nothing comes of them.
-func TestAnOrderThatArrivesAfterTheEnd(t *testing.T) {
-	t.Parallel()
-	c := shared(t)
+func TestAnOrderThatArrivesAfterTheEnd(t *testing.T) { onEach(t, anOrderThatArrivesAfterTheEnd) }
+
+func anOrderThatArrivesAfterTheEnd(t *testing.T, on flavour) {
+	c := shared(t, on)
 	d := c.open(t, nil)
 	o := newOrder(t, d, "pa_read_only")
 	conn, f, err := d.everyday.borrow(t.Context())
@@ -362,7 +366,7 @@ func TestAnOrderThatArrivesAfterTheEnd(t *testing.T) {
 	if _, err := d.Issue(t.Context(), o); err == nil {
 		t.Error("the order was carried out after the end")
 	}
-	if value[bool](t, c, "SELECT COUNT(*) > 0 FROM mysql.global_priv WHERE User = ?", o.Login) {
+	if c.exists(t, o.Login) {
 		t.Error("the account is there")
 	}
 }

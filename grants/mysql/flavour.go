@@ -20,7 +20,7 @@ var versionNumber = regexp.MustCompile(`^(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)`)
 // flavourOf reads VERSION(): "10.11.19-MariaDB-0+deb12u1", "8.4.3", "9.1.0-commercial". Versions older than what this
 // package was written for are refused: their accounts cannot be locked, or have no roles.
 func flavourOf(version string) (flavour, error) {
-	f, major, minor := mysql, 8, 0
+	f, major, minor := mysql, 8, 4
 	if strings.Contains(strings.ToLower(version), "mariadb") {
 		f, major, minor = mariadb, 10, 11
 	}

@@ -12,7 +12,7 @@ import (
 func TestFlavourOf(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]flavour{
-		"10.11.19-MariaDB-0+deb12u1": mariadb, "5.5.5-10.11.6-MariaDB-log": mariadb, "11.4.2-MariaDB": mariadb, "8.0.36": mysql, "8.4.3": mysql, "9.1.0-commercial": mysql,
+		"10.11.19-MariaDB-0+deb12u1": mariadb, "5.5.5-10.11.6-MariaDB-log": mariadb, "11.4.2-MariaDB": mariadb, "8.0.36": "", "8.4.3": mysql, "9.1.0-commercial": mysql,
 		"10.6.16-MariaDB": "", "5.5.5-10.5.1-MariaDB": "", "5.7.44-log": "", "": "", "eight": "",
 	} {
 		f, err := flavourOf(version)

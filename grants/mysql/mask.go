@@ -23,6 +23,9 @@ var (
 // shown is what stands where a value is hidden.
 const shown = "'***'"
 
+// A text that does not come from the column must be of a character set of its own: a bare literal is of the session's that
+// made the view, and comparing it with a literal of a session of another collation fails.
+
 // internalKey is the key of hash masks; nobody but the views' owner may read it.
 const internalKey = "(SELECT k.secret FROM prodaccess.hash_key k WHERE k.one = 1)"
 
@@ -37,7 +40,7 @@ func masked(how string, c column) (string, error) {
 		// NULLIF gives the column's own type, which NULL alone has not.
 		return "NULLIF(" + is + ", " + is + ")", nil
 	case how == "hide":
-		return shown, nil
+		return text("***"), nil
 	case strings.HasPrefix(how, "constant:") && isText:
 		return text(strings.TrimPrefix(how, "constant:")), nil
 	case strings.HasPrefix(how, "constant:") && c.kind == "date":
@@ -47,7 +50,7 @@ func masked(how string, c column) (string, error) {
 	case how == "partial" && isText:
 		return partial(is), nil
 	case how == "hash" && isText:
-		return hashed(is), nil
+		return "CONVERT(" + hashed(is) + " USING utf8mb4)", nil
 	case how == "hash" && slices.Contains(numberKinds, c.kind):
 		return "CAST(CONV(LEFT(" + hashed(is) + ", 15), 16, 10) AS SIGNED)", nil
 	case how == "year" && (c.kind == "date" || c.kind == "datetime"):

@@ -24,31 +24,35 @@ import (
 )
 
 // withReplica is a primary, prepared, and a replica of it.
-func withReplica(t *testing.T) (primary, replica *cluster) {
+func withReplica(t *testing.T, on flavour) (primary, replica *cluster) {
 	t.Helper()
-	primary = startCluster(t, map[string]string{"server-id": "1", "log-bin": "bin"})
+	primary = startCluster(t, on, map[string]string{"server-id": "1", "log-bin": "bin"})
 	t.Cleanup(primary.stop)
-	replica = startCluster(t, map[string]string{"server-id": "2", "slave-net-timeout": "5"})
+	replica = startCluster(t, on, map[string]string{"server-id": "2", "loose-slave-net-timeout": "5", "loose-replica-net-timeout": "5"})
 	t.Cleanup(replica.stop)
-	var file, position, a, b string
-	if err := primary.super.QueryRowContext(t.Context(), "SHOW MASTER STATUS").Scan(&file, &position, &a, &b); err != nil {
-		t.Fatal(err)
+	at, err := send(t.Context(), primary.super, primary.choose("SHOW MASTER STATUS", "SHOW BINARY LOG STATUS"))
+	if err != nil || len(at) != 1 {
+		t.Fatal(at, err)
 	}
-	root := primary.srv.Root("")
-	run(t, replica, fmt.Sprintf("CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = %d, MASTER_USER = 'root', MASTER_PASSWORD = '%s', MASTER_LOG_FILE = '%s', MASTER_LOG_POS = %s",
-		primary.srv.Port(), root.Passwd, file, position), "START SLAVE")
+	change := "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = %d, MASTER_USER = 'root', MASTER_PASSWORD = '%s', MASTER_LOG_FILE = '%s', MASTER_LOG_POS = %s"
+	if on == mysql {
+		change = strings.NewReplacer("MASTER TO", "REPLICATION SOURCE TO", "MASTER_", "SOURCE_").Replace(change) + ", GET_SOURCE_PUBLIC_KEY = 1"
+	}
+	run(t, replica, fmt.Sprintf(change, primary.srv.Port(), primary.srv.Root("").Passwd, at[0][0], at[0][1]), "START "+replica.choose("SLAVE", "REPLICA"))
 	run(t, primary, "CREATE DATABASE app", "CREATE TABLE app.orders (id INT PRIMARY KEY, email VARCHAR(100))", "INSERT INTO app.orders VALUES (1, 'ana@example.com')")
 	primary.apply(t, primary.open(t, func(cfg *Config) { cfg.PrepareURL = secret.New(primary.srv.RootURL()) }), []grants.Profile{readOnly})
 	eventually(t, "the replica has the administrator", func() bool {
-		return value[int](t, replica, "SELECT COUNT(*) FROM mysql.global_priv WHERE User = 'prodaccess_admin' AND COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0) = 0") == 1
+		return value[int](t, replica, replica.choose("SELECT COUNT(*) FROM mysql.global_priv WHERE User = 'prodaccess_admin' AND COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0) = 0",
+			"SELECT COUNT(*) FROM mysql.user WHERE User = 'prodaccess_admin' AND account_locked = 'N'")) == 1
 	})
 	return primary, replica
 }
 
 // Sessions on a replica end as well, and a node counts only once it shows the lock.
-func TestReplica(t *testing.T) {
-	t.Parallel()
-	primary, replica := withReplica(t)
+func TestReplica(t *testing.T) { onEach(t, replica) }
+
+func replica(t *testing.T, on flavour) {
+	primary, replica := withReplica(t, on)
 	d := primary.open(t, func(cfg *Config) {
 		cfg.Nodes = []Node{{Name: "replica", URL: secret.New(replica.srv.URL("prodaccess_admin", adminPassword))}}
 	})
@@ -79,7 +83,7 @@ func TestReplica(t *testing.T) {
 	if _, err := d.Issue(t.Context(), late); err != nil {
 		t.Fatal(err)
 	}
-	run(t, replica, "STOP SLAVE SQL_THREAD")
+	run(t, replica, "STOP "+replica.choose("SLAVE", "REPLICA")+" SQL_THREAD")
 	if _, err := d.Secure(t.Context(), loginOf(late)); grants.ReasonOf(err) != grants.FailBusy {
 		t.Errorf("secured before the replica has the lock: %v", err)
 	}
@@ -87,7 +91,7 @@ func TestReplica(t *testing.T) {
 	if issued, err := d.Issue(t.Context(), behind); err != nil || !slices.Equal(issued.Lagging, []string{"replica"}) {
 		t.Errorf("lagging: %v, %v", issued.Lagging, err)
 	}
-	run(t, replica, "START SLAVE SQL_THREAD")
+	run(t, replica, "START "+replica.choose("SLAVE", "REPLICA")+" SQL_THREAD")
 	for _, o := range []grants.Order{late, behind} {
 		takeBack(t, primary, d, o)
 	}
@@ -97,15 +101,16 @@ func TestReplica(t *testing.T) {
 	if _, err := d.Issue(t.Context(), over); err != nil {
 		t.Fatal(err)
 	}
-	run(t, replica, "STOP SLAVE")
+	run(t, replica, "STOP "+replica.choose("SLAVE", "REPLICA"))
 	primary.srv.Kill()
 	promoted := replica.open(t, nil)
 	takeBack(t, replica, promoted, over)
 }
 
-func TestANodeOfAnotherCluster(t *testing.T) {
-	t.Parallel()
-	c, other := shared(t), prepare(t, nil)
+func TestANodeOfAnotherCluster(t *testing.T) { onEach(t, aNodeOfAnotherCluster) }
+
+func aNodeOfAnotherCluster(t *testing.T, on flavour) {
+	c, other := shared(t, on), prepare(t, on, nil)
 	t.Cleanup(other.stop)
 	d := c.open(t, func(cfg *Config) { cfg.Nodes = []Node{{Name: "replica", URL: other.admin}} })
 	o := newOrder(t, d, "pa_read_only")
@@ -155,9 +160,12 @@ func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
 
 // Where people are told to use TLS, the server holds them to it.
 func TestLoginsMustUseTLSWherePeopleAreToldTo(t *testing.T) {
-	t.Parallel()
+	onEach(t, loginsMustUseTLSWherePeopleAreToldTo)
+}
+
+func loginsMustUseTLSWherePeopleAreToldTo(t *testing.T, on flavour) {
 	cert, key, pool := certificate(t)
-	c := prepare(t, map[string]string{"ssl-cert": cert, "ssl-key": key})
+	c := prepare(t, on, map[string]string{"ssl-cert": cert, "ssl-key": key})
 	t.Cleanup(c.stop)
 	told := func(cfg *Config) { cfg.Target.Connect.SSLMode = "verify-full" }
 	d := c.open(t, told)
@@ -196,7 +204,13 @@ func TestLoginsMustUseTLSWherePeopleAreToldTo(t *testing.T) {
 			t.Errorf("tls=%s: %v", mode, err)
 		}
 	}
-	plain := shared(t).open(t, told)
+	// A MySQL makes itself a certificate, unless it is told to do without TLS.
+	bare := shared(t, on)
+	if on == mysql {
+		bare = prepare(t, on, map[string]string{"tls-version": ""})
+		t.Cleanup(bare.stop)
+	}
+	plain := bare.open(t, told)
 	without := newOrder(t, plain, "pa_read_only")
 	if _, err := plain.Issue(t.Context(), without); grants.ReasonOf(err) != grants.FailUnprepared {
 		t.Errorf("issued for TLS on a server that has none: %v", err)

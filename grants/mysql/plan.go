@@ -106,7 +106,7 @@ func (c *catalog) base() (steps []grants.PreparationStep, problems []string) {
 			if n.database != "" {
 				on = escape(strings.Trim(n.database, "`"))
 			}
-			return !c.has[privilege{account: c.admin, database: on, word: word}] && !c.has[privilege{account: c.admin, word: word}]
+			return !c.has[privilege{account: c.admin, database: on, table: n.table, word: word}] && !c.has[privilege{account: c.admin, database: on, word: word}] && !c.has[privilege{account: c.admin, word: word}]
 		}
 		if slices.ContainsFunc(strings.Split(n.privilege, ", "), missing) {
 			steps = append(steps, boot[1+i])
@@ -155,7 +155,7 @@ func (c *catalog) sight(databases []string) (steps []grants.PreparationStep) {
 			if !c.has[privilege{account: c.admin, database: escape(database), word: word}] && !c.has[privilege{account: c.admin, word: word}] {
 				steps = append(steps, grants.PreparationStep{
 					Why: "the administrator sees which tables there are, and no row of them",
-					SQL: "GRANT REFERENCES, SHOW VIEW ON " + ident(escape(database)) + ".* TO " + account(c.admin),
+					SQL: "GRANT REFERENCES, SHOW VIEW ON " + c.everythingIn(escape(database)) + " TO " + account(c.admin),
 				})
 				break
 			}
@@ -202,7 +202,7 @@ func (c *catalog) statements(verb, preposition string, all []privilege) (steps [
 		case s.account == viewOwner:
 			why = "a view needs it"
 		}
-		steps = append(steps, grants.PreparationStep{Why: why, SQL: c.flavour.grant(verb, preposition, s)})
+		steps = append(steps, grants.PreparationStep{Why: why, SQL: c.grant(verb, preposition, s)})
 	}
 	return steps
 }
@@ -243,8 +243,8 @@ func group(all []privilege) []statement {
 }
 
 // grant writes the statement.
-func (f flavour) grant(verb, preposition string, s statement) string {
-	return verb + " " + strings.Join(s.words, ", ") + " ON " + f.object(s.privilege) + " " + preposition + " " + f.grantee(s.account)
+func (c *catalog) grant(verb, preposition string, s statement) string {
+	return verb + " " + strings.Join(s.words, ", ") + " ON " + c.object(s.privilege) + " " + preposition + " " + c.flavour.grantee(s.account)
 }
 
 func (f flavour) grantee(name string) string {
@@ -255,7 +255,7 @@ func (f flavour) grantee(name string) string {
 }
 
 // object is what a privilege is on, as GRANT takes it.
-func (f flavour) object(p privilege) string {
+func (c *catalog) object(p privilege) string {
 	switch {
 	case p.routine != "":
 		kind, name, _ := strings.Cut(p.routine, " ")
@@ -263,9 +263,17 @@ func (f flavour) object(p privilege) string {
 	case p.table != "":
 		return ident(unescape(p.database)) + "." + ident(p.table)
 	case p.database != "":
-		return ident(p.database) + ".*"
+		return c.everythingIn(p.database)
 	}
 	return "*.*"
+}
+
+// everythingIn is all of what a pattern of escape's stands for, as this server's GRANT takes it.
+func (c *catalog) everythingIn(pattern string) string {
+	if c.literalNames {
+		pattern = unescape(pattern)
+	}
+	return ident(pattern) + ".*"
 }
 
 // Apply runs a plan's statements, one after the other: neither server can undo one that changes accounts. What the login

@@ -17,7 +17,7 @@ import (
 func ident(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
 // escape makes a pattern of a database's name. In GRANT … ON name.* _ and % are wildcards: `app_prod` would cover
-// appXprod too.
+// appXprod too. A MySQL with partial_revokes takes them, and the backslash, for themselves: see everythingIn.
 func escape(database string) string {
 	return strings.NewReplacer(`\`, `\\`, `_`, `\_`, `%`, `\%`).Replace(database)
 }

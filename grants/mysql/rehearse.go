@@ -137,8 +137,6 @@ func (r *rehearsal) meet(ctx context.Context) error {
 	}
 	if f == mariadb {
 		r.warn("on MariaDB an administrator with CREATE USER may set anybody's password: guard its own like root's", "")
-	} else {
-		r.warn("prodaccess was never run on MySQL by those who made it", "try everything on a server that does not matter first")
 	}
 	if host, _, err := net.SplitHostPort(r.everyday.connector.cfg.Addr); err == nil && !local(host) && r.everyday.connector.cfg.TLS == nil {
 		r.warn("prodaccess reaches the server without verifying its certificate", "tls=true in the target's admin_url")

@@ -42,6 +42,9 @@ func (d *Driver) secure(ctx context.Context, login grants.Login) (grants.Secured
 		}
 		secured.Nodes = append(secured.Nodes, o.node)
 		secured.Checks = append(secured.Checks, grants.Check{What: noSession(login.Name, o.node), OK: true})
+		for _, id := range o.undone {
+			secured.Checks = append(secured.Checks, grants.Check{What: "rolled back on " + o.node + ": the prepared transaction " + id, OK: true})
+		}
 	}
 	return secured, together(failures...)
 }

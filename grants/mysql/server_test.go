@@ -22,22 +22,54 @@ type stopping struct{ m *testing.M }
 
 func (s stopping) Run() int {
 	code := s.m.Run()
-	if c := started.cluster; c != nil {
-		c.stop()
+	for _, one := range started {
+		if one.cluster != nil {
+			one.cluster.stop()
+		}
 	}
 	return code
 }
 
-var started struct {
+// started are the servers that tests share, one of each kind.
+var started = map[flavour]*struct {
 	sync.Mutex
 	cluster *cluster
+}{mariadb: {}, mysql: {}}
+
+// products are the servers that every test runs on.
+var products = map[flavour]localmysql.Product{mariadb: localmysql.MariaDB, mysql: localmysql.MySQL}
+
+// onEach runs a test on both servers, in parallel with all others.
+func onEach(t *testing.T, test func(t *testing.T, on flavour)) {
+	t.Parallel()
+	for _, on := range []flavour{mariadb, mysql} {
+		t.Run(string(on), func(t *testing.T) {
+			t.Parallel()
+			test(t, on)
+		})
+	}
 }
 
 // cluster is a prepared target: databases app and other, a table app.orders, the profile read-only.
 type cluster struct {
+	on    flavour
 	srv   *localmysql.Server
 	admin secret.String
 	super *sql.DB // root's, for looking at the catalogs with eyes of our own
+}
+
+// choose is what one of the two servers says otherwise.
+func (c *cluster) choose(onMariaDB, onMySQL string) string {
+	if c.on == mysql {
+		return onMySQL
+	}
+	return onMariaDB
+}
+
+// exists says whether the server's own table of accounts has one of that name.
+func (c *cluster) exists(t testing.TB, name string) bool {
+	t.Helper()
+	return value[bool](t, c, c.choose("SELECT COUNT(*) > 0 FROM mysql.global_priv WHERE User = ?", "SELECT COUNT(*) > 0 FROM mysql.user WHERE User = ?"), name)
 }
 
 var readOnly = grants.Profile{
@@ -51,29 +83,30 @@ func ordersProd() grants.Target {
 }
 
 // shared returns the prepared cluster, the same one for all tests.
-func shared(t testing.TB) *cluster {
+func shared(t testing.TB, on flavour) *cluster {
 	t.Helper()
-	started.Lock()
-	defer started.Unlock()
-	if started.cluster == nil {
-		started.cluster = prepare(t, nil)
-		started.cluster.loosen(t)
+	one := started[on]
+	one.Lock()
+	defer one.Unlock()
+	if one.cluster == nil {
+		one.cluster = prepare(t, on, nil)
+		one.cluster.loosen(t)
 	}
-	return started.cluster
+	return one.cluster
 }
 
 const adminPassword = "admin-password-of-the-tests"
 
 // startCluster starts a server with nothing on it.
-func startCluster(t testing.TB, settings map[string]string) *cluster {
+func startCluster(t testing.TB, on flavour, settings map[string]string) *cluster {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	srv, err := localmysql.Start(ctx, localmysql.Options{Settings: settings})
+	srv, err := localmysql.Start(ctx, localmysql.Options{Product: products[on], Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{srv: srv, admin: secret.New(srv.URL("prodaccess_admin", adminPassword))}
+	c := &cluster{on: on, srv: srv, admin: secret.New(srv.URL("prodaccess_admin", adminPassword))}
 	connector, err := client.NewConnector(srv.Root(""))
 	if err != nil {
 		t.Fatal(err)
@@ -82,9 +115,9 @@ func startCluster(t testing.TB, settings map[string]string) *cluster {
 	return c
 }
 
-func prepare(t testing.TB, settings map[string]string) *cluster {
+func prepare(t testing.TB, on flavour, settings map[string]string) *cluster {
 	t.Helper()
-	c := startCluster(t, settings)
+	c := startCluster(t, on, settings)
 	run(t, c, "CREATE DATABASE app", "CREATE DATABASE other", "CREATE TABLE app.orders (id INT PRIMARY KEY, email VARCHAR(100))",
 		"INSERT INTO app.orders VALUES (1, 'ana@example.com')")
 	c.apply(t, c.open(t, func(cfg *Config) { cfg.PrepareURL = secret.New(c.srv.RootURL()) }), []grants.Profile{readOnly})

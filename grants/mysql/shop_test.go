@@ -13,20 +13,24 @@ import (
 	"github.com/prodaccess/prodaccess/internal/secret"
 )
 
-func TestConformanceOfProfiles(t *testing.T) {
-	t.Parallel()
-	grantstest.ExerciseProfiles(t, &shops{})
+func TestConformanceOfProfiles(t *testing.T) { onEach(t, conformanceOfProfiles) }
+
+func conformanceOfProfiles(t *testing.T, on flavour) {
+	grantstest.ExerciseProfiles(t, &shops{on: on})
 }
 
 // shops makes a server for each shop: roles, and databases, are the whole server's. A few at a time, for they are large.
-type shops struct{ few sync.Mutex }
+type shops struct {
+	on  flavour
+	few sync.Mutex
+}
 
 func (s *shops) Cannot() []string { return []string{"create"} }
 
 func (s *shops) Shop(t testing.TB, schema string, profiles []grants.Profile) grantstest.Shop {
 	s.few.Lock()
 	defer s.few.Unlock()
-	c := startCluster(t, nil)
+	c := startCluster(t, s.on, nil)
 	t.Cleanup(c.stop)
 	rows := func(all [][]string) string {
 		var lines []string

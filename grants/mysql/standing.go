@@ -51,6 +51,14 @@ func (d *Driver) standing(ctx context.Context) ([]grants.Standing, error) {
 	if err != nil {
 		return nil, err
 	}
+	var everybody []string
+	if f == mysql {
+		rows, err := send(ctx, conn, "SELECT @@GLOBAL.mandatory_roles")
+		if err != nil || len(rows) != 1 {
+			return nil, cmp.Or(err, errUnreadable)
+		}
+		everybody = roleNames(rows[0][0])
+	}
 	var out []grants.Standing
 	for _, a := range accounts {
 		s := grants.Standing{Login: a[0]}
@@ -59,7 +67,11 @@ func (d *Driver) standing(ctx context.Context) ([]grants.Standing, error) {
 		}
 		s.Sessions, _ = strconv.Atoi(a[2])
 		d.weigh(&s, held, "'"+a[0]+"'@'"+a[1]+"'", "")
-		for _, role := range rolesOf(memberships, a[0], a[1]) {
+		roles := rolesOf(memberships, a[0], a[1])
+		for _, role := range everybody {
+			roles = append(append(roles, role), rolesOf(memberships, role, "")...)
+		}
+		for _, role := range roles {
 			for _, suffix := range []string{"@''", "@'%'"} {
 				d.weigh(&s, held, "'"+role+"'"+suffix, " through "+role)
 			}
@@ -104,6 +116,17 @@ func (d *Driver) weigh(s *grants.Standing, held [][]string, grantee, through str
 		}
 		s.Why = append(s.Why, "has "+strings.Join(all, ", ")+" "+where+through)
 	}
+}
+
+// roleNames reads MySQL's mandatory_roles: 'name'@'host' or name@host or name, by commas.
+func roleNames(list string) (names []string) {
+	for role := range strings.SplitSeq(list, ",") {
+		name, _, _ := strings.Cut(strings.TrimSpace(role), "@")
+		if name = strings.Trim(name, "`'\" "); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // covers says whether a database's pattern in a grant covers a name: _ is any character, % any text.

@@ -8,6 +8,11 @@ import (
 	"github.com/prodaccess/prodaccess/grants"
 )
 
+// viewsRole is a role of MySQL's that holds nothing, and that the views' owner begins with. Without one, a MySQL (9.7 at
+// least) refuses every view with a WHERE to whoever has an active role: it looks for the owner's right to the condition's
+// columns only where the owner has roles too.
+const viewsRole = ledger + "_views_role"
+
 // places are what profiles with limits need before anything can be granted: their databases, their parameters and the
 // views' owner.
 func (c *catalog) places(profiles []grants.Profile) (steps []grants.PreparationStep) {
@@ -17,6 +22,12 @@ func (c *catalog) places(profiles []grants.Profile) (steps []grants.PreparationS
 			add("it owns the views, and nobody can log in as it", "CREATE USER IF NOT EXISTS "+viewOwnerAccount()+" ACCOUNT LOCK")
 		} else if k, _ := c.account(viewOwner); !k.locked {
 			add("nobody may log in as the views' owner", "ALTER USER "+viewOwnerAccount()+" ACCOUNT LOCK")
+		}
+		if c.flavour == mysql && !c.viewsRole {
+			why := "a server of this kind shows rows through a view only if its owner has a role, be it an empty one"
+			add(why, "CREATE ROLE IF NOT EXISTS "+account(viewsRole))
+			add(why, "GRANT "+account(viewsRole)+" TO "+viewOwnerAccount())
+			add(why, "SET DEFAULT ROLE "+account(viewsRole)+" TO "+viewOwnerAccount())
 		}
 		for _, table := range []string{"bound_values", "hash_key"} {
 			if !c.has[privilege{account: viewOwner, database: ledger, table: table, word: "SELECT"}] {
@@ -31,7 +42,7 @@ func (c *catalog) places(profiles []grants.Profile) (steps []grants.PreparationS
 		}
 		if at != "" && !(c.has[privilege{account: c.admin, database: escape(at), word: "SHOW VIEW"}] && c.has[privilege{account: c.admin, database: escape(at), word: "SELECT"}]) {
 			// A view's text is shown to who may read through it. That is nothing new: it may hand out the role as well.
-			add("the administrator finds views that somebody changed", "GRANT SELECT, SHOW VIEW ON "+ident(escape(at))+".* TO "+account(c.admin))
+			add("the administrator finds views that somebody changed", "GRANT SELECT, SHOW VIEW ON "+c.everythingIn(escape(at))+" TO "+account(c.admin))
 		}
 		if is, known := c.profiles[role]; !known || is != at {
 			add("where holders of profile "+p.Name+" connect", "REPLACE INTO prodaccess.profiles (access_role, home) VALUES ("+literal(role)+", "+literal(at)+")")

@@ -21,7 +21,14 @@ func (s *Server) install(ctx context.Context) error {
 	}
 	template := filepath.Join(parent(), "template-"+string(s.product)+"-"+strconv.FormatInt(info.ModTime().Unix(), 36)+"-"+strconv.FormatInt(info.Size(), 36))
 	if _, err := os.Stat(template); err == nil {
-		return s.as.copyTree(template, s.path("data"))
+		if err := s.as.copyTree(template, s.path("data")); err != nil {
+			return err
+		}
+		// MySQL's own identity: two servers of the same one refuse to replicate.
+		if err := os.Remove(s.path("data/auto.cnf")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
 	}
 	if err := s.makeData(ctx); err != nil {
 		return err
