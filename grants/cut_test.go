@@ -25,41 +25,101 @@ import (
 // than the store says.
 func TestCutAfterEveryStatement(t *testing.T) {
 	t.Parallel()
-	for name, do := range map[string]func(v *victim){
-		"issue": func(v *victim) { _, _ = v.Issue(v.b.t.Context(), v.grants[0].ID) },
-		"extend": func(v *victim) {
-			_, _ = v.Extend(v.b.t.Context(), v.grants[0].ID, 0, v.grants[0].Deadline.Add(time.Hour), time.Time{}, audit.System("test"), "")
-		},
-		"rotate":  func(v *victim) { _, _ = v.Rotate(v.b.t.Context(), v.grants[0].ID, audit.System("test"), "") },
-		"release": func(v *victim) { v.end(v.grants[:1]) },
-		"crowd":   func(v *victim) { v.end(v.grants) },
-	} {
+	for name := range deeds {
 		for _, place := range []string{"store", "target"} {
 			t.Run(name+" "+place, func(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
-				many := 1
-				if name == "crowd" {
-					many = 2
-				}
-				cuts := 0
-				for step := 1; ; step++ {
-					for after, size := 0, 1; after <= size; after++ {
-						v := b.victim(many, name != "issue")
-						reached := v.strike(place, faultproxy.Trap{When: faultproxy.Amid, Number: step, Statements: after}, (cuts+step)%2 == 0, do)
-						if size = v.armed.Size(); !reached {
-							if step < 2 {
-								t.Fatal("nothing was cut")
-							}
-							t.Logf("%d cuts in %d steps", cuts, step-1)
-							return
-						}
-						cuts++
-					}
-				}
+				b.cutEverywhere(name, place, b.onPostgres())
 			})
 		}
 	}
+}
+
+// deeds are what touches a grant.
+var deeds = map[string]func(v *victim){
+	"issue": func(v *victim) { _, _ = v.Issue(v.b.t.Context(), v.grants[0].ID) },
+	"extend": func(v *victim) {
+		_, _ = v.Extend(v.b.t.Context(), v.grants[0].ID, 0, v.grants[0].Deadline.Add(time.Hour), time.Time{}, audit.System("test"), "")
+	},
+	"rotate":  func(v *victim) { _, _ = v.Rotate(v.b.t.Context(), v.grants[0].ID, audit.System("test"), "") },
+	"release": func(v *victim) { v.end(v.grants[:1]) },
+	"crowd":   func(v *victim) { v.end(v.grants) },
+}
+
+// cutEverywhere does a deed again and again, cut at one statement later each time.
+func (b *bundle) cutEverywhere(name, place string, on server) {
+	b.t.Helper()
+	many := 1
+	if name == "crowd" {
+		many = 2
+	}
+	cuts := 0
+	for step := 1; ; step++ {
+		for after, size := 0, 1; after <= size; after++ {
+			v := b.victim(on, many, name != "issue")
+			reached := v.strike(place, faultproxy.Trap{When: faultproxy.Amid, Number: step, Statements: after}, (cuts+step)%2 == 0, deeds[name])
+			if size = v.armed.Size(); !reached {
+				if step < 2 {
+					b.t.Fatal("nothing was cut")
+				}
+				b.t.Logf("%d cuts in %d steps", cuts, step-1)
+				return
+			}
+			cuts++
+		}
+	}
+}
+
+// server is what a victim's target is.
+type server interface {
+	// target is how services know it, url its administrator's.
+	target() grants.Target
+	url() string
+	inFront(url string) (*faultproxy.Proxy, error)
+	open(url secret.String) (driver, error)
+	// logins counts those of a name, longer those of them that are let in after an instant, left all of the installation's.
+	logins(login string) int
+	longer(login string, than time.Time) int
+	left() int
+}
+
+type driver interface {
+	grants.Driver
+	Close()
+}
+
+// postgresServer is the bundle's own target.
+type postgresServer struct{ *bundle }
+
+func (b *bundle) onPostgres() server { return postgresServer{b} }
+
+func (s postgresServer) target() grants.Target {
+	return grants.Target{Name: "orders-prod", Engine: "postgres", Databases: []string{databaseOf(s.bundle.target)}}
+}
+
+func (s postgresServer) url() string {
+	return s.srv.UserURL(adminLogin, somePassword, databaseOf(s.bundle.target))
+}
+
+func (s postgresServer) inFront(url string) (*faultproxy.Proxy, error) {
+	return faultproxy.InFrontOf(url)
+}
+
+func (s postgresServer) open(url secret.String) (driver, error) {
+	return postgres.Open(postgres.Config{Target: s.target(), AdminURL: url, Installation: s.installation, MaxConns: 4})
+}
+
+func (s postgresServer) logins(login string) int {
+	return s.one(s.bundle.target, `SELECT count(*) FROM pg_roles WHERE rolname = $1`, login)
+}
+
+func (s postgresServer) longer(login string, than time.Time) int {
+	return s.one(s.bundle.target, `SELECT count(*) FROM pg_roles WHERE rolname = $1 AND (rolvaliduntil > $2 OR rolvaliduntil IS NULL)`, login, than)
+}
+
+func (s postgresServer) left() int {
+	return s.one(s.bundle.target, `SELECT count(*) FROM pg_roles WHERE shobj_description(oid, 'pg_authid') LIKE 'prodaccess installation=`+s.installation+` grant=%'`)
 }
 
 // victim is a replica whose connections all go through proxies.
@@ -67,15 +127,16 @@ type victim struct {
 	*grants.Service
 	b                 *bundle
 	store             *store.Store
-	driver            *postgres.Driver
+	on                server
+	driver            driver
 	toStore, toTarget *faultproxy.Proxy
 	grants            []grants.Grant
 	armed             *faultproxy.Armed
 }
 
-func (b *bundle) victim(many int, issued bool) *victim {
+func (b *bundle) victim(on server, many int, issued bool) *victim {
 	b.t.Helper()
-	v := &victim{b: b}
+	v := &victim{b: b, on: on}
 	for range many {
 		if issued {
 			g, _ := b.issue(time.Hour)
@@ -84,27 +145,26 @@ func (b *bundle) victim(many int, issued bool) *victim {
 			v.grants = append(v.grants, b.intend(time.Hour))
 		}
 	}
-	proxy := func(url string) (*faultproxy.Proxy, secret.String) {
-		p, err := faultproxy.InFrontOf(url)
+	proxy := func(inFront func(string) (*faultproxy.Proxy, error), url string) (*faultproxy.Proxy, secret.String) {
+		p, err := inFront(url)
 		if err != nil {
 			b.t.Fatal(err)
 		}
 		return p, secret.New(p.Through(url))
 	}
 	var storeURL, targetURL secret.String
-	v.toStore, storeURL = proxy(b.srv.UserURL(serviceLogin, somePassword, databaseOf(b.owner)))
-	v.toTarget, targetURL = proxy(b.srv.UserURL(adminLogin, somePassword, databaseOf(b.target)))
+	v.toStore, storeURL = proxy(faultproxy.InFrontOf, b.srv.UserURL(serviceLogin, somePassword, databaseOf(b.owner)))
+	v.toTarget, targetURL = proxy(on.inFront, on.url())
 	var err error
 	v.store, err = store.Open(b.t.Context(), store.Config{URL: storeURL, Now: b.clock.now, Log: zerolog.Nop(), MaxConns: 4})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	target := grants.Target{Name: "orders-prod", Engine: "postgres", Databases: []string{databaseOf(b.target)}}
-	if v.driver, err = postgres.Open(postgres.Config{Target: target, AdminURL: targetURL, Installation: b.installation, MaxConns: 4}); err != nil {
+	if v.driver, err = on.open(targetURL); err != nil {
 		b.t.Fatal(err)
 	}
 	v.Service, err = grants.New(grants.Config{
-		Store: v.store, Targets: []grants.Target{target}, Drivers: map[string]grants.Driver{"orders-prod": v.driver}, Installation: b.installation,
+		Store: v.store, Targets: []grants.Target{on.target()}, Drivers: map[string]grants.Driver{"orders-prod": v.driver}, Installation: b.installation,
 		Now: b.clock.now, Log: zerolog.Nop(), ConnectionLimit: 5, Grace: 30 * time.Second, OverdueAfter: 45 * time.Second, Parallel: 4,
 	})
 	if err != nil {
@@ -220,14 +280,14 @@ func (b *bundle) heals(label string, v *victim, dies bool) {
 		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 			now := b.read(g.ID)
 			if now.State == grants.Active {
-				b.agreesOn(label, now)
+				v.agreesOn(label, now)
 				if _, err := b.End(ctx, g.ID, grants.Ending{Cause: grants.Withdrawn, By: audit.System("test")}); err != nil && !errors.Is(err, grants.ErrState) {
 					b.t.Errorf("%s: ending: %v", label, err)
 				}
 				continue
 			}
 			if now.State == grants.Revoked {
-				b.agreesOn(label, now)
+				v.agreesOn(label, now)
 				break
 			}
 			if time.Now().After(deadline) {
@@ -238,23 +298,23 @@ func (b *bundle) heals(label string, v *victim, dies bool) {
 			}
 		}
 	}
-	if unknown := b.one(b.target, `SELECT count(*) FROM pg_roles WHERE shobj_description(oid, 'pg_authid') LIKE 'prodaccess installation=`+b.installation+` grant=%'`); unknown != 0 {
+	if unknown := v.on.left(); unknown != 0 {
 		b.t.Errorf("%s: %d logins are left that the store says are over, or does not know", label, unknown)
 	}
 }
 
 // agreesOn compares what the store and the target say of one grant.
-func (b *bundle) agreesOn(label string, g grants.Grant) {
+func (v *victim) agreesOn(label string, g grants.Grant) {
+	b := v.b
 	b.t.Helper()
 	live := 0
 	if g.State == grants.Active {
 		live = 1
 	}
-	if n := b.one(b.target, `SELECT count(*) FROM pg_roles WHERE rolname = $1`, g.Login); n != live {
+	if n := v.on.logins(g.Login); n != live {
 		b.t.Errorf("%s: the store says %s, and the target has %d such logins", label, g.State, n)
 	}
-	longer := b.one(b.target, `SELECT count(*) FROM pg_roles WHERE rolname = $1 AND (rolvaliduntil > $2 OR rolvaliduntil IS NULL)`, g.Login, g.Deadline.Add(30*time.Second))
-	if longer != 0 {
+	if v.on.longer(g.Login, g.Deadline.Add(30*time.Second)) != 0 {
 		b.t.Errorf("%s: the server lets the login in for longer than the store says", label)
 	}
 	if g.State == grants.Revoked && g.Receipt == nil {

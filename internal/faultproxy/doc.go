@@ -1,4 +1,4 @@
-// Package faultproxy stands between a client and a Postgres server and stops the client at a step of a test's choosing,
+// Package faultproxy stands between a client and a database server, Postgres or MySQL, and stops the client at a step of a test's choosing,
 // so that the test can kill it there: before the server heard of the step, or after the server carried it out and before
 // the client learned of it, which is also how the answer to a COMMIT is lost.
 //
@@ -16,6 +16,6 @@
 //   - Amid: the same as After, but that the server got only so many of the step's statements.
 //   - After: when [Armed.Reached] says so, the server has carried the step out, and the client got nothing of the answer.
 //
-// It speaks just enough of version 3 of the protocol to see where steps begin and end. TLS is refused, so the
+// It speaks just enough of version 3 of Postgres' protocol, or of MySQL's, to see where steps begin and end. TLS is refused, so the
 // connection must allow plain text. COPY passes, and is no step. Only tests use it.
 package faultproxy

@@ -74,7 +74,7 @@ func (l *link) forward(in *bufio.Reader) {
 		}
 		var sprung *Armed
 		if len(step.SQL) > 0 {
-			sprung = l.proxy.meet(l, step)
+			sprung = l.proxy.meet(l, step, statements(step.raw))
 		}
 		if sprung != nil && sprung.trap.When == Before {
 			close(sprung.reached)

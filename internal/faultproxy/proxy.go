@@ -12,6 +12,7 @@ import (
 // Proxy passes connections on to one server. It is safe for concurrent use.
 type Proxy struct {
 	server   string
+	speak    func(*Proxy, context.Context, net.Conn) // serves one connection
 	listener net.Listener
 	stop     context.CancelFunc
 	running  sync.WaitGroup
@@ -21,13 +22,15 @@ type Proxy struct {
 }
 
 // Start listens on a free port of loopback, in front of a server at host:port.
-func Start(server string) (*Proxy, error) {
+func Start(server string) (*Proxy, error) { return start(server, (*Proxy).serve) }
+
+func start(server string, speak func(*Proxy, context.Context, net.Conn)) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("starting a proxy: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Proxy{server: server, listener: listener, stop: stop}
+	p := &Proxy{server: server, speak: speak, listener: listener, stop: stop}
 	p.running.Go(func() { p.accept(ctx) })
 	return p, nil
 }
@@ -67,6 +70,6 @@ func (p *Proxy) accept(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		p.running.Go(func() { p.serve(ctx, client) })
+		p.running.Go(func() { p.speak(p, ctx, client) })
 	}
 }

@@ -116,8 +116,8 @@ func (a *Armed) Counted() []string {
 	return slices.Clone(a.counted)
 }
 
-// meet shows a link's step to the trap in place and returns it when it springs.
-func (p *Proxy) meet(l *link, s Step) *Armed {
+// meet shows a link's step of so many statements to the trap in place and returns it when it springs.
+func (p *Proxy) meet(l *link, s Step, size int) *Armed {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a := p.armed
@@ -129,6 +129,6 @@ func (p *Proxy) meet(l *link, s Step) *Armed {
 		return nil
 	}
 	a.sprung, p.armed = true, nil
-	a.size, a.held = statements(s.raw), l
+	a.size, a.held = size, l
 	return a
 }
