@@ -86,6 +86,7 @@ func (a *Actor) Command(line string) Reply {
 	ws.mu.Unlock()
 	ack := ws.deliver(d)
 	r := ws.reply(ack, hook)
+	r.sent = d
 	if ack.failure == "" {
 		ws.sayBack(&r, ack.body)
 	}

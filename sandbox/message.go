@@ -48,7 +48,9 @@ func (ws *Workspace) post(c *channel, from, only, thread string, body content) *
 	body.at = ws.opts.Now()
 	m := &message{channel: c, ts: ws.newTS(), thread: thread, from: from, only: only, versions: []content{body}}
 	ws.messages = append(ws.messages, m)
+	ws.index[c.id+" "+m.ts] = m
 	ws.notify()
+	ws.tellDrawn(m)
 	return m
 }
 
@@ -56,15 +58,11 @@ func (ws *Workspace) edit(m *message, body content) {
 	body.at = ws.opts.Now()
 	m.versions = append(m.versions, body)
 	ws.notify()
+	ws.tellDrawn(m)
 }
 
 func (ws *Workspace) messageAt(channelID, ts string) *message {
-	for _, m := range ws.messages {
-		if m.ts == ts && m.channel.id == channelID {
-			return m
-		}
-	}
-	return nil
+	return ws.index[channelID+" "+ts]
 }
 
 func (ws *Workspace) messageWire(m *message, body content, metadata bool) object {

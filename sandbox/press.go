@@ -36,7 +36,10 @@ func (a *Actor) press(t target, value object) Reply {
 		hook = ws.messageInteraction(payload, a.p, t)
 	}
 	ws.mu.Unlock()
-	return ws.reply(ws.deliver(delivery{kind: kindInteraction, payload: payload}), hook)
+	d := delivery{kind: kindInteraction, payload: payload}
+	r := ws.reply(ws.deliver(d), hook)
+	r.sent = d
+	return r
 }
 
 // messageInteraction adds what a press on a message carries. Slack leaves the message itself out when it is ephemeral;

@@ -19,6 +19,7 @@ type Reply struct {
 	err   error
 	ws    *Workspace
 	hook  *responseURL
+	sent  delivery
 }
 
 func (ws *Workspace) reply(ack acknowledgement, hook *responseURL) Reply {
@@ -27,6 +28,18 @@ func (ws *Workspace) reply(ack acknowledgement, hook *responseURL) Reply {
 		r.err = fmt.Errorf("%s: %w", ack.failure, ack.cause)
 	}
 	return r
+}
+
+// Again sends the very same command or press once more, as Slack does when it is not sure that the app got it.
+func (r Reply) Again() Reply {
+	if r.sent.kind == "" {
+		return impossible("nothing was sent")
+	}
+	d := r.sent
+	d.retry, d.reason = d.retry+1, "timeout"
+	again := r.ws.reply(r.ws.deliver(d), nil)
+	again.sent = d
+	return again
 }
 
 func impossible(format string, values ...any) Reply {

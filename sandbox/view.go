@@ -48,6 +48,7 @@ func (ws *Workspace) redraw(v *view, body object) {
 	v.raw = append(v.raw, string(raw))
 	v.versions = append(v.versions, ws.renderView(v))
 	ws.notify()
+	ws.tellHome(v)
 }
 
 func (ws *Workspace) viewWire(v *view) object {

@@ -69,6 +69,8 @@ type Workspace struct {
 	channels []*channel
 	groups   []*group
 	messages []*message
+	index    map[string]*message // by channel and timestamp
+	drawn    []*func(Drawn)
 	views    []*view
 	stacks   map[string][]*view // open modals by user id, the topmost last
 	homes    map[string]*view   // published Home tabs by user id
@@ -99,6 +101,7 @@ func New(opts Options) (*Workspace, error) {
 		opts: opts, listener: listener, ctx: ctx, stop: stop,
 		http:     &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 		changed:  make(chan struct{}),
+		index:    map[string]*message{},
 		stacks:   map[string][]*view{},
 		homes:    map[string]*view{},
 		atHome:   map[string]bool{},
