@@ -12,6 +12,7 @@ import (
 	"github.com/prodaccess/prodaccess/policy"
 	"github.com/slack-go/slack"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -20,6 +21,10 @@ const (
 	remembered = time.Minute
 	// askWithin bounds one look-up, so that a slow Slack becomes "not known" within a press's three seconds.
 	askWithin = 1500 * time.Millisecond
+	// spared are calls of users.info that are kept for people nothing is known of: Slack takes about a hundred a minute.
+	spared     = 40
+	looksBurst = 90
+	looksEvery = time.Minute / 95
 	// addressed is how long an address is taken to lead to the same account, for mentions.
 	addressed = time.Hour
 )
@@ -31,6 +36,8 @@ type Directory struct {
 	calls singleflight.Group
 
 	mu     sync.Mutex
+	looks  *rate.Limiter
+	quiet  time.Time // Slack said to wait until then before somebody is looked up
 	people map[string]known[*slack.User]
 	groups map[string]groupAnswer
 	emails map[string]known[string]
@@ -43,10 +50,11 @@ type known[T any] struct {
 
 // NewDirectory needs both.
 func NewDirectory(s *Slack, now func() time.Time) *Directory {
-	return &Directory{slack: s, now: now, people: map[string]known[*slack.User]{}, groups: map[string]groupAnswer{}, emails: map[string]known[string]{}}
+	return &Directory{slack: s, now: now, looks: rate.NewLimiter(rate.Every(looksEvery), looksBurst), people: map[string]known[*slack.User]{}, groups: map[string]groupAnswer{}, emails: map[string]known[string]{}}
 }
 
-// Person is somebody who may act, as Slack has them now (fresh) or had them within the last minute. Whoever may not act
+// Person is somebody who may act, as Slack has them now (fresh) or had them within the last minute. While more people press than
+// Slack takes look-ups for, a fresh answer may be a minute old as well. Whoever may not act
 // is refused with approvals.NotEligible, and when Slack does not say, with approvals.NotKnown.
 func (d *Directory) Person(ctx context.Context, slackID string, fresh bool) (approvals.Person, error) {
 	u, err := d.user(ctx, slackID, fresh)
@@ -103,29 +111,48 @@ func (d *Directory) Membership(ctx context.Context, usergroup, slackID string, _
 }
 
 func (d *Directory) user(ctx context.Context, id string, fresh bool) (*slack.User, error) {
+	lately, sparing := d.remembered(id)
+	if lately != nil && (!fresh || sparing) {
+		return lately, nil
+	}
 	if !fresh {
-		d.mu.Lock()
-		k, ok := d.people[id]
-		d.mu.Unlock()
-		if ok && d.now().Sub(k.at) < remembered {
-			return k.value, nil
-		}
 		return ask(ctx, &d.calls, "user "+id, func(ctx context.Context) (*slack.User, error) { return d.askUser(ctx, id) })
 	}
 	// A fresh answer must not be one that was asked for before the press, so it does not join a call under way.
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	return d.askUser(ctx, id)
+	u, err := d.askUser(ctx, id)
+	if err != nil && lately != nil && codeOf(err) == "ratelimited" {
+		return lately, nil
+	}
+	return u, err
+}
+
+// remembered is what Slack said of somebody within the last minute, if it did, and whether that has to do for a press as well: when
+// more people press than Slack lets us look up, calls are left for those of whom nothing is known.
+func (d *Directory) remembered(id string) (u *slack.User, sparing bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	if k, ok := d.people[id]; ok && now.Sub(k.at) < remembered {
+		u = k.value
+	}
+	return u, now.Before(d.quiet) || d.looks.TokensAt(now) < spared
 }
 
 func (d *Directory) askUser(ctx context.Context, id string) (*slack.User, error) {
 	asked := d.now()
+	d.looks.AllowN(asked, 1)
 	u, err := d.slack.api.GetUserInfoContext(ctx, id)
-	if err != nil {
-		return nil, safe(err)
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err != nil {
+		err = safe(err)
+		if f, ok := err.(*failure); ok && f.after > 0 {
+			d.quiet = d.now().Add(f.after)
+		}
+		return nil, err
+	}
 	remember(d.people, id, known[*slack.User]{u, asked})
 	return u, nil
 }

@@ -2,6 +2,8 @@ package bot
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -129,4 +131,66 @@ func (w *world) calls(method string) int {
 		}
 	}
 	return n
+}
+
+// While more people press than Slack takes look-ups for, what it said of them within the last minute holds; those of whom nothing is
+// known are still looked up, and nothing older than a minute ever holds.
+func TestManyPressesSpareSlack(t *testing.T) {
+	t.Parallel()
+	now := &clock{now: noon}
+	w := quiet(t, sandbox.Options{Now: now.Now})
+	d := NewDirectory(w.slack, now.Now)
+	for range 200 {
+		_, err := d.Person(t.Context(), w.ana.ID(), true)
+		no(t, err)
+	}
+	for i := range 30 {
+		who := w.ws.AddPerson(sandbox.Person{Name: fmt.Sprint("new", i), Email: "new@example.com"})
+		_, err := d.Person(t.Context(), who.ID(), i%2 == 0)
+		no(t, err)
+	}
+	asked := 0
+	for _, e := range w.ws.Traffic() {
+		if e.Kind == "answer" && e.Name == "users.info" {
+			asked++
+			if e.Status == http.StatusTooManyRequests {
+				t.Fatalf("Slack refused look-up %d for the rate", asked)
+			}
+		}
+	}
+	if asked < 60 || asked > 95 {
+		t.Errorf("Slack was asked %d times", asked)
+	}
+	_ = now.pass(t.Context(), 10*time.Second)
+	w.ws.ChangePerson("ana", func(p *sandbox.Person) { p.Deleted = true })
+	_ = now.pass(t.Context(), 51*time.Second)
+	if _, err := d.Person(t.Context(), w.ana.ID(), true); err == nil {
+		t.Error("somebody who left may still press after a minute")
+	}
+}
+
+// Slack's own refusal for the rate is no reason to turn somebody away who was known a moment ago, and to no one else.
+func TestRefusedLookUps(t *testing.T) {
+	t.Parallel()
+	now := &clock{now: noon}
+	w := quiet(t, sandbox.Options{Now: now.Now})
+	d := NewDirectory(w.slack, now.Now)
+	_, err := d.Person(t.Context(), w.ana.ID(), true)
+	no(t, err)
+	w.ws.Fail("users.info", sandbox.Fault{Error: "ratelimited", RetryAfter: 20 * time.Second})
+	_, err = d.Person(t.Context(), w.ana.ID(), true)
+	no(t, err)
+	calls := len(w.ws.Traffic())
+	_, err = d.Person(t.Context(), w.ana.ID(), true)
+	no(t, err)
+	if len(w.ws.Traffic()) > calls {
+		t.Error("Slack asked for a pause and was asked again")
+	}
+	if _, err := d.Person(t.Context(), w.bo.ID(), true); err == nil {
+		t.Error("somebody of whom nothing is known was let in")
+	}
+	_ = now.pass(t.Context(), time.Minute)
+	if _, err := d.Person(t.Context(), w.ana.ID(), true); err == nil {
+		t.Error("what was known a minute ago still holds")
+	}
 }

@@ -23,6 +23,22 @@
 //   - A nudge mentions everybody at most once, never the requester and never who answered, and is posted once or not at all.
 //   - Text written by people does nothing: no mention, no formatting, no direction marks.
 //
+// # When there is more to draw than Slack takes
+//
+// Slack takes about one message a second in a channel and fifty updates a minute in all of them. What is filed or decided faster than
+// that is answered at once, in the acknowledgement, and drawn when its turn comes:
+//
+//   - Each channel has a queue, and a person's direct messages are a channel of their own: nobody's own copy waits behind the
+//     approvals channel. What somebody has to act on, or was not told yet, goes before what is there to be looked up (a card that is
+//     decided and over, a receipt); otherwise the first goes first.
+//   - A message that waits holds no worker, no claim and no connection: its job is asked back when its turn is near, and draws what is
+//     stored then. A card that was decided before its turn came is posted once, as it is; many changes are one update.
+//   - Slack's limits are kept before Slack has to say so. What it says all the same (Retry-After) holds for that lane alone.
+//   - The queues are this replica's, and only say when to come back: after a restart, or at another replica, a message stands in line
+//     anew. Two replicas are faster than Slack allows, which then tells both to wait.
+//   - Who presses is looked up afresh at Slack, about a hundred times a minute. While more people press than that, what Slack said of
+//     them within the last minute holds, so that look-ups are left for those of whom nothing is known.
+//
 // # Errors
 //
 // An [approvals.Refusal] carries words for its actor. Any other error becomes a reference number in Slack and a line with

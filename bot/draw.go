@@ -38,23 +38,23 @@ func (b *Bot) drawCopies(ctx context.Context, requestID string) (requester strin
 		if c.Request.State == approvals.Pending {
 			usual = b.service.Usual(ctx, c.Request.Decision.Approvals).String()
 		}
-		// Both are tried: a person who left must not keep the channel's card from being true, nor the other way round.
+		// All are tried: a person who left must not keep the channel's card from being true, nor the other way round. The requester's
+		// own copy is first: it never waits behind everybody else's cards.
+		own := b.keep(ctx, posting{
+			key: noticeKey(requestID), version: c.Request.Version, content: noticeOf(c, b.now(), usual), person: requester, urgency: noticeUrgency(c),
+		})
+		if own == nil {
+			own = b.tellRequester(ctx, c)
+		}
 		var failed error
 		if hasCard(c) {
 			failed = b.keep(ctx, posting{
-				key: cardKey(requestID), version: c.Request.Version, channel: toChannel(b.approvalsChannel), content: cardOf(c, b.now(), usual),
-				calling: func(ctx context.Context) string { return b.callFor(ctx, c) },
+				key: cardKey(requestID), version: c.Request.Version, channel: b.approvalsChannel, content: cardOf(c, b.now(), usual),
+				urgency: cardUrgency(c), calling: func(ctx context.Context) string { return b.callFor(ctx, c) },
 			})
 		}
 		if c.Review != nil {
 			failed = sooner(failed, b.drawGlass(ctx, c))
-		}
-		own := b.keep(ctx, posting{
-			key: noticeKey(requestID), version: c.Request.Version, content: noticeOf(c, b.now(), usual),
-			channel: func(ctx context.Context) (string, error) { return b.slack.direct(ctx, c.Request.Requester.ID) },
-		})
-		if own == nil {
-			own = b.tellRequester(ctx, c)
 		}
 		if err := sooner(failed, own); err != nil {
 			return requester, err
@@ -70,6 +70,27 @@ func (b *Bot) drawCopies(ctx context.Context, requestID string) (requester strin
 	return requester, &Undelivered{After: pauseBusy, Err: fmt.Errorf("request %s changes faster than it is drawn", requestID)}
 }
 
+// cardUrgency says what goes first where the approvals channel takes less than there is: what somebody may have to answer or to
+// end. What is decided and over is there to be looked up.
+func cardUrgency(c approvals.Case) urgency {
+	if c.Request.State == approvals.Pending || c.Review.Open() || (c.Grant != nil && c.Grant.Live()) {
+		return waitedFor
+	}
+	return record
+}
+
+// noticeUrgency is the same for the requester's own copy: what they may take or have goes first, and what they were told
+// already, by the answer to their command or press, can wait.
+func noticeUrgency(c approvals.Case) urgency {
+	switch {
+	case c.Request.State == approvals.Approved, c.Request.State == approvals.Activated && (c.Grant == nil || c.Grant.Live()):
+		return waitedFor
+	case c.Request.State == approvals.Denied && c.Request.EndedBy.ID != "":
+		return waitedFor
+	}
+	return record
+}
+
 // DrawAlarm makes the overdue alarm of a grant show what is stored: raised, or over. A grant that was never alarmed about
 // has none.
 func (b *Bot) DrawAlarm(ctx context.Context, grantID string) error {
@@ -82,7 +103,7 @@ func (b *Bot) DrawAlarm(ctx context.Context, grantID string) error {
 		if g.AlarmedAt.IsZero() {
 			return nil
 		}
-		err = b.loud(ctx, posting{key: "alarm:" + grantID, version: g.Version, channel: toChannel(b.securityChannel), content: alarm(g, b.now())})
+		err = b.loud(ctx, posting{key: "alarm:" + grantID, version: g.Version, channel: b.securityChannel, content: alarm(g, b.now())})
 		if err != nil {
 			return err
 		}
@@ -110,7 +131,7 @@ func (b *Bot) PostReceipt(ctx context.Context, grantID string) error {
 	// Both are tried: a channel that cannot be reached keeps nobody from hearing that their access is over.
 	channel, thread, posted := b.threadOf(ctx, g.Request)
 	if posted == nil {
-		posted = b.keep(ctx, posting{key: "receipt:" + grantID, version: 1, channel: toChannel(channel), thread: thread, content: receiptMessage(g)})
+		posted = b.keep(ctx, posting{key: "receipt:" + grantID, version: 1, channel: channel, thread: thread, content: receiptMessage(g), urgency: record})
 	}
 	if g.Cause == grants.Failed {
 		return posted // nobody had this login, and the request says what became of it
@@ -142,7 +163,7 @@ func (b *Bot) thread(ctx context.Context, key, otherwise string) (channel, threa
 	case m.TS == "" && b.reach.why(otherwise) != nil:
 		return "", "", delay(fmt.Errorf("message %s waits for its channel: %w", key, b.reach.why(otherwise)))
 	case m.TS == "":
-		return "", "", &Undelivered{After: pauseBusy, Err: fmt.Errorf("message %s is not posted yet", key)}
+		return "", "", &Undelivered{After: b.pace.expected(b.postLane(posting{channel: otherwise}), key), Err: fmt.Errorf("message %s is not posted yet", key)}
 	}
 	return m.Channel, m.TS, nil
 }
@@ -154,7 +175,7 @@ func (b *Bot) PostDigest(ctx context.Context, due time.Time) error {
 		return unread(fmt.Errorf("reading the digest: %w", err))
 	}
 	key := "digest:" + due.UTC().Format(time.RFC3339)
-	return b.keep(ctx, posting{key: key, version: 1, channel: toChannel(b.auditChannel), content: digestMessage(d)})
+	return b.keep(ctx, posting{key: key, version: 1, channel: b.auditChannel, content: digestMessage(d)})
 }
 
 // PostFinding posts what a sweep met to the security channel, once.
@@ -163,7 +184,7 @@ func (b *Bot) PostFinding(ctx context.Context, eventID string) error {
 	if err != nil {
 		return unread(fmt.Errorf("reading finding %s: %w", eventID, err))
 	}
-	return b.loud(ctx, posting{key: "finding:" + eventID, version: 1, channel: toChannel(b.securityChannel), content: findingMessage(words)})
+	return b.loud(ctx, posting{key: "finding:" + eventID, version: 1, channel: b.securityChannel, content: findingMessage(words)})
 }
 
 // unread is what came of not being able to read what to draw.
@@ -185,10 +206,6 @@ func sooner(a, b error) error {
 		return second
 	}
 	return first
-}
-
-func toChannel(id string) func(context.Context) (string, error) {
-	return func(context.Context) (string, error) { return id, nil }
 }
 
 // release gives a claim back without having posted. A message that is gone comes without a claim.

@@ -256,7 +256,7 @@ func TestWhatIsGoneBlocksNothing(t *testing.T) {
 func TestRefusedFormGoesOutSimpler(t *testing.T) {
 	t.Parallel()
 	w := drawable(t, nil)
-	bad := posting{key: "k", version: 1, channel: toChannel(w.approvals), content: message{text: "what happened", blocks: []slack.Block{section("")}}}
+	bad := posting{key: "k", version: 1, channel: w.approvals, content: message{text: "what happened", blocks: []slack.Block{section("")}}}
 	no(t, w.bot.keep(t.Context(), bad))
 	m := w.sees(w.bo, "what happened")
 	_, after, _ := strings.Cut(m.Text, "reference ")
@@ -376,29 +376,4 @@ func TestNewsIsPostedOnceWhenItsWorkerDies(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestPaceHandsTheWorkerBack(t *testing.T) {
-	t.Parallel()
-	clock := noon
-	p := newPacer(func() time.Time { return clock })
-	for i := range postsBurst {
-		if err := p.turn(t.Context(), "c", postsEvery, postsBurst); err != nil {
-			t.Fatalf("post %d has to wait: %v", i, err)
-		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	var last error
-	for range 4 {
-		last = p.turn(ctx, "c", postsEvery, postsBurst)
-	}
-	if u := undelivered(t, last); u.After <= patience {
-		t.Errorf("the worker is given back for %v only", u.After)
-	}
-	if err := p.turn(t.Context(), "other", postsEvery, postsBurst); err != nil {
-		t.Errorf("another channel has to wait: %v", err)
-	}
-	clock = clock.Add(time.Minute)
-	no(t, p.turn(t.Context(), "c", postsEvery, postsBurst))
 }

@@ -76,6 +76,6 @@ func (b *Bot) drawGlass(ctx context.Context, c approvals.Case) error {
 		return unread(fmt.Errorf("reading the timeline of request %s: %w", c.Request.ID, err))
 	}
 	return b.loud(ctx, posting{
-		key: glassKey(c.Request.ID), version: c.Request.Version, channel: toChannel(b.securityChannel), content: glassMessage(c, events, b.now()),
+		key: glassKey(c.Request.ID), version: c.Request.Version, channel: b.securityChannel, content: glassMessage(c, events, b.now()),
 	})
 }

@@ -19,9 +19,6 @@ const (
 	notedFor = time.Minute
 	// homeWithin bounds one drawing, so that a slow Slack holds up no job that draws more than this.
 	homeWithin = 4 * time.Second
-
-	publishesEvery = time.Minute / 100
-	publishesBurst = 20
 )
 
 // homes remembers who opened their Home lately, in this replica. Forgetting costs nothing but freshness: a Home is drawn anew
@@ -218,7 +215,7 @@ func (b *Bot) publish(user string, opening bool) (err error) {
 		return err
 	}
 	send := func() error {
-		return b.pace.run(ctx, "views.publish", publishesEvery, publishesBurst, func() error {
+		return b.pace.run(ctx, "views.publish", publishes, func() error {
 			_, err := b.slack.api.PublishViewContext(ctx, slack.PublishViewContextRequest{UserID: user, View: view})
 			return err
 		})

@@ -100,13 +100,13 @@ func (b *Bot) inNotice(ctx context.Context, r approvals.Request, key string, urg
 	case at.Gone:
 		return nil
 	case at.TS == "":
-		return &Undelivered{After: pauseBusy, Err: fmt.Errorf("the notice of request %s is not posted yet", r.ID)}
+		return &Undelivered{After: b.pace.expected(b.postLane(posting{person: r.Requester.ID}), noticeKey(r.ID)), Err: fmt.Errorf("the notice of request %s is not posted yet", r.ID)}
 	}
 	if urgent {
 		words = "<@" + r.Requester.ID + "> " + words
 	}
 	return b.keep(ctx, posting{
-		key: key, version: 1, channel: toChannel(at.Channel), thread: at.TS,
+		key: key, version: 1, channel: at.Channel, thread: at.TS,
 		content: message{text: words, blocks: append([]slack.Block{section(words)}, more...)},
 	})
 }

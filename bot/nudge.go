@@ -71,7 +71,7 @@ func (b *Bot) PostNudge(ctx context.Context, subject string) error {
 	if err != nil {
 		return delay(err)
 	}
-	p := posting{key: "nudge:" + subject, version: 1, channel: toChannel(channel), thread: thread, content: n.message(c, who, b.now())}
+	p := posting{key: "nudge:" + subject, version: 1, channel: channel, thread: thread, content: n.message(c, who, b.now())}
 	switch {
 	case lost != nil:
 		return b.heard(ctx, p, lost)

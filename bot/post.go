@@ -27,9 +27,12 @@ const (
 type posting struct {
 	key     string
 	version int64
-	channel func(context.Context) (string, error)
+	// channel is where it is posted. For somebody's direct messages it is empty, and person is who they are.
+	channel string
+	person  string
 	thread  string
 	content message
+	urgency urgency
 	// calling gives the mentions of those who are called when the message is posted. An update calls nobody: Slack would not
 	// tell them.
 	calling func(context.Context) string
@@ -37,11 +40,24 @@ type posting struct {
 
 // keep makes a message show at least p.version, posting it if it was never posted. The error is an *Undelivered.
 func (b *Bot) keep(ctx context.Context, p posting) error {
+	known, err := b.outbox.Message(ctx, p.key)
+	if err != nil && !errors.Is(err, outbox.ErrNoMessage) {
+		return delay(fmt.Errorf("reading where %s is: %w", p.key, err))
+	}
+	if shows(known, p.version) {
+		return nil
+	}
+	// Whoever is sent away here has tried nothing and holds nothing, so that many may wait: their message cannot have arrived, and
+	// when their turn comes they draw what is stored then.
+	name, pace := b.laneFor(known, p)
+	if err := b.pace.turn(ctx, name, pace, p.key, p.urgency); err != nil {
+		return delay(fmt.Errorf("drawing %s: %w", p.key, err))
+	}
 	m, claim, err := b.claim(ctx, p.key)
 	if err != nil {
 		return err
 	}
-	if m.Gone || (m.TS != "" && m.Version >= p.version) {
+	if shows(m, p.version) {
 		if err := b.release(ctx, p.key, claim); err != nil {
 			return delay(err)
 		}
@@ -49,7 +65,7 @@ func (b *Bot) keep(ctx context.Context, p posting) error {
 	}
 	drawing, cancel := context.WithTimeout(ctx, drawWithin)
 	defer cancel()
-	channel, ts, err := b.deliver(drawing, m, p)
+	channel, ts, err := b.deliver(drawing, m, p, name)
 	b.learn(channel, err)
 	record, stop := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer stop()
@@ -71,6 +87,25 @@ func (b *Bot) keep(ctx context.Context, p posting) error {
 		b.log.Warn().Str("message", p.key).Err(err).Msg("a claim was not given back")
 	}
 	return undelivered
+}
+
+// shows says whether nothing is left to be done about a message.
+func shows(m outbox.Message, version int64) bool {
+	return m.Gone || (m.TS != "" && m.Version >= version)
+}
+
+const updateLane = "chat.update"
+
+// laneFor is the limit of Slack's under which a message is drawn.
+func (b *Bot) laneFor(m outbox.Message, p posting) (name string, pace pace) {
+	if m.TS != "" {
+		return updateLane, updates
+	}
+	return b.postLane(p), posts
+}
+
+func (b *Bot) postLane(p posting) string {
+	return "chat.postMessage in " + firstOf(p.channel, b.slack.directKnown(p.person), p.person)
 }
 
 // comesBack says whether a message that cannot be drawn waits for its channel, which somebody configured and can mend.
@@ -98,38 +133,61 @@ func (b *Bot) claim(ctx context.Context, key string) (outbox.Message, string, er
 	}
 }
 
-// deliver posts or updates, and says where the message is; with an error, as far as it got, in which channel that was.
-func (b *Bot) deliver(ctx context.Context, m outbox.Message, p posting) (channel, ts string, err error) {
+// deliver posts or updates, in the turn that was given on a lane, and says where the message is; with an error, as far as it got,
+// in which channel that was.
+func (b *Bot) deliver(ctx context.Context, m outbox.Message, p posting, turn string) (channel, ts string, err error) {
 	if m.TS != "" {
-		return m.Channel, m.TS, b.change(ctx, m.Channel, m.TS, p)
+		return m.Channel, m.TS, b.change(ctx, m.Channel, m.TS, p, turn)
 	}
-	channel, err = p.channel(ctx)
-	if err != nil {
-		return "", "", safe(err)
-	}
+	// Slack takes a person for their direct messages and says which conversation those are; only reading needs to know before.
+	channel = firstOf(p.channel, b.slack.directKnown(p.person), p.person)
 	if m.Tried {
+		if p.channel == "" {
+			if channel, err = b.slack.direct(ctx, p.person); err != nil {
+				return "", "", safe(err)
+			}
+		}
 		ts, err := b.find(ctx, channel, p, m.FirstTriedAt)
 		if err != nil {
 			return channel, "", err
 		}
 		if ts != "" {
-			return channel, ts, b.change(ctx, channel, ts, p)
+			return channel, ts, b.change(ctx, channel, ts, p, turn)
 		}
 	}
 	if p.calling != nil {
 		p.content = called(p.content, p.calling(ctx))
 	}
+	name := b.postLane(p)
+	if err := b.inTurn(ctx, turn, name, posts, p); err != nil {
+		return channel, "", err
+	}
+	to := channel
 	err = b.simpler(ctx, p, func(content ...slack.MsgOption) error {
 		options := append(content, slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(), metadata(p.key))
 		if p.thread != "" {
 			options = append(options, slack.MsgOptionTS(p.thread))
 		}
-		return b.pace.post(ctx, channel, func() (err error) {
-			_, ts, err = b.slack.api.PostMessageContext(ctx, channel, options...)
+		return b.pace.call(name, posts, func() error {
+			at, posted, err := b.slack.api.PostMessageContext(ctx, to, options...)
+			if err == nil {
+				channel, ts = at, posted
+			}
 			return err
 		})
 	})
+	if err == nil && p.person != "" {
+		b.slack.directIs(p.person, channel)
+	}
 	return channel, ts, err
+}
+
+// inTurn waits for a turn on a lane, unless it is the one that was given already.
+func (b *Bot) inTurn(ctx context.Context, given, name string, pace pace, p posting) error {
+	if given == name {
+		return nil
+	}
+	return b.pace.turn(ctx, name, pace, p.key, p.urgency)
 }
 
 // called is a message that mentions people as well.
@@ -140,10 +198,13 @@ func called(m message, who string) message {
 	return message{text: who + " " + m.text, blocks: append(slices.Clone(m.blocks), section("🔔 "+who))}
 }
 
-func (b *Bot) change(ctx context.Context, channel, ts string, p posting) error {
+func (b *Bot) change(ctx context.Context, channel, ts string, p posting, turn string) error {
+	if err := b.inTurn(ctx, turn, updateLane, updates, p); err != nil {
+		return err
+	}
 	return b.simpler(ctx, p, func(content ...slack.MsgOption) error {
 		options := append(content, metadata(p.key))
-		return b.pace.update(ctx, func() error {
+		return b.pace.call(updateLane, updates, func() error {
 			_, _, _, err := b.slack.api.UpdateMessageContext(ctx, channel, ts, options...)
 			return err
 		})
@@ -173,9 +234,14 @@ func (b *Bot) find(ctx context.Context, channel string, p posting, since time.Ti
 	const skew = 2 * time.Minute
 	oldest := strconv.FormatInt(since.Add(-skew).Unix(), 10) + ".000000"
 	for cursor := ""; ; {
-		messages, next, err := b.page(ctx, channel, p.thread, oldest, cursor)
+		var messages []slack.Message
+		next := ""
+		err := b.pace.run(ctx, readLane(p), reads, func() (err error) {
+			messages, next, err = b.page(ctx, channel, p.thread, oldest, cursor)
+			return err
+		})
 		if err != nil {
-			return "", safe(err)
+			return "", err
 		}
 		for _, m := range messages {
 			if m.Metadata.EventType == eventType && m.Metadata.EventPayload["key"] == p.key {
@@ -187,6 +253,13 @@ func (b *Bot) find(ctx context.Context, channel string, p posting, since time.Ti
 		}
 		cursor = next
 	}
+}
+
+func readLane(p posting) string {
+	if p.thread != "" {
+		return "conversations.replies"
+	}
+	return "conversations.history"
 }
 
 func (b *Bot) page(ctx context.Context, channel, thread, oldest, cursor string) ([]slack.Message, string, error) {

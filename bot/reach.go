@@ -106,7 +106,7 @@ func (b *Bot) standIn(ctx context.Context, p posting) error {
 		if channel == b.securityChannel {
 			continue
 		}
-		p.channel = toChannel(channel)
+		p.channel = channel
 		if err = b.keep(ctx, p); !unreachable[codeOf(err)] {
 			return err
 		}
@@ -131,7 +131,7 @@ func (b *Bot) standDown(ctx context.Context, p posting) error {
 	}
 	words := "✅ <#" + b.securityChannel + "> can be reached again, and what stood here is there."
 	return b.keep(ctx, posting{
-		key: key, version: 2*p.version + 1, channel: toChannel(stead.Channel), content: message{text: words, blocks: []slack.Block{section(words)}},
+		key: key, version: 2*p.version + 1, channel: stead.Channel, content: message{text: words, blocks: []slack.Block{section(words)}},
 	})
 }
 

@@ -85,24 +85,32 @@ func (s *Slack) teamID(ctx context.Context) (string, error) {
 
 // direct is the conversation with a person, which history can be read of; a user's ID will do for posting only.
 func (s *Slack) direct(ctx context.Context, user string) (string, error) {
-	s.mu.Lock()
-	known := s.dms[user]
-	s.mu.Unlock()
-	if known != "" {
+	if known := s.directKnown(user); known != "" {
 		return known, nil
 	}
 	c, _, _, err := s.api.OpenConversationContext(ctx, &slack.OpenConversationParameters{Users: []string{user}})
 	if err != nil {
 		return "", err
 	}
+	s.directIs(user, c.ID)
+	return c.ID, nil
+}
+
+// directKnown is the conversation with a person if Slack said which it is, and otherwise empty.
+func (s *Slack) directKnown(user string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dms[user]
+}
+
+func (s *Slack) directIs(user, channel string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	const most = 10_000
 	if len(s.dms) >= most {
 		clear(s.dms)
 	}
-	s.dms[user] = c.ID
-	return c.ID, nil
+	s.dms[user] = channel
 }
 
 // respond answers privately through a response URL.
