@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // initialState is what the fields of blocks hold before anybody touches them; values of an earlier state stay where
@@ -136,6 +137,10 @@ func (ws *Workspace) shownValue(v object) string {
 		switch v := v.(type) {
 		case nil:
 			return ""
+		case float64, int64:
+			if unix, err := strconv.ParseFloat(fmt.Sprint(v), 64); err == nil && kind == "datetimepicker" {
+				return time.Unix(int64(unix), 0).UTC().Format("2006-01-02 15:04 UTC")
+			}
 		case object:
 			return ws.prose(v["text"])
 		case []any:

@@ -128,6 +128,9 @@ func TestViewStack(t *testing.T) {
 	if p := app.last(); p["type"] != "view_closed" || p["is_cleared"] != false || p["view"].(object)["title"].(object)["text"] != "three" {
 		t.Errorf("closing sent %v", p)
 	}
+	if values := app.last()["view"].(object)["state"].(object)["values"].(object); len(values) != 0 {
+		t.Errorf("Slack says nothing of what was in a view that is closed, and this one said %v", values)
+	}
 	if view, _ := ana.View(); view.Title != "two" {
 		t.Errorf("below was %q", view.Title)
 	}
@@ -222,7 +225,7 @@ func TestFieldsOfEveryKind(t *testing.T) {
 		{"multi_conversations_select", "room", "selected_conversations", "#room"},
 		{"datepicker", "2026-03-02", "selected_date", "2026-03-02"},
 		{"timepicker", "12:30", "selected_time", "12:30"},
-		{"datetimepicker", "1772452800", "selected_date_time", "1772452800"},
+		{"datetimepicker", "1772452800", "selected_date_time", "2026-03-02 12:00 UTC"},
 	} {
 		v, err := ws.choose(object{"type": test.kind}, test.typed, options)
 		if err != nil || v[test.field] == nil || ws.shownValue(v) != test.shown {

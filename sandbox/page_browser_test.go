@@ -273,6 +273,79 @@ func TestPageUsesEveryElement(t *testing.T) {
 	}
 }
 
+// TestPagePicksAMomentByKeyboard writes a day and a time part by part, in the zone of the person and not of the browser. The app hears
+// of the whole and draws the form anew, and the focus stays.
+func TestPagePicksAMomentByKeyboard(t *testing.T) {
+	t.Parallel()
+	ws := open(t, Options{NoRateLimits: true})
+	nina := ws.AddPerson(Person{Name: "nina", Email: "nina@example.com", TZ: "America/New_York"})
+	const eight, evening, earlier = 1769864400, 1769911500, 1767319500 // 08:00, 21:05, and 21:05 on the first, five hours behind UTC
+	view := object{"type": "modal", "title": plainObject("When"), "submit": plainObject("Send"), "blocks": []any{
+		object{"type": "input", "block_id": "starts", "dispatch_action": true, "label": plainObject("Starts at"), "element": object{"type": "datetimepicker", "action_id": "starts", "initial_date_time": eight}},
+	}}
+	trigger, heard := make(chan any, 20), make(chan any, 20)
+	app := newRawApp(t, ws, func(_ string, payload object) any {
+		if actions, ok := payload["actions"].([]any); ok {
+			heard <- actions[0].(object)["selected_date_time"]
+		} else if payload["view"] == nil {
+			trigger <- payload["trigger_id"]
+		}
+		return nil
+	})
+	app.listens()
+	p, ctx := onPage(t, ws, "/nina/general", 390)
+	key := func(name string, times int) {
+		t.Helper()
+		for range times {
+			no(t, p.Presses(ctx, name))
+		}
+	}
+	holds := func(value string) {
+		t.Helper()
+		no(t, p.Waits(ctx, "document.activeElement?.type === 'datetime-local' && document.activeElement.value === '"+value+"'"))
+	}
+	no(t, p.Clicks(ctx, "combobox", "Message #general, or /prodaccess for a command"))
+	no(t, p.Types(ctx, "/prodaccess"))
+	key("Enter", 1)
+	tells(t, ws, "views.open", object{"trigger_id": <-trigger, "view": view})
+	holds("2026-01-31T08:00")
+	key("Tab", 3) // over month, day and year
+	key("ArrowUp", 1)
+	key("Tab", 1)
+	key("ArrowUp", 5)
+	key("Tab", 1)
+	key("ArrowUp", 1)
+	holds("2026-01-31T21:05")
+	key("Enter", 1)
+	if told := <-heard; told != float64(evening) {
+		t.Errorf("the app heard of %v", told)
+	}
+	// The app draws the form anew, with another title to wait for.
+	v, _ := nina.View()
+	view["title"] = plainObject("When, again")
+	tells(t, ws, "views.update", object{"view_id": v.ID, "view": view})
+	no(t, p.Sees(ctx, "When, again"))
+	holds("2026-01-31T21:05")
+	// What is written and not told yet goes with the form.
+	key("Tab", 1)
+	key("ArrowUp", 1)
+	holds("2026-01-01T21:05")
+	no(t, p.Clicks(ctx, "button", "Send"))
+	no(t, p.Waits(ctx, "document.querySelector('#modals').hidden"))
+	if told := <-heard; told != float64(earlier) || len(heard) > 0 {
+		t.Errorf("the app heard of %v, and %d more", told, len(heard))
+	}
+	sent := ""
+	for _, r := range app.received() {
+		if r.payload["type"] == "view_submission" {
+			sent = string(encode(r.payload["view"].(object)["state"]))
+		}
+	}
+	if !strings.Contains(sent, fmt.Sprint(`"selected_date_time":`, earlier)) {
+		t.Errorf("sent was %s", sent)
+	}
+}
+
 // TestPageComesBack ends the workspace under an open page and starts another one in its place.
 func TestPageComesBack(t *testing.T) {
 	t.Parallel()

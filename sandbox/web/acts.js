@@ -13,9 +13,24 @@ async function post(path, body) {
   }
 }
 
+// unsent are fields that have something to tell and wait for it to be whole.
+export const unsent = new Set()
+
+const underWay = new Set()
+
+// settled has everything told that a field holds. What a person does next may take the field off the screen.
+async function settled() {
+  for (const tell of [...unsent]) tell()
+  await Promise.allSettled([...underWay])
+}
+
 // act does something as the person at the screen. What went wrong is shown; the answer says it too.
 export async function act(name, body) {
-  const said = await post(`/page/people/${encodeURIComponent(model.me)}/${name}`, body)
+  if (name !== 'choose') await settled()
+  const doing = post(`/page/people/${encodeURIComponent(model.me)}/${name}`, body)
+  if (name === 'choose') underWay.add(doing)
+  const said = await doing
+  underWay.delete(doing)
   if (said.failure) alarm(`The app failed with the error “${said.failure}”. In Slack this person would see the same.`)
   else if (said.error) alarm(said.error)
   return said

@@ -11,6 +11,22 @@ function parts(date, tz, options) {
 
 const dayOf = (date, tz) => new Intl.DateTimeFormat('en-CA', { timeZone: tz, year: 'numeric', month: '2-digit', day: '2-digit' }).format(date)
 
+// wallClock is what a clock on the wall of a zone shows, as fields for dates and times write it: 2026-01-31T23:59.
+export function wallClock(unix, tz) {
+  const p = Object.fromEntries(new Intl.DateTimeFormat('en-CA', {
+    timeZone: tz, hourCycle: 'h23', year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit',
+  }).formatToParts(new Date(unix * 1000)).map(part => [part.type, part.value]))
+  return `${p.year}-${p.month}-${p.day}T${p.hour}:${p.minute}`
+}
+
+// instantOf is the instant at which it shows that. Where clocks are put forward over it, it is the one as far beyond.
+export function instantOf(text, tz) {
+  const wanted = Date.parse(text + 'Z') / 1000
+  const off = unix => Date.parse(wallClock(unix, tz) + 'Z') / 1000 - Math.floor(unix / 60) * 60
+  const first = wanted - off(wanted)
+  return wanted - off(first)
+}
+
 function near(date, tz, otherwise) {
   const now = Date.now()
   const day = dayOf(date, tz)

@@ -1,8 +1,9 @@
 // The elements of Block Kit that a person can use: https://docs.slack.dev/reference/block-kit/block-elements
 
 import { h } from './dom.js'
-import { act } from './acts.js'
+import { act, unsent } from './acts.js'
 import { confirmed } from './confirm.js'
+import { instantOf, wallClock } from './dates.js'
 import { combobox } from './combobox.js'
 import { draft, model, write, written } from './model.js'
 import { textObject } from './mrkdwn.js'
@@ -113,8 +114,8 @@ const kinds = {
   timepicker: c => picker(c, 'time', c.held.selected_time ?? ''),
   datetimepicker(c) {
     const unix = c.held.selected_date_time
-    const local = unix ? new Date(unix * 1000 - new Date(unix * 1000).getTimezoneOffset() * 60000).toISOString().slice(0, 16) : ''
-    return picker(c, 'datetime-local', local, text => (text ? String(Math.floor(new Date(text).getTime() / 1000)) : ''))
+    const { zone } = c.ctx.who
+    return picker(c, 'datetime-local', unix ? wallClock(unix, zone) : '', text => (text ? String(instantOf(text, zone)) : ''))
   },
 }
 
@@ -151,8 +152,36 @@ function boxes(c, options, chosen, type) {
   return group
 }
 
+// A date or a time is written in parts, each of which is a change to the browser. It is told once it is whole: after a pause, with
+// Enter, when the field is left, or when the form is sent. Told sooner, what the app draws would take the field away under the keyboard.
+const pause = 900
+
 function picker(c, type, value, made = text => text) {
-  const node = h('input', { ...attrs(c), type, value, on: { change: () => c.choose([made(node.value)], () => (node.value = value)) } })
+  let told = value
+  let waiting
+  const tell = () => {
+    clearTimeout(waiting)
+    unsent.delete(tell)
+    if (node.value === told) return
+    told = node.value
+    return c.choose([made(node.value)], () => (told = node.value = value))
+  }
+  const node = h('input', {
+    ...attrs(c), type, value,
+    on: {
+      change() {
+        clearTimeout(waiting)
+        unsent.add(tell)
+        waiting = setTimeout(tell, pause)
+      },
+      blur: tell,
+      keydown(event) {
+        if (event.key !== 'Enter') return
+        event.preventDefault()
+        tell()
+      },
+    },
+  })
   return node
 }
 
