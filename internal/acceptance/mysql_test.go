@@ -16,7 +16,7 @@ import (
 	"github.com/prodaccess/prodaccess/internal/stage"
 )
 
-// shop is a MariaDB with customers and orders.
+// shop is a MariaDB or a MySQL with customers and orders.
 type shop struct {
 	*localmysql.Server
 	root *sql.DB
@@ -24,9 +24,9 @@ type shop struct {
 
 const shopAdminPassword = "shop-admin"
 
-func openShop(t *testing.T) *shop {
+func openShop(t *testing.T, product localmysql.Product) *shop {
 	t.Helper()
-	srv, err := localmysql.Start(t.Context(), localmysql.Options{})
+	srv, err := localmysql.Start(t.Context(), localmysql.Options{Product: product})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,11 +87,15 @@ func (s *shop) visits(t *testing.T, credential string) (*sql.Conn, string) {
 	return conn, password
 }
 
-// TestTheStoryOnMariaDB is the story with the other engine: a target beside the first, prepared, asked for with a value,
+// The story with the other engine, on both of its servers: a target beside the first, prepared, asked for with a value,
 // approved, used, ended at the deadline, proven.
-func TestTheStoryOnMariaDB(t *testing.T) {
+func TestTheStoryOnMariaDB(t *testing.T) { storyOn(t, localmysql.MariaDB, "mysql.global_priv") }
+
+func TestTheStoryOnMySQL(t *testing.T) { storyOn(t, localmysql.MySQL, "mysql.user") }
+
+func storyOn(t *testing.T, product localmysql.Product, accounts string) {
 	t.Parallel()
-	s := openShop(t)
+	s := openShop(t, product)
 	w := newWorld(t, stage.Options{})
 	w.policy("\nrules:\n", `
   - name: support
@@ -150,7 +154,7 @@ rules:
 			return err != nil, nil
 		})
 		w.eventually("no trace of the login is left", func() (bool, error) {
-			return s.ask(t, s.root, `SELECT COUNT(*) FROM mysql.global_priv WHERE User LIKE 'pa\_bo\_%'`) == "0", nil
+			return s.ask(t, s.root, `SELECT COUNT(*) FROM `+accounts+` WHERE User LIKE 'pa\_bo\_%'`) == "0", nil
 		})
 		w.sees("dora", "the login is gone, 1 session was closed")
 		for where, text := range map[string]string{
