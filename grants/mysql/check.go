@@ -159,7 +159,7 @@ func (s survey) beltless() (findings []grants.Finding) {
 		if len(missing) > 0 {
 			findings = append(findings, grants.Finding{
 				Advice: true,
-				What:   fmt.Sprintf("profile %s: its %s holds nobody here: %s cannot be told to for one account", p.Name, strings.Join(missing, " and "), s.catalog.flavour),
+				What:   fmt.Sprintf("profile %s: nobody is held to its %s here: %s has no such limit for one account", p.Name, strings.Join(missing, " and "), s.catalog.flavour),
 				Mend:   "nothing, or the server's own: max_execution_time (MySQL) or max_statement_time (MariaDB), innodb_lock_wait_timeout, wait_timeout",
 			})
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/secret"
@@ -133,5 +134,22 @@ func refusedProfiles(t *testing.T, on flavour) {
 		if err != nil || len(plan.Problems) == 0 {
 			t.Errorf("%s: no problem: %v", name, err)
 		}
+	}
+}
+
+// A seat belt that the server cannot put on one account is said to hold nobody.
+func TestSeatBeltsThatHoldNobody(t *testing.T) { onEach(t, seatBeltsThatHoldNobody) }
+
+func seatBeltsThatHoldNobody(t *testing.T, on flavour) {
+	d := shared(t, on).open(t, nil)
+	p := readOnly
+	p.StatementTimeout, p.LockTimeout = time.Minute, time.Second
+	found, err := d.Check(t.Context(), []grants.Profile{p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[flavour]string{mariadb: "nobody is held to its lock_timeout", mysql: "nobody is held to its statement_timeout and lock_timeout"}[on]
+	if !slices.ContainsFunc(found, func(f grants.Finding) bool { return f.Advice && strings.Contains(f.What, want) }) {
+		t.Errorf("%+v", found)
 	}
 }

@@ -28,7 +28,7 @@ func TestFlavourOf(t *testing.T) {
 	}
 }
 
-// What MySQL is sent was never run on one: it is held to the text that its manual asks for.
+// Nothing of MariaDB's is sent to a MySQL, in whatever order its tests run; and the account's statements read as intended.
 func TestStatementsForMySQL(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)

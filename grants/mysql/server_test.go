@@ -91,6 +91,7 @@ func shared(t testing.TB, on flavour) *cluster {
 	if one.cluster == nil {
 		one.cluster = prepare(t, on, nil)
 		one.cluster.loosen(t)
+		run(t, one.cluster, "SET GLOBAL slow_query_log = ON")
 	}
 	return one.cluster
 }
