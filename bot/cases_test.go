@@ -196,6 +196,17 @@ func (w writing) states() map[string]approvals.Case {
 		c.Approvals = []approvals.Approval{{By: w.person("U0BO"), Verdict: approvals.Yes, At: ago(15 * time.Minute), Fills: []int{0}, Less: c.Request.Less}}
 		c.Request.Decision.Extend = &policy.Extend{}
 	})
+	later := func(c *approvals.Case) {
+		c.Request.StartsAt = noon.Add(26 * time.Hour)
+		if c.Request.State == approvals.Approved {
+			c.Request.LapsesAt = noon.Add(27 * time.Hour)
+		}
+	}
+	add("pending-later", w.asked(), later)
+	add("approved-later", w.approved(), later)
+	add("approved-begun", w.approved(), func(c *approvals.Case) {
+		c.Request.StartsAt, c.Request.StartedAt = ago(5*time.Minute), ago(5*time.Minute)
+	})
 	broken := func(c *approvals.Case) {
 		r := &c.Request
 		c.Approvals, r.BreakGlass, r.Decision.Rule, r.Decision.Outcome, r.Decision.Approvals = nil, true, policy.BreakGlassRule, policy.Approved, nil

@@ -120,7 +120,7 @@ func (w *wish) settle(m menu, now time.Time) {
 // fit is settle for a wish of another day: it may name what there is no more.
 func (w *wish) fit(m menu, now time.Time) {
 	if !slices.ContainsFunc(databases(m.targets), func(o *slack.OptionBlockObject) bool { return o.Value == w.target }) {
-		w.target, w.profile = "", ""
+		w.target = ""
 	}
 	if w.startsAt <= now.Unix() {
 		w.start = ""

@@ -107,8 +107,8 @@ func written(id, placeholder, value string, most int) *slack.PlainTextInputBlock
 	}
 	field := slack.NewPlainTextInputBlockElement(hint, id).WithMaxLength(most).
 		WithDispatchActionConfig(&slack.DispatchActionConfig{TriggerActionsOn: []string{"on_enter_pressed", "on_character_entered"}})
-	if value = cutTo(value, most, asIs); value != "" {
-		field = field.WithInitialValue(value)
+	if runes := []rune(clean(value)); len(runes) > 0 {
+		field = field.WithInitialValue(string(runes[:min(most, len(runes))]))
 	}
 	return field
 }

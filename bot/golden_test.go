@@ -151,6 +151,9 @@ func TestButtons(t *testing.T) {
 		"pending":           {"Approve Approve for less… Deny", "Cancel"},
 		"pending-half":      {"Approve Approve for less… Deny Withdraw my approval", "Cancel"},
 		"pending-in-order":  {"Approve Approve for less… Deny Withdraw my approval", "Cancel"},
+		"pending-later":     {"Approve Approve for less… Deny", "Cancel"},
+		"approved-later":    {"", "Cancel"}, // there is nothing to get yet
+		"approved-begun":    {"", "Get credentials Cancel"},
 		"approved-less":     {"", "Get credentials Cancel"},
 		"approved":          {"", "Get credentials Cancel"},
 		"approved-at-once":  {"", "Get credentials Cancel"},

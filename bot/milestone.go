@@ -37,7 +37,7 @@ func reached(c approvals.Case) (m milestone, ok bool) {
 		return milestone{"approved:" + r.ID, false, "✅ " + mrkdwn(approvers(c), 300) + " approved " + whatFor(c) + yielded(r) +
 			". You are told here when it can be taken."}, true
 	case r.State == approvals.Approved && !r.StartedAt.IsZero():
-		return milestone{"ready:" + r.ID, true, "🗓️ " + whatFor(c) + yielded(r) + " can be taken now. Press *Get credentials* above before " +
+		return milestone{"ready:" + r.ID, true, "🗓️ " + what(c) + " for " + lasting(r.Length()) + yielded(r) + " can be taken now. Press *Get credentials* above before " +
 			at(r.LapsesAt) + "; the time starts then."}, true
 	case r.State == approvals.Approved && standingYes(c):
 		words := "✅ " + mrkdwn(approvers(c), 300) + " approved " + whatFor(c) + yielded(r)

@@ -53,9 +53,9 @@ func (m menu) never(target, profile string) bool {
 	return known && d.MaxDuration > 0 && d.StartWithin == 0
 }
 
-// startWords say when access begins that does not begin at once, as the end of a sentence; empty for at once.
+// startWords say when access is still to begin, as the end of a sentence; empty where there is no start to wait for.
 func startWords(r approvals.Request) string {
-	if r.StartsAt.IsZero() {
+	if r.StartsAt.IsZero() || r.Ready() || r.State != approvals.Pending && r.State != approvals.Approved {
 		return ""
 	}
 	return ", starts " + at(r.StartsAt)

@@ -76,6 +76,9 @@ func initialValue(kind string, e object) object {
 	return object{"type": kind, field: v}
 }
 
+// shownMoment is how a day and a time are read and written.
+const shownMoment = "2006-01-02 15:04 UTC"
+
 // choose makes the value of an element from what a person types or picks, by the words they read.
 func (ws *Workspace) choose(e object, wanted string, offered []object) (object, error) {
 	kind, _ := e["type"].(string)
@@ -102,6 +105,9 @@ func (ws *Workspace) choose(e object, wanted string, offered []object) (object, 
 			}
 			return nil, fmt.Errorf("there is no channel %q", words)
 		case "datetimepicker":
+			if at, err := time.Parse(shownMoment, words); err == nil {
+				return at.Unix(), nil
+			}
 			n, err := strconv.ParseInt(words, 10, 64)
 			return n, err
 		}
@@ -139,7 +145,7 @@ func (ws *Workspace) shownValue(v object) string {
 			return ""
 		case float64, int64:
 			if unix, err := strconv.ParseFloat(fmt.Sprint(v), 64); err == nil && kind == "datetimepicker" {
-				return time.Unix(int64(unix), 0).UTC().Format("2006-01-02 15:04 UTC")
+				return time.Unix(int64(unix), 0).UTC().Format(shownMoment)
 			}
 		case object:
 			return ws.prose(v["text"])
