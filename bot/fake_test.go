@@ -448,7 +448,16 @@ func (o *fakeOutbox) RecordPosted(_ context.Context, key, claim, channel, ts str
 }
 
 func (o *fakeOutbox) RecordGone(_ context.Context, key, claim, why string) error {
-	return o.end(key, claim, func(m *outbox.Message) { m.Gone = true; o.gone[key] = why })
+	return o.end(key, claim, func(m *outbox.Message) { m.Gone, m.Why, o.gone[key] = true, why, why })
+}
+
+func (o *fakeOutbox) ReviveMessage(_ context.Context, key, why string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if m := o.rows[key]; m != nil && m.Gone && m.Why == why {
+		m.Gone, m.Why = false, ""
+	}
+	return nil
 }
 
 func (o *fakeOutbox) ReleaseMessage(_ context.Context, key, claim string) error {

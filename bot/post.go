@@ -44,6 +44,12 @@ func (b *Bot) keep(ctx context.Context, p posting) error {
 	if err != nil && !errors.Is(err, outbox.ErrNoMessage) {
 		return delay(fmt.Errorf("reading where %s is: %w", p.key, err))
 	}
+	if known.Gone && b.mended(known, p) {
+		if err := b.outbox.ReviveMessage(ctx, p.key, known.Why); err != nil {
+			return delay(fmt.Errorf("taking up %s again: %w", p.key, err))
+		}
+		known.Gone = false
+	}
 	if shows(known, p.version) {
 		return nil
 	}

@@ -62,6 +62,12 @@ func (b *Bot) configured(channel string) string {
 	return ""
 }
 
+// mended says whether a message that was given up because of its channel is taken up again: because the channel is one of the
+// configuration now, and was not then. What somebody deleted stays gone, and so does what stands in a former channel.
+func (b *Bot) mended(m outbox.Message, p posting) bool {
+	return unreachable[m.Why] && b.configured(firstOf(m.Channel, p.channel)) != ""
+}
+
 // learn takes from the outcome of a drawing whether a channel of the configuration can be written to. What changes is logged once.
 func (b *Bot) learn(channel string, err error) {
 	name := b.configured(channel)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/outbox"
 	"github.com/prodaccess/prodaccess/policy"
 )
 
@@ -260,6 +261,62 @@ func TestFormerChannelIsGone(t *testing.T) {
 	}
 	if err := errors.Join(w.bot.reach.why(w.security), w.bot.reach.why(w.bot.securityChannel)); err != nil {
 		t.Errorf("a former channel is remembered: %v", err)
+	}
+}
+
+// TestGivenUpChannelComesBack configures a channel again that was given up while it was not: what is still drawn comes back there,
+// and what somebody deleted does not.
+func TestGivenUpChannelComesBack(t *testing.T) {
+	t.Parallel()
+	w, doors := shut(t, "pending", nil)
+	again := func() {
+		t.Helper()
+		_, err := w.service.change("", "r7k2m9", func(*approvals.Case) error { return nil })
+		no(t, err)
+	}
+	former := w.approvals
+	doors.set(former, "is_archived")
+	w.bot.approvalsChannel = w.ws.AddChannel("approvals-2", "bo")
+	again()
+	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	m := w.outbox.rows[cardKey("r7k2m9")]
+	if !m.Gone || m.Why != "is_archived" {
+		t.Fatalf("in a former channel: %+v", m)
+	}
+	delete(w.outbox.gone, m.Key)
+	again()
+	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	if !m.Gone || w.outbox.gone[m.Key] != "" {
+		t.Error("a former channel was tried again")
+	}
+	w.bot.approvalsChannel = former
+	waits(t, w.bot.Draw(t.Context(), "r7k2m9")) // it is still archived, and somebody can mend that
+	doors.set(former, "")
+	_, err := w.service.change("", "r7k2m9", func(c *approvals.Case) error {
+		c.Request.State, c.Request.EndedAt = approvals.Lapsed, time.Now()
+		return nil
+	})
+	no(t, err)
+	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	if m.Gone || w.has(former, "Lapsed") != 1 || w.has(former, "Waiting") != 0 {
+		t.Errorf("the card is %+v; the channel shows\n%s", m, w.bo.In("approvals").Sees())
+	}
+
+	// One that was never posted is posted.
+	w.forget()
+	w.outbox.rows[cardKey("r7k2m9")] = &outbox.Message{Key: cardKey("r7k2m9"), FirstTriedAt: time.Now(), Gone: true, Why: "channel_not_found"}
+	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	if m := w.outbox.rows[cardKey("r7k2m9")]; m.Gone || strings.Count(w.bo.In("approvals").Sees(), "Request r7k2m9") != 1 {
+		t.Errorf("never posted, it is %+v", m)
+	}
+	_, _, err = w.slack.api.DeleteMessageContext(t.Context(), former, w.outbox.rows[cardKey("r7k2m9")].TS)
+	no(t, err)
+	for range 2 {
+		again()
+		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	}
+	if m := w.outbox.rows[cardKey("r7k2m9")]; !m.Gone || m.Why != "message_not_found" || strings.Contains(w.bo.In("approvals").Sees(), "r7k2m9") {
+		t.Errorf("deleted, it is %+v", m)
 	}
 }
 

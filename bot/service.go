@@ -86,6 +86,8 @@ type Outbox interface {
 	Message(ctx context.Context, key string) (outbox.Message, error)
 	// RecordPosted ends the claim: the message at channel and ts shows the state of that version.
 	RecordPosted(ctx context.Context, key, claim, channel, ts string, version int64) error
+	// ReviveMessage lets a message be drawn again that is gone for that reason.
+	ReviveMessage(ctx context.Context, key, why string) error
 	// RecordGone ends the claim and every later drawing.
 	RecordGone(ctx context.Context, key, claim, why string) error
 	// ReleaseMessage ends the claim; the message may or may not have been posted.

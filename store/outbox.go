@@ -48,8 +48,9 @@ func (s *Store) ClaimMessage(ctx context.Context, key string, now time.Time, lea
 func (s *Store) Message(ctx context.Context, key string) (outbox.Message, error) {
 	m := outbox.Message{Key: key}
 	err := s.pool.QueryRow(ctx, `
-		SELECT m.channel, m.ts, m.version, m.first_tried_at, m.gone_why IS NOT NULL FROM slack_messages AS m WHERE m.key = $1`, key,
-	).Scan(&m.Channel, &m.TS, &m.Version, (*moment)(&m.FirstTriedAt), &m.Gone)
+		SELECT m.channel, m.ts, m.version, m.first_tried_at, m.gone_why IS NOT NULL, coalesce(m.gone_why, '')
+		FROM slack_messages AS m WHERE m.key = $1`, key,
+	).Scan(&m.Channel, &m.TS, &m.Version, (*moment)(&m.FirstTriedAt), &m.Gone, &m.Why)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return outbox.Message{}, outbox.ErrNoMessage
 	}
@@ -73,6 +74,15 @@ func (s *Store) RecordGone(ctx context.Context, key, claim, why string) error {
 	return s.endClaim(ctx, "giving up", key, `
 		UPDATE slack_messages SET gone_why = $3, claim = NULL, claimed_until = NULL
 		WHERE key = $1 AND claim = $2`, key, claim, text(why))
+}
+
+// ReviveMessage lets a message be drawn again that is gone for the reason given. One that is gone for another, or is not gone,
+// stays as it is.
+func (s *Store) ReviveMessage(ctx context.Context, key, why string) error {
+	if _, err := s.pool.Exec(ctx, `UPDATE slack_messages SET gone_why = NULL WHERE key = $1 AND gone_why = $2`, key, why); err != nil {
+		return fmt.Errorf("reviving message %s: %w", key, err)
+	}
+	return nil
 }
 
 // ReleaseMessage ends a claim without a result, so that the next worker need not wait for the lease to end.

@@ -52,9 +52,24 @@ func TestMessageIsPostedAndRedrawn(t *testing.T) {
 	if err := b.RecordGone(t.Context(), "card:r1", fourth, "message_not_found"); err != nil {
 		t.Fatal(err)
 	}
-	if token := claim(noon.Add(time.Hour), outbox.Message{Channel: "C1", TS: "17.5", Version: 3, Gone: true}); token != "" {
+	if token := claim(noon.Add(time.Hour), outbox.Message{Channel: "C1", TS: "17.5", Version: 3, Gone: true, Why: "message_not_found"}); token != "" {
 		t.Error("a claim on what is gone")
 	}
+	for _, why := range []string{"is_archived", "message_not_found"} { // it is gone for the second
+		if m, err := b.Message(t.Context(), "card:r1"); err != nil || !m.Gone || m.Why != "message_not_found" {
+			t.Errorf("what is gone: %+v, %v", m, err)
+		}
+		if err := b.ReviveMessage(t.Context(), "card:r1", why); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if token := claim(noon.Add(2*time.Hour), outbox.Message{Channel: "C1", TS: "17.5", Version: 3}); token == "" {
+		t.Error("no claim on what was revived")
+	}
+	if err := b.ReviveMessage(t.Context(), "card:r1", "message_not_found"); err != nil {
+		t.Fatal(err)
+	}
+	busy(noon.Add(2*time.Hour + time.Second)) // reviving what is not gone takes nobody's claim
 	if _, err := b.Message(t.Context(), "never"); !errors.Is(err, outbox.ErrNoMessage) {
 		t.Errorf("a message that never was: %v", err)
 	}

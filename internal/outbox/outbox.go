@@ -21,8 +21,9 @@ type Message struct {
 	Tried bool
 	// Version is the version of the state the message shows now; 0 when it was never posted.
 	Version int64
-	// Gone says that the message can never be drawn again (deleted, channel archived, person left).
+	// Gone says that the message can never be drawn again (deleted, channel archived, person left), and Why is Slack's code.
 	Gone bool
+	Why  string
 	// FirstTriedAt is when the first claim was taken, the oldest instant a lost post can carry.
 	FirstTriedAt time.Time
 }
