@@ -38,8 +38,10 @@ func TestInstead(t *testing.T) {
 	s, err := New(Config{
 		Store: shelf{T: t}, Grants: noGrants{}, Directory: staff{&looks}, Roster: roster{}, Policy: func() *policy.Policy { return p },
 		Targets: []grants.Target{
-			{Name: "orders-prod", Engine: "postgres", Environment: "production"}, {Name: "billing-prod", Engine: "postgres", Environment: "production"},
-			{Name: "orders-staging", Engine: "postgres", Environment: "staging"}, {Name: "shop", Engine: "mysql", Environment: "staging"},
+			{Name: "orders-prod", Engine: "postgres", Environment: "production"},
+			{Name: "billing-prod", Engine: "postgres", Environment: "production"},
+			{Name: "orders-staging", Engine: "postgres", Environment: "staging"},
+			{Name: "shop", Engine: "mysql", Environment: "staging"},
 		},
 		Now: func() time.Time { return began.Add(time.Minute) }, LapseAfter: time.Hour, TakeWithin: time.Hour, FactsWithin: time.Second,
 	})

@@ -35,6 +35,8 @@ type Grants interface {
 	Shown(ctx context.Context, id string, by audit.Actor, source string) error
 	Extend(ctx context.Context, id string, extensions int, deadline, notAfter time.Time, by audit.Actor, source string) (grants.Grant, error)
 	End(ctx context.Context, id string, e grants.Ending) (grants.Grant, error)
+	// Revoke carries a revocation as far as it goes, and returns grants.ErrPursued while somebody else is at it.
+	Revoke(ctx context.Context, id string) error
 }
 
 // Config is what a Service needs. Every field is required.

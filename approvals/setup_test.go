@@ -187,6 +187,24 @@ func (i *issuer) End(ctx context.Context, id string, e grants.Ending) (grants.Gr
 	})
 }
 
+// Revoke locks and drops at once, or fails while the target is down.
+func (i *issuer) Revoke(ctx context.Context, id string) error {
+	i.mu.Lock()
+	down := i.down
+	i.mu.Unlock()
+	_, err := i.change(ctx, id, func(g *grants.Grant) {
+		if down {
+			g.Attempts, g.LastError = g.Attempts+1, "orders-prod does not answer"
+			return
+		}
+		g.State, g.SecuredAt, g.Attempts = grants.Cleanup, i.now(), 0
+	})
+	if down {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
 // flaky is the real store, whose audit log can be made to fail.
 type flaky struct {
 	*store.Store

@@ -73,6 +73,14 @@ type Store interface {
 	ChangeCase(ctx context.Context, id string, change func(Case) (Change, error)) (Case, error)
 	// Usual says how requests went that were filed since an instant and asked for exactly these approvals.
 	Usual(ctx context.Context, asked []policy.Requirement, since time.Time) (Usual, error)
+	Grant(ctx context.Context, id string) (grants.Grant, error)
+	// Unended lists grants that should have ended before now and are not secured: those that were alarmed about, and those
+	// that should have ended before the second instant, the longest ago first. Stuck are secured ones of before then whose
+	// clean-up fails.
+	Unended(ctx context.Context, now, before time.Time) (overdue, stuck []grants.Grant, err error)
+	// LeftBehind lists grants whose receipts name objects that live on and that nobody settled, the newest first, and says how
+	// many more there are.
+	LeftBehind(ctx context.Context, limit int) (found []grants.Grant, more int, err error)
 	// Record writes events that change no row: refused attempts.
 	Record(ctx context.Context, events []audit.Event, follow []jobs.Job) error
 	// Events selects recorded events, oldest first.

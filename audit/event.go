@@ -40,14 +40,17 @@ const (
 	GrantSecured    Kind = "grant.secured"    // locked, sessions killed, verified
 	GrantRevoked    Kind = "grant.revoked"    // gone, with its receipt
 	GrantOverdue    Kind = "grant.overdue"    // past its deadline and not secured
+	GrantRetried    Kind = "grant.retried"    // an operator had the revocation tried once more
 	GrantMissing    Kind = "grant.missing"    // live in the store, absent on the target
 	LoginOrphaned   Kind = "login.orphaned"   // a stamped login no live grant explains
 	LoginUnknown    Kind = "login.unknown"    // stamped with a grant that the store lost when it was restored; left alone until somebody decides
 	GrantWrittenOff Kind = "grant.writtenoff" // ended by an operator without proof: its cluster is gone for good
-	TargetTrusted   Kind = "target.trusted"   // people are given logins on this cluster from now on; Detail "fingerprint", "before"
-	TargetSwapped   Kind = "target.swapped"   // another cluster answers under the target's name
-	PolicyLoaded    Kind = "policy.loaded"
-	PolicyRejected  Kind = "policy.rejected"
+	// LeftoversSettled: an operator says that what a visitor left behind was dealt with.
+	LeftoversSettled Kind = "leftovers.settled"
+	TargetTrusted    Kind = "target.trusted" // people are given logins on this cluster from now on; Detail "fingerprint", "before"
+	TargetSwapped    Kind = "target.swapped" // another cluster answers under the target's name
+	PolicyLoaded     Kind = "policy.loaded"
+	PolicyRejected   Kind = "policy.rejected"
 )
 
 // Actor is who did it.

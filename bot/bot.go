@@ -18,6 +18,7 @@ type Config struct {
 	Service  Service
 	Grants   Grants
 	Outbox   Outbox
+	Homes    Homes
 	Digests  Digests
 	Findings Findings
 	Drafts   Drafts
@@ -34,10 +35,12 @@ type Config struct {
 
 // Bot is prodaccess in Slack. It is safe for concurrent use.
 type Bot struct {
-	slack    *Slack
-	service  Service
-	grants   Grants
-	outbox   Outbox
+	slack   *Slack
+	service Service
+	grants  Grants
+	outbox  Outbox
+	// shown is what the store knows of Homes, homes what this replica does.
+	shown    Homes
 	digests  Digests
 	findings Findings
 	drafts   Drafts
@@ -70,7 +73,7 @@ func New(c Config) (*Bot, error) {
 	var faults []error
 	for name, missing := range map[string]bool{
 		"Slack": c.Slack == nil, "Service": c.Service == nil, "Grants": c.Grants == nil, "Outbox": c.Outbox == nil,
-		"Digests": c.Digests == nil, "Findings": c.Findings == nil, "Drafts": c.Drafts == nil, "Now": c.Now == nil, "Command": c.Command == "",
+		"Homes": c.Homes == nil, "Digests": c.Digests == nil, "Findings": c.Findings == nil, "Drafts": c.Drafts == nil, "Now": c.Now == nil, "Command": c.Command == "",
 	} {
 		if missing {
 			faults = append(faults, fmt.Errorf("bot: %s is missing", name))
@@ -86,7 +89,7 @@ func New(c Config) (*Bot, error) {
 	}
 	life, end := context.WithCancel(context.Background())
 	return &Bot{
-		slack: c.Slack, service: c.Service, grants: c.Grants, outbox: c.Outbox, digests: c.Digests, findings: c.Findings, drafts: c.Drafts,
+		slack: c.Slack, service: c.Service, grants: c.Grants, outbox: c.Outbox, shown: c.Homes, digests: c.Digests, findings: c.Findings, drafts: c.Drafts,
 		command: c.Command, approvalsChannel: c.ApprovalsChannel, auditChannel: c.AuditChannel, securityChannel: c.SecurityChannel,
 		channelWorks: c.ChannelWorks, now: c.Now, log: c.Log, pace: newPacer(c.Now), people: NewDirectory(c.Slack, c.Now), life: life, end: end,
 	}, nil

@@ -250,7 +250,7 @@ func listLine(c approvals.Case, now time.Time) string {
 	case c.Request.State == approvals.Approved:
 		out += "; press *Get credentials* in your direct message or on the Home tab before " + at(c.Request.LapsesAt)
 	case c.Grant != nil && c.Grant.State == grants.Active && now.Before(c.Grant.Deadline):
-		out += ", " + lasting(c.Grant.Deadline.Sub(now)) + " left, ends " + atSecond(c.Grant.Deadline)
+		out += ", " + timeLeft(c.Grant.Deadline, now) + ", ends " + atSecond(c.Grant.Deadline)
 	}
 	return out + " (`" + mrkdwn(c.Request.ID, 60) + "`)"
 }

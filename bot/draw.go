@@ -16,9 +16,10 @@ import (
 func cardKey(request string) string   { return "card:" + request }
 func noticeKey(request string) string { return "notice:" + request }
 
-// Draw makes every Slack copy of a request show what is stored, and its requester's Home if they opened it lately. It may run
+// Draw makes every Slack copy of a request show what is stored, and the Homes it is on of those who opened theirs lately. It may run
 // at any time, any number of times. The error is an *Undelivered, and says nothing of the Home.
 func (b *Bot) Draw(ctx context.Context, requestID string) error {
+	b.wantHomes(ctx)
 	requester, err := b.drawCopies(ctx, requestID)
 	b.freshenHome(requester)
 	return err
@@ -94,6 +95,7 @@ func noticeUrgency(c approvals.Case) urgency {
 // DrawAlarm makes the overdue alarm of a grant show what is stored: raised, or over. A grant that was never alarmed about
 // has none.
 func (b *Bot) DrawAlarm(ctx context.Context, grantID string) error {
+	b.wantHomes(ctx)
 	const rounds = 5
 	for range rounds {
 		g, err := b.grants.Grant(ctx, grantID)

@@ -44,6 +44,8 @@ type fakeService struct {
 	notLonger string
 	instead   []approvals.Alternative
 	usual     approvals.Usual
+	// operations are what everybody is shown as an operator.
+	operations approvals.Operations
 }
 
 func newFakeService() *fakeService {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/policy"
 	"github.com/prodaccess/prodaccess/sandbox"
 	"github.com/slack-go/slack"
 )
@@ -250,7 +251,7 @@ func TestHomesDoNotOvertake(t *testing.T) {
 			}
 			c.Request.Profile = fmt.Sprintf("profile-%d", i)
 			w.service.put(c)
-			w.bot.freshenHome(w.ana.ID())
+			w.bot.redrawHome(w.ana.ID())
 		})
 	}
 	drawing.Wait()
@@ -296,8 +297,44 @@ func (w writing) homes() map[string]home {
 			note: mrkdwn(w.why, 500), live: append(numbered(w.many, states["active"]), states["revoking-overdue"]), take: numbered(w.many, states["approved-at-once"]),
 			answer: numbered(w.many, states["pending-half"]), recent: recent,
 			review: append(numbered(w.many, states["glass-over"]), states["glass-overdue"], states["glass-active"]), broken: []approvals.Case{states["glass-active"]},
+			operations: w.operations(), security: "C0SECURITY", again: numbered(min(w.many, mostAgain), states["lapsed-untaken"]), offers: w.offers(),
 		},
+		"operator-without-work": {operations: approvals.Operations{Operator: true}},
+		"operator-unknown":      {operations: approvals.Operations{Unknown: w.why}},
 	}
+}
+
+// operations are one of each kind, or many.
+func (w writing) operations() approvals.Operations {
+	states, out := w.states(), approvals.Operations{Operator: true, More: 3}
+	for i := range w.many {
+		add := func(to *[]grants.Grant, state string, change func(*grants.Grant)) {
+			g := *states[state].Grant
+			g.ID, g.Engine = fmt.Sprintf("g%d", i), "postgres"
+			change(&g)
+			*to = append(*to, g)
+		}
+		add(&out.Overdue, "revoking-overdue", func(*grants.Grant) {})
+		add(&out.Overdue, "active-due", func(g *grants.Grant) { g.Engine = "mysql" })
+		add(&out.Stuck, "cleanup", func(g *grants.Grant) { g.Attempts, g.LastError = 4, w.note })
+		add(&out.LeftBehind, "over-expired", func(*grants.Grant) {})
+	}
+	return out
+}
+
+func (w writing) offers() []approvals.Offer {
+	var out []approvals.Offer
+	for i := range w.many {
+		for _, outcome := range []policy.Outcome{policy.Approved, policy.NeedsApproval, policy.Denied} {
+			out = append(out, approvals.Offer{Target: fmt.Sprint(w.target, i), Profile: w.profile, Decision: policy.Decision{
+				Outcome: outcome, MaxDuration: time.Hour, Approvals: []policy.Requirement{{From: []string{"group:" + w.rule}, Count: 1}},
+			}})
+		}
+	}
+	if len(out) > 0 {
+		out[0].Target = w.target
+	}
+	return out
 }
 
 func TestHomeViews(t *testing.T) {
@@ -321,7 +358,7 @@ func TestHomeViews(t *testing.T) {
 					refused, _ := err.(slack.SlackErrorResponse)
 					t.Fatalf("slack refuses %s: %v %v", name, err, refused.ResponseMetadata.Messages)
 				}
-				harmless(t, message{blocks: view.Blocks.BlockSet})
+				harmless(t, message{blocks: view.Blocks.BlockSet}, "<#C0SECURITY>")
 				golden(t, filepath.Join(kind, "home-"+name), w.home(w.ana, "prodaccess")+"\n")
 			}
 		})

@@ -27,6 +27,10 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 		return b.onAgain(ctx, cb, action.Value, source)
 	}
 	switch action.ActionID {
+	case actRevokeAgain:
+		return b.onRevokeAgain(cb, action.Value, source)
+	case actSettled:
+		return b.onSettled(ctx, cb, action.Value, source)
 	case actRun:
 		return b.onRun(ctx, cb, action.Value, source)
 	case actApprove:

@@ -61,6 +61,12 @@ type Service interface {
 	Cases(ctx context.Context, query approvals.Query) ([]approvals.Case, error)
 	// Answerable are the pending requests that wait for this person among others. Looking is not an attempt.
 	Answerable(ctx context.Context, slackID string) ([]approvals.Case, error)
+	// Operations is what waits for an operator; empty for anybody else. Looking is not an attempt.
+	Operations(ctx context.Context, slackID string) (approvals.Operations, error)
+	// RevokeAgain tries a revocation once more and returns when that is over; Settle says that what a visitor left behind was
+	// dealt with. Both are for operators, and about a grant.
+	RevokeAgain(ctx context.Context, press approvals.Press, grantID string) (grants.Grant, error)
+	Settle(ctx context.Context, press approvals.Press, grantID string) (grants.Grant, error)
 	// Me is how the policy sees somebody now, and what they may ask for. Looking is not an attempt.
 	Me(ctx context.Context, slackID string) (approvals.Me, error)
 	// OnCall names those on call for a schedule of the policy by their addresses, for calling them; unknown completes "because …"
@@ -92,6 +98,19 @@ type Outbox interface {
 	RecordGone(ctx context.Context, key, claim, why string) error
 	// ReleaseMessage ends the claim; the message may or may not have been posted.
 	ReleaseMessage(ctx context.Context, key, claim string) error
+}
+
+// Homes remembers who looks at their Home tab. The store implements it; "since" is always from when on opening it counts.
+type Homes interface {
+	// HomeOpened remembers somebody whose Home is out of date by an instant, and forgets everybody who has not looked since.
+	HomeOpened(ctx context.Context, user string, at, by, since time.Time) error
+	// HomeShown remembers what a Home shows; HomeChecked ends its staleness unless something changed after h was read.
+	HomeShown(ctx context.Context, user, shows string, at time.Time) error
+	HomeChecked(ctx context.Context, h outbox.Home, at time.Time) error
+	// StaleHomes lists those that are out of date by an instant and were not checked after another, the longest ago first.
+	StaleHomes(ctx context.Context, since, by, checked time.Time, limit int) ([]outbox.Home, error)
+	// WantHomes makes all of them stale by an instant and files the job that calls [Bot.FreshenHomes] then, once for a round.
+	WantHomes(ctx context.Context, since, by time.Time, round int64) error
 }
 
 // Digests gives the digest that is due at an instant.

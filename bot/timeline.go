@@ -34,6 +34,8 @@ var deeds = map[audit.Kind]string{
 	audit.GrantSecured:     "locked, no session left",
 	audit.GrantRevoked:     "login gone",
 	audit.GrantOverdue:     "OVERDUE: past its end and not locked",
+	audit.GrantRetried:     "tried the revocation once more",
+	audit.LeftoversSettled: "dealt with what was left behind",
 	audit.GrantMissing:     "the database had lost the login",
 	audit.GrantWrittenOff:  "written off: nothing was verified",
 	audit.IncidentOpened:   "incident opened in PagerDuty",

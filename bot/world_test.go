@@ -21,6 +21,7 @@ type world struct {
 	service     *fakeService
 	outbox      *fakeOutbox
 	drafts      *fakeDrafts
+	homes       *fakeHomes
 	slack       *Slack
 	bot         *Bot
 	ana, bo, cy *sandbox.Actor
@@ -93,7 +94,7 @@ func quiet(t *testing.T, opts sandbox.Options) *world {
 		}
 		ws.Close()
 	})
-	w := &world{T: t, ws: ws, service: newFakeService(), outbox: newFakeOutbox(), drafts: newFakeDrafts()}
+	w := &world{T: t, ws: ws, service: newFakeService(), outbox: newFakeOutbox(), homes: newFakeHomes(), drafts: newFakeDrafts()}
 	w.ana = ws.AddPerson(sandbox.Person{Name: "ana", Email: "ana@example.com"})
 	w.bo = ws.AddPerson(sandbox.Person{Name: "bo", Email: "bo@example.com"})
 	w.cy = ws.AddPerson(sandbox.Person{Name: "cy", Email: "cy@example.com"})
@@ -106,7 +107,7 @@ func quiet(t *testing.T, opts sandbox.Options) *world {
 	no(t, err)
 	t.Cleanup(w.slack.Close)
 	w.bot, err = New(Config{
-		Slack: w.slack, Service: w.service, Grants: w.service, Outbox: w.outbox, Drafts: w.drafts, Digests: fakeNews{}, Findings: fakeNews{}, Command: "/prodaccess",
+		Slack: w.slack, Service: w.service, Grants: w.service, Outbox: w.outbox, Homes: w.homes, Drafts: w.drafts, Digests: fakeNews{}, Findings: fakeNews{}, Command: "/prodaccess",
 		ApprovalsChannel: w.approvals, AuditChannel: w.audit, SecurityChannel: w.security, Now: time.Now,
 		Log: zerolog.New(w).Level(zerolog.DebugLevel),
 	})
@@ -124,6 +125,20 @@ func quiet(t *testing.T, opts sandbox.Options) *world {
 					return
 				}
 				time.Sleep(min(u.After, 20*time.Millisecond))
+			}
+		})
+	}
+	w.homes.wanted = func(at time.Time) {
+		w.drawing.Go(func() {
+			for wait := time.Until(at); ; wait = 20 * time.Millisecond {
+				select {
+				case <-t.Context().Done():
+					return
+				case <-time.After(wait):
+				}
+				if err := w.bot.FreshenHomes(context.Background()); err == nil {
+					return
+				}
 			}
 		})
 	}

@@ -80,6 +80,8 @@ func queue(kind jobs.Kind) (name string, priority int) {
 		return QueueSlack, 2
 	case jobs.Incident:
 		return QueuePager, 1
+	case jobs.Homes:
+		return QueueSlack, 4
 	default: // Receipt, Finding, Digest, Nudge
 		return QueueSlack, 3
 	}

@@ -151,7 +151,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 		return nil, err
 	}
 	a.bot, err = bot.New(bot.Config{
-		Slack: slack, Service: a.approvals, Grants: a.grants, Outbox: a.store, Drafts: a.store, Digests: digests{a}, Findings: findings{a},
+		Slack: slack, Service: a.approvals, Grants: a.grants, Outbox: a.store, Homes: a.store, Drafts: a.store, Digests: digests{a}, Findings: findings{a},
 		Command: cfg.Slack.Command, ApprovalsChannel: cfg.Slack.ApprovalsChannel, AuditChannel: cfg.Slack.AuditChannel,
 		SecurityChannel: cfg.Slack.SecurityChannel, Now: a.now, Log: log,
 		ChannelWorks: func(name string, err error) { a.health.set("slack "+name+" channel", err) },

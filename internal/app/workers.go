@@ -66,6 +66,8 @@ func (a *App) work(ctx context.Context, job jobs.Job) error {
 		return a.bot.PostFinding(ctx, job.Subject)
 	case jobs.Nudge:
 		return a.bot.PostNudge(ctx, job.Subject)
+	case jobs.Homes:
+		return a.bot.FreshenHomes(ctx)
 	case jobs.Digest:
 		due, err := time.Parse(time.RFC3339, job.Subject)
 		if err != nil {

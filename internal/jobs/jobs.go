@@ -46,6 +46,8 @@ const (
 	Nudge Kind = "nudge"
 	// Incident opens an incident in PagerDuty for broken glass. Subject: request.
 	Incident Kind = "incident"
+	// Homes looks which Home tabs that somebody has open are out of date, and draws those. Subject: all.
+	Homes Kind = "homes"
 	// Survey lists the standing logins of every target. No subject.
 	Survey Kind = "survey"
 	// Finding reports something a sweep met and does not understand. Subject: the finding's id.

@@ -33,3 +33,12 @@ var ErrNoMessage = errors.New("outbox: no such message")
 
 // ErrBusy means that another worker holds the message's claim: try again shortly.
 var ErrBusy = errors.New("outbox: message is being drawn by another worker")
+
+// Home is somebody's Home tab that may be out of date.
+type Home struct {
+	User string
+	// Shows stands for what it showed when it was last drawn.
+	Shows string
+	// StaleAt is the last instant at which something changed.
+	StaleAt time.Time
+}

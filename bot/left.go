@@ -1,0 +1,18 @@
+package bot
+
+import "time"
+
+// timeLeft says how long something still lasts in words that stay true however long they stand: time only makes it less, and what gives more
+// is a change, which is drawn. A bare count would be wrong a minute later; Slack renders instants in each reader's own zone and counts only
+// what is past ({ago}).
+func timeLeft(until, now time.Time) string {
+	left := until.Sub(now)
+	step := time.Minute
+	if left <= time.Minute {
+		step = time.Second
+	}
+	if rest := left % step; rest > 0 {
+		left += step - rest
+	}
+	return "at most " + lasting(left) + " left"
+}
