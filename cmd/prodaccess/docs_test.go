@@ -97,7 +97,9 @@ func TestDocsLinksLeadSomewhere(t *testing.T) {
 				t.Errorf("%s: %s has no heading for #%s; it has %v", name, there, anchor, anchors(read(t, there)))
 			}
 			// A claim that names a test links to the file the test is in.
-			if test, ok := strings.CutPrefix(strings.Trim(words, "`"), "Test"); ok && !strings.Contains(read(t, there), "\nfunc Test"+test+"(") {
+			test, ok := strings.CutPrefix(strings.Trim(words, "`"), "Test")
+			test, _, _ = strings.Cut(test, "/") // a case of it: TestDocsTestsExist looks for that
+			if ok && !strings.Contains(read(t, there), "\nfunc Test"+test+"(") {
 				t.Errorf("%s: there is no Test%s in %s", name, test, there)
 			}
 		}
