@@ -62,9 +62,10 @@ type place struct {
 	srv                        *localpg.Server
 }
 
-func setup(t *testing.T) place {
+func setup(t *testing.T) place { return setupOn(t, localpg.Shared(t)) }
+
+func setupOn(t *testing.T, srv *localpg.Server) place {
 	t.Helper()
-	srv := localpg.Shared(t)
 	dir := t.TempDir()
 	storeDB, targetDB := localpg.NewDatabase(t, srv, ""), localpg.NewDatabase(t, srv, "")
 	suffix := strings.ToLower(filepath.Base(storeDB))

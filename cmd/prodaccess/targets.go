@@ -41,11 +41,15 @@ All three may be run at any time. Steps that need more rights than prodaccess's 
 		}
 		return secret.New(trim(string(text))), nil
 	}
+	var least bool
+	leastPrivilege := func(cmd *cobra.Command) {
+		cmd.Flags().BoolVar(&least, "least-privilege", false, "let the administrator act through functions, with no rights of its own (PostgreSQL); once that is applied, it stays so without the flag")
+	}
 	plan := &cobra.Command{
 		Use: "plan [TARGET…]", Short: "Print the SQL that is missing",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.eachTarget(cmd.Context(), args, url, func(ctx context.Context, p app.Preparer, target string, profiles []grants.Profile) error {
-				prep, err := p.Plan(ctx, profiles)
+				prep, err := app.Plan(ctx, p, profiles, least)
 				if err != nil {
 					return err
 				}
@@ -59,7 +63,7 @@ All three may be run at any time. Steps that need more rights than prodaccess's 
 		Use: "apply [TARGET…]", Short: "Run the SQL that is missing, in one transaction for each database",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.eachTarget(cmd.Context(), args, url, func(ctx context.Context, p app.Preparer, target string, profiles []grants.Profile) error {
-				prep, err := p.Plan(ctx, profiles)
+				prep, err := app.Plan(ctx, p, profiles, least)
 				if err != nil {
 					return err
 				}
@@ -88,6 +92,8 @@ All three may be run at any time. Steps that need more rights than prodaccess's 
 			})
 		},
 	}
+	leastPrivilege(plan)
+	leastPrivilege(apply)
 	apply.Flags().BoolVar(&yes, "yes", false, "run the statements")
 	var asJSON bool
 	check := &cobra.Command{

@@ -2,7 +2,8 @@
 //
 // # What it needs
 //
-// An administrator login that is no superuser: CREATEROLE and membership in pg_signal_backend. What else has to be there
+// An administrator login that is no superuser: CREATEROLE and membership in pg_signal_backend, or functions that stand in
+// for both. What else has to be there
 // (access roles, the quarantine role, who may connect) [Driver.Plan] computes, [Driver.Apply] makes and [Driver.Check]
 // watches. All of it is printed as SQL that a DBA can read and run instead.
 //
@@ -21,6 +22,33 @@
 //     whose role was dropped, is still found by it. A node counts only once it has replayed the lock.
 //   - Clean: what the login owned goes to the quarantine role, database by database as pg_shdepend lists them; its
 //     prepared transactions are rolled back; then DROP ROLE and a last look at roles, memberships and sessions.
+//
+// # Without rights of its own
+//
+// In the least-privilege mode the administrator has no attribute and no membership. It calls functions that a superuser
+// installed ([Driver.PlanLeastPrivilege]), and [door] is where the two modes differ: the statements that need rights, and
+// nothing else. Guards, transactions and what is read back are the same.
+//
+//   - Which mode: the functions, where the administrator may call them and they are their owner's; else its own rights. The
+//     driver looks once, and again when it is refused, so that a DBA may change the mode while it runs. Nothing is
+//     configured. Plan and Check take a cluster that has the role prodaccess_functions to be in the mode.
+//   - The owner is prodaccess_functions: NOLOGIN CREATEROLE, in no need of being a superuser, and therefore none. From 16 on it
+//     has power over the roles it made and the access roles alone; on 15 CREATEROLE is nearly a superuser, and less.
+//   - A function promises: names are of the closed alphabet, and none that a profile's roles or prodaccess's own could have;
+//     a login is found by name, stamp and OID, compared byte by byte; it is made a member only of roles on which its owner
+//     holds ADMIN OPTION, which is how a plan registers them; passwords are SCRAM verifiers; no end lies further away than
+//     the policy's longest access; settings are seat belts from a list; sessions are of logins that carry a stamp, or of
+//     roles that are gone; objects go to the quarantine role. A login that somebody gave attributes or other roles gets
+//     no new password and no more time; it can be locked and dropped, whatever became of it. NULL is refused.
+//   - What only the login itself may do (be set to act as its durable owner, roll back its prepared transactions) no function
+//     can do. For that the login is lent to the administrator, while it has no access: before it gets any, which ends the
+//     loan, or after it lost it, when the drop does.
+//   - A failure leaves what the same statement would have left: each function is part of its caller's transaction. Where a
+//     database lacks the functions, what was left there stays, the login is locked and not dropped, and the error says how
+//     to mend it.
+//   - Versions: prodaccess.version() is [functionsVersion]. Names and arguments stay for as long as a supported binary calls
+//     them, so that functions are upgraded first and the binary follows. A plan replaces what differs, in one transaction
+//     for each database. docs/operating.md has the way back.
 //
 // # Profiles
 //

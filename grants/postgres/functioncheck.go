@@ -26,12 +26,10 @@ func readFunctions(ctx context.Context, conn *pgx.Conn, admin string) (functions
 	in := functionsIn{have: map[string]functionState{}}
 	schema := literal(functionsSchema)
 	results, err := sendOn(ctx, conn,
-		"SELECT pg_get_userbyid(n.nspowner), coalesce((SELECT string_agg(CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END || ' ' || a.privilege_type ||"+
-			" CASE WHEN a.is_grantable THEN '*' ELSE '' END, ', ' ORDER BY 1) FROM aclexplode(n.nspacl) a WHERE a.grantee <> n.nspowner), '') FROM pg_namespace n WHERE n.nspname = "+schema,
+		"SELECT pg_get_userbyid(n.nspowner), "+holders("n.nspacl", "n.nspowner")+" FROM pg_namespace n WHERE n.nspname = "+schema,
 		"SELECT p.proname, pg_get_function_identity_arguments(p.oid), coalesce(pg_get_function_result(p.oid), ''), l.lanname, p.provolatile, pg_get_userbyid(p.proowner),"+
 			" lower(coalesce(array_to_string(p.proconfig, '; '), '')), p.prosrc, p.prosecdef, p.proisstrict,"+
-			" coalesce((SELECT string_agg(CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END || ' ' || a.privilege_type ||"+
-			" CASE WHEN a.is_grantable THEN '*' ELSE '' END, ', ' ORDER BY 1) FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee <> p.proowner), '')"+
+			" "+holders("coalesce(p.proacl, acldefault('f', p.proowner))", "p.proowner")+
 			" FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang WHERE n.nspname = "+schema+" AND p.prokind = 'f'",
 		"SELECT pg_describe_object(d.classid, d.objid, 0) FROM pg_depend d JOIN pg_namespace n ON n.oid = d.refobjid WHERE d.refclassid = 'pg_namespace'::regclass AND n.nspname = "+schema+
 			" AND d.deptype = 'n' AND NOT EXISTS (SELECT FROM pg_proc p WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid AND p.prokind = 'f') ORDER BY 1",
@@ -61,6 +59,12 @@ func readFunctions(ctx context.Context, conn *pgx.Conn, admin string) (functions
 		in.strangers = append(in.strangers, row[0])
 	}
 	return in, nil
+}
+
+// holders is the expression of who has which privilege of an ACL, but for its owner, as a text.
+func holders(acl, owner string) string {
+	return "coalesce((SELECT string_agg(h.who, ', ' ORDER BY h.who COLLATE \"C\") FROM (SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END ||" +
+		" ' ' || a.privilege_type || CASE WHEN a.is_grantable THEN '*' ELSE '' END AS who FROM aclexplode(" + acl + ") a WHERE a.grantee <> " + owner + ") h), '')"
 }
 
 // steps makes what is missing of the functions, and mends what differs.

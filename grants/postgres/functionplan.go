@@ -152,7 +152,7 @@ func (l *leastPrivilege) handOver(admin string) string {
 		sql.WriteString("  FOR x IN SELECT r.rolname FROM pg_catalog.pg_roles r WHERE " + mine + " LOOP\n" +
 			"    EXECUTE pg_catalog.format('GRANT %I TO " + functionsOwner + " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', x.rolname);\n" +
 			"  END LOOP;\n" +
-			"  FOR x IN SELECT r.rolname, g.rolname AS access, m.inherit_option, m.set_option FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member\n" +
+			"  FOR x IN SELECT r.rolname, g.rolname AS access, m.inherit_option::text, m.set_option::text FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member\n" +
 			"    JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles a ON a.oid = m.grantor WHERE a.rolname = " + me + " AND " + mine + "\n" +
 			"    AND EXISTS (SELECT FROM pg_catalog.pg_auth_members o JOIN pg_catalog.pg_roles f ON f.oid = o.member WHERE o.roleid = g.oid AND o.admin_option AND f.rolname = " + owner + ") LOOP\n" +
 			"    EXECUTE pg_catalog.format('GRANT %I TO %I WITH INHERIT %s, SET %s GRANTED BY " + functionsOwner + "', x.access, x.rolname, x.inherit_option, x.set_option);\n" +

@@ -245,6 +245,10 @@ func TestCreateroleRunsProgramsOnTheServer(t *testing.T) {
 
 // onEachApart runs a test on every version, on a server of its own.
 func onEachApart(t *testing.T, prepare func(testing.TB, *localpg.Server, int) *cluster, f func(t *testing.T, c *cluster)) {
+	onApart(t, majors, prepare, f)
+}
+
+func onApart(t *testing.T, majors []int, prepare func(testing.TB, *localpg.Server, int) *cluster, f func(t *testing.T, c *cluster)) {
 	for _, major := range majors {
 		t.Run(fmt.Sprintf("postgres %d", major), func(t *testing.T) {
 			t.Parallel()

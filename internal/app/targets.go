@@ -90,6 +90,24 @@ type Preparer interface {
 	Close()
 }
 
+// LeastPrivileged is a Preparer of an engine on which prodaccess's own login can do without rights of its own.
+type LeastPrivileged interface {
+	// PlanLeastPrivilege is Plan, and what leads to that. Once it is applied, Plan and Check go on with it.
+	PlanLeastPrivilege(ctx context.Context, profiles []grants.Profile) (grants.Preparation, error)
+}
+
+// Plan is p's plan, or that for an administrator without rights of its own.
+func Plan(ctx context.Context, p Preparer, profiles []grants.Profile, leastPrivilege bool) (grants.Preparation, error) {
+	if !leastPrivilege {
+		return p.Plan(ctx, profiles)
+	}
+	can, ok := p.(LeastPrivileged)
+	if !ok {
+		return grants.Preparation{}, errors.New("only on PostgreSQL can the administrator act through functions; leave --least-privilege out, or name the targets it is for")
+	}
+	return can.PlanLeastPrivilege(ctx, profiles)
+}
+
 // OpenPreparer makes the driver of one target for plan, apply and check. The URL as, where it is not empty, names a login
 // with more rights than prodaccess's own.
 func OpenPreparer(cfg config.Config, target string, as secret.String) (Preparer, error) {
