@@ -36,7 +36,7 @@ func TestLapsedRequestIsRepeatedWithOnePress(t *testing.T) {
 	eachTransport(t, func(w *world) {
 		w.does(w.ana.Command("/prodaccess orders-prod data-fix 45m customer_id=42 INC-123 checkout is failing"))
 		w.lapse("r1")
-		w.sees(w.ana, "Nobody answered in time, so this lapsed.")
+		w.sees(w.ana, "Nobody answered in time, so this lapsed")
 		for _, reply := range w.ana.DoubleClicks("Ask again") {
 			w.does(reply)
 		}
@@ -122,7 +122,7 @@ func TestAgainIsForItsRequester(t *testing.T) {
 	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
 	w.does(w.ana.Command(askLine))
 	w.lapse("r1")
-	w.sees(w.ana, "Nobody answered in time, so this lapsed.")
+	w.sees(w.ana, "Nobody answered in time, so this lapsed")
 	c, err := w.service.Case(t.Context(), "r1")
 	no(t, err)
 	c.Request.Requester.ID = w.bo.ID()

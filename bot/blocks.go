@@ -16,7 +16,15 @@ const (
 type message struct {
 	text   string
 	blocks []slack.Block
+	// long is the text where Slack takes no blocks; empty where text says it all.
+	long string
 }
+
+// longestGlance is what a notification on a phone shows of a text, or a little more.
+const longestGlance = 150
+
+// glance cuts a text to what is read without opening anything.
+func glance(text string) string { return cutMarkup(text, longestGlance) }
 
 // markup is a mrkdwn text in which Slack turns nothing into a link or a mention by itself.
 func markup(text string) *slack.TextBlockObject {

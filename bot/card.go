@@ -35,8 +35,8 @@ func card(c approvals.Case, now time.Time) message { return cardOf(c, now, "") }
 // cardOf is card with what is known of how long an answer takes.
 func cardOf(c approvals.Case, now time.Time, usual string) message {
 	s := standsWith(c, now, usual)
-	m := message{text: summary(c, s)}
-	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(s.now))
+	m := message{text: glance(summary(c, s)), long: summary(c, s)}
+	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(lead(c)+"\n"+s.now))
 	if c.Review != nil {
 		m.blocks = append(m.blocks, section("🚨 *The glass was broken: nobody approved this.* The security channel has the timeline and the review.\n*Review*: "+reviewWords(c, now)))
 	}
@@ -61,8 +61,8 @@ func notice(c approvals.Case, now time.Time) message { return noticeOf(c, now, "
 
 func noticeOf(c approvals.Case, now time.Time, usual string) message {
 	s := standsWith(c, now, usual)
-	m := message{text: summary(c, s)}
-	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(strings.TrimSpace(s.now+"\n"+s.next)))
+	m := message{text: glance(summary(c, s)), long: summary(c, s)}
+	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(strings.TrimSpace(lead(c)+"\n"+s.now+"\n"+s.next)))
 	if c.Review != nil {
 		m.blocks = append(m.blocks, section(glassWords(c, now)))
 	}
@@ -215,9 +215,12 @@ func stamp(c approvals.Case) string {
 	return out
 }
 
-// summary is the message in one line.
+// lead is who, what, where and for how long: the first line under where it stands, to be read at a glance on a phone.
+func lead(c approvals.Case) string { return "*" + person(c.Request.Requester) + "*: " + whatFor(c) }
+
+// summary is the message in one line, what is looked for first in front: a notification shows its beginning.
 func summary(c approvals.Case, s standing) string {
 	r := c.Request
-	return mrkdwn(fmt.Sprintf("%s: %s, %s on %s for %s", s.head, r.Requester.Name, r.Access(), r.Target,
-		lasting(r.Length())), 600) + startWords(r) + ": " + mrkdwn(r.Reason, 1000)
+	return s.icon + " " + mrkdwn(s.head, 45) + ": " + mrkdwn(r.Requester.Name, 25) + ", " + mrkdwn(r.Access(), 30) + " on " + mrkdwn(r.Target, 35) + " for " +
+		lasting(r.Length()) + startWords(r) + because(r.Reason)
 }

@@ -35,8 +35,9 @@ func glassMessage(c approvals.Case, events []audit.Event, now time.Time) message
 	if len(r.Params) > 0 {
 		fields = append(fields, field("Only for", paramWords(r.Params)))
 	}
-	m := message{text: mrkdwn(fmt.Sprintf("%s: %s took %s on %s for %s, approved by nobody", head, r.Requester.Name, r.Access(), r.Target, lasting(r.Length())), 600) +
-		": " + mrkdwn(r.Reason, 1000)}
+	text := icon + " " + head + ": " + mrkdwn(r.Requester.Name, 25) + " took " + mrkdwn(r.Access(), 30) + " on " + mrkdwn(r.Target, 35) + " for " +
+		lasting(r.Length()) + ", approved by nobody" + because(r.Reason)
+	m := message{text: glance(text), long: text}
 	m.blocks = []slack.Block{header(icon + " " + head), row(fields...)}
 	if reason := plain(r.Reason, longestSection); reason != "" {
 		m.blocks = append(m.blocks, section("*Reason*"), plainSection(reason))

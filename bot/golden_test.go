@@ -306,3 +306,41 @@ func TestCredentialSaysItsNote(t *testing.T) {
 		t.Errorf("the first words are %q", first.Text.Text)
 	}
 }
+
+// TestNotificationsFitAGlance holds what a phone shows of every message before anybody opens it.
+func TestNotificationsFitAGlance(t *testing.T) {
+	t.Parallel()
+	for kind, written := range writings {
+		for name, c := range written.states() {
+			messages := map[string]message{"card": card(c, noon), "notice": notice(c, noon)}
+			if c.Review != nil {
+				messages["glass"] = glassMessage(c, written.events(), noon)
+			}
+			if g := c.Grant; g != nil && g.Receipt != nil {
+				messages["receipt"] = receiptMessage(*g)
+			}
+			if g := c.Grant; g != nil && !g.AlarmedAt.IsZero() {
+				messages["alarm"] = alarm(*g, noon)
+			}
+			for what, m := range messages {
+				if n := width(m.text); n > longestGlance || strings.Contains(m.text, "\n") {
+					t.Errorf("%s: the text of the %s of %s is %d long: %q", kind, what, name, n, m.text)
+				}
+				if width(m.long) > longestText {
+					t.Errorf("%s: the long text of the %s of %s is %d long", kind, what, name, width(m.long))
+				}
+				if r := c.Request; kind == "ordinary" && (what == "card" || what == "notice") {
+					for _, want := range []string{stands(c, noon).icon, stands(c, noon).head, r.Requester.Name, r.Access(), r.Target, lasting(r.Length())} {
+						if !strings.Contains(m.text, want) {
+							t.Errorf("the text of the %s of %s lacks %q: %q", what, name, want, m.text)
+						}
+					}
+					// The first lines of the blocks say the same.
+					if first := m.blocks[1].(*slack.SectionBlock).Text.Text; !strings.HasPrefix(first, "*"+r.Requester.Name+"*: *"+r.Access()+"* on *"+r.Target+"* for "+lasting(r.Length())) {
+						t.Errorf("the %s of %s begins with %q", what, name, first)
+					}
+				}
+			}
+		}
+	}
+}

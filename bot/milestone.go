@@ -46,11 +46,11 @@ func reached(c approvals.Case) (m milestone, ok bool) {
 		return milestone{"refused:" + r.ID, true, "⛔ " + person(r.EndedBy) + " said no to " + whatFor(c) + because(r.Answer) +
 			". Talk to " + person(r.EndedBy) + ", or ask for less: a shorter time, or an access that can do less."}, true
 	case r.State == approvals.Lapsed && r.ApprovedAt.IsZero():
-		return milestone{"lapsed:" + r.ID, false, "⚪ Nobody answered in time, so this lapsed. Ask again if you still need it."}, true
+		return milestone{"lapsed:" + r.ID, false, "⚪ Nobody answered in time, so this lapsed: " + whatFor(c) + ". Ask again if you still need it."}, true
 	case r.State == approvals.Lapsed:
-		return milestone{"lapsed:" + r.ID, false, "⚪ It was not taken in time, so this lapsed. Ask again if you still need it."}, true
+		return milestone{"lapsed:" + r.ID, false, "⚪ It was not taken in time, so this lapsed: " + whatFor(c) + ". Ask again if you still need it."}, true
 	case g != nil && g.Cause == grants.Withdrawn:
-		return milestone{"revoked:" + g.ID, true, "🔒 Your access is taken back" + cause(*g) + "."}, true
+		return milestone{"revoked:" + g.ID, true, "🔒 Your access is taken back" + cause(*g) + ". It was " + what(c) + "."}, true
 	}
 	return milestone{}, false
 }
@@ -132,7 +132,7 @@ func (b *Bot) warnOfEnd(ctx context.Context, c approvals.Case) error {
 		// ErrEarly: this is no failure, it was extended.
 		return &Undelivered{After: left - endsSoon, Err: fmt.Errorf("grant %s ends later by now: %w", g.ID, approvals.ErrEarly)}
 	}
-	words := "⏰ " + what(c) + " ends " + atSecond(g.Deadline) + "; open sessions are closed then."
+	words := "⏰ " + what(c) + " ends " + atSecond(g.Deadline) + " (" + timeLeft(g.Deadline, b.now()) + "); open sessions are closed then."
 	acts := []*slack.ButtonBlockElement{button("Extend", actExtend, c.Request.ID).WithStyle(slack.StylePrimary), releaseButton(c)}
 	switch most, why, err := b.service.Extendable(ctx, c); {
 	case err != nil: // whoever presses Extend is told

@@ -49,7 +49,7 @@ func TestMilestones(t *testing.T) {
 	t.Parallel()
 	told := map[string]string{
 		"approved": "approved", "approved-less": "15m instead of 30m", "approved-again": "could not be made", "approved-doubtful": "could not be made",
-		"denied-by-person": "ask for less", "lapsed-unanswered": "Nobody answered", "lapsed-untaken": "not taken", "over-revoked": "taken back", "glass-unused": "not taken",
+		"denied-by-person": "ask for less", "lapsed-unanswered": "Nobody answered", "lapsed-untaken": "not taken", "over-revoked": "taken back", "glass-unused": "not taken", "approved-begun": "can be taken now", "approved-later": "You are told here when it can be taken",
 	}
 	for name, c := range writings["ordinary"].states() {
 		m, ok := reached(c)

@@ -147,13 +147,13 @@ func (n nudge) message(c approvals.Case, who string, now time.Time) message {
 	var text string
 	switch n.what {
 	case nudgeRemind:
-		text = "⏳ " + who + " this still waits for an answer: " + about + ". Needs " + mrkdwn(needs(c), 300) + ". Lapses " + at(r.LapsesAt) + "."
+		text = "⏳ " + who + " this still waits for an answer: " + about + ". Needs " + mrkdwn(needs(c), 300) + ". Lapses " + at(r.LapsesAt) + " (" + timeLeft(r.LapsesAt, now) + ")."
 	case nudgeEscalate:
 		stands := " nobody has answered, so you may as well: "
 		if standingYes(c) {
 			stands = " it still needs " + mrkdwn(needs(c), 300) + ", and you may answer as well: "
 		}
-		text = "⏫ " + who + stands + about + ". Lapses " + at(r.LapsesAt) + "."
+		text = "⏫ " + who + stands + about + ". Lapses " + at(r.LapsesAt) + " (" + timeLeft(r.LapsesAt, now) + ")."
 	case nudgeReview, nudgeOverdue:
 		text = "🔎 " + who + " " + person(r.Requester) + " broke the glass for " + whatFor(c) + ", and that waits for a review. " + reviewStands(c, now)
 	}

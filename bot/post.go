@@ -201,7 +201,7 @@ func called(m message, who string) message {
 	if who == "" {
 		return m
 	}
-	return message{text: who + " " + m.text, blocks: append(slices.Clone(m.blocks), section("🔔 "+who))}
+	return message{text: who + " " + m.text, long: who + " " + firstOf(m.long, m.text), blocks: append(slices.Clone(m.blocks), section("🔔 "+who))}
 }
 
 func (b *Bot) change(ctx context.Context, channel, ts string, p posting, turn string) error {
@@ -225,7 +225,7 @@ func (b *Bot) simpler(ctx context.Context, p posting, send func(...slack.MsgOpti
 	}
 	reference := rand.Text()[:8]
 	b.log.Error().Str("reference", reference).Str("message", p.key).Err(err).Msg("slack refused a message's form; it goes out as text")
-	text := p.content.text + "\n(Shown in a simpler form; reference " + reference + ".)"
+	text := firstOf(p.content.long, p.content.text) + "\n(Shown in a simpler form; reference " + reference + ".)"
 	return send(slack.MsgOptionText(text, false), slack.MsgOptionBlocks())
 }
 

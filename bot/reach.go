@@ -153,5 +153,5 @@ func (b *Bot) instead(m message, err error) message {
 		why = "prodaccess may not post in it"
 	}
 	words := "⚠️ The security channel <#" + b.securityChannel + "> cannot be reached: " + why + ". This is shown here until somebody mends that."
-	return message{text: words + "\n" + m.text, blocks: append([]slack.Block{section(words)}, m.blocks...)}
+	return message{text: words + "\n" + m.text, long: words + "\n" + firstOf(m.long, m.text), blocks: append([]slack.Block{section(words)}, m.blocks...)}
 }

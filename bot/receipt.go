@@ -35,7 +35,8 @@ func receiptMessage(g grants.Grant) message {
 	if late := lateness(g); late != "" {
 		line = late + " " + line
 	}
-	m := message{text: "Receipt: " + mrkdwn(g.Login, 80) + " on " + mrkdwn(g.Target, 80) + ". " + line}
+	text := "🧾 Receipt: " + mrkdwn(g.Holder.Name, 40) + "'s login on " + mrkdwn(g.Target, 60) + ". " + line
+	m := message{text: glance(text), long: text}
 	m.blocks = append(m.blocks, section("*Receipt* for "+code(g.Login)+" on "+mrkdwn(g.Target, 200)+"\n"+line))
 	if checks := checked(r.Checks); len(checks) > 0 {
 		m.blocks = append(m.blocks, section("*Looked at in the catalogs*\n"+listed(checks, "", 10)))
@@ -134,14 +135,14 @@ func alarm(g grants.Grant, now time.Time) message {
 		when := ended(g)
 		if r := g.Receipt; r != nil && r.WrittenOff != "" && g.SecuredAt.IsZero() {
 			text := "Over, and nobody knows how: " + what + " was to end " + atSecond(g.End()) + ". " + receiptLine(*r)
-			return message{text: text, blocks: []slack.Block{header("⚠️ Written off"), section(text), footer("Request " + mrkdwn(g.Request, 60))}}
+			return message{text: glance("⚠️ " + text), long: text, blocks: []slack.Block{header("⚠️ Written off"), section(text), footer("Request " + mrkdwn(g.Request, 60))}}
 		}
 		text := "Over: " + what + " was locked and its sessions were found gone " + atSecond(when) + ", " +
 			lasting(max(0, when.Sub(g.End()))) + " late."
-		return message{text: text, blocks: []slack.Block{header("✅ No longer overdue"), section(text), footer("Request " + mrkdwn(g.Request, 60))}}
+		return message{text: glance("✅ " + text), long: text, blocks: []slack.Block{header("✅ No longer overdue"), section(text), footer("Request " + mrkdwn(g.Request, 60))}}
 	}
 	text := "OVERDUE: " + what + " was to end " + atSecond(g.End()) + " and may still work" + trouble(g) + "."
-	return message{text: text, blocks: []slack.Block{
+	return message{text: glance("🚨 " + text), long: text, blocks: []slack.Block{
 		header("🚨 Overdue: access has not been taken back"), section(text),
 		section("prodaccess keeps trying. If the database answers to you, lock the login by hand: it is safe to do so."),
 		footer("Request " + mrkdwn(g.Request, 60)),
@@ -152,7 +153,8 @@ func alarm(g grants.Grant, now time.Time) message {
 func findingMessage(words string) message {
 	text := mrkdwn(words, longestSection-200)
 	return message{
-		text:   "Finding: " + mrkdwn(words, longestText-200),
+		text:   glance("🔎 Finding: " + text),
+		long:   "Finding: " + mrkdwn(words, longestText-200),
 		blocks: []slack.Block{header("🔎 Finding"), section(text)},
 	}
 }
