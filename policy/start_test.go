@@ -112,6 +112,21 @@ func TestFieldOfADenial(t *testing.T) {
 	}
 }
 
+// A rule that might have decided, had a fact been known, holds the start back as well.
+func TestUnknownHoldsTheStartBack(t *testing.T) {
+	t.Parallel()
+	p := loaded(t, strings.Replace(starting, "rules:\n", "rules:\n  - { name: first, who: group:dba, profiles: ddl, approve: automatically, start_within: 3h }\n", 1))
+	r := Request{User: Person{ID: "U1", Email: "ana@example.com"}, Target: Target{"orders", "postgres", "production"}, Profile: "ddl", At: morning}
+	away := Facts{Usergroups: map[string]Membership{"S0DBA": {Unknown: "Slack is away"}}}
+	if d := p.Decide(r, away); d.Outcome != NeedsApproval || d.StartWithin != 3*time.Hour {
+		t.Errorf("%s, to start within %s: %s", d.Outcome, d.StartWithin, d.Why)
+	}
+	r.StartsAt = morning.Add(4 * time.Hour)
+	if d := p.Decide(r, away); d.Outcome != Denied || d.Field != FieldStart || d.Rule != "first" {
+		t.Errorf("%s by %q: %s", d.Outcome, d.Rule, d.Why)
+	}
+}
+
 // A later start is decided as a request at the instant of the start would be by somebody who knows no shift.
 func TestLaterIsThen(t *testing.T) {
 	t.Parallel()
