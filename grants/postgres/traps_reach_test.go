@@ -12,9 +12,7 @@ import (
 // them all, as the owner does. Check says both, and no access role is an owner's.
 func TestRowLevelSecurity(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, shared *cluster) {
-		c := prepare(t, startServer(t, shared.major, nil), shared.major)
-		t.Cleanup(func() { c.super.Close(); c.srv.Stop() })
+	onEachTight(t, func(t *testing.T, c *cluster) {
 		d := c.open(t, nil)
 		profiles := []grants.Profile{readOnly}
 		run(t, c.srv.URL("app"), "SET ROLE app_owner", "CREATE TABLE sc.mine (owner name, secret text)", "INSERT INTO sc.mine VALUES ('ana', 'x'), ('bo', 'y')",
@@ -41,6 +39,9 @@ func TestRowLevelSecurity(t *testing.T) {
 			t.Error("an access role as it should be is found fault with")
 		}
 		run(t, c.srv.URL("app"), "GRANT app_owner TO pa_read_only")
+		t.Cleanup(func() {
+			run(t, c.srv.URL("app"), "REVOKE app_owner FROM pa_read_only", "DROP TABLE sc.mine, sc.nobodys")
+		})
 		if n := ask(t, c.visitor(t, o), "SELECT count(*)::text FROM sc.mine"); n != "2" {
 			t.Errorf("who inherits the owner sees %s rows", n)
 		}
@@ -54,9 +55,7 @@ func TestRowLevelSecurity(t *testing.T) {
 // its statements carry the OID of the login, which is the grant's alone.
 func TestStatementsCarryTheLogin(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, shared *cluster) {
-		c := prepare(t, startServer(t, shared.major, map[string]string{"shared_preload_libraries": "pg_stat_statements"}), shared.major)
-		t.Cleanup(func() { c.super.Close(); c.srv.Stop() })
+	onEachTight(t, func(t *testing.T, c *cluster) {
 		run(t, c.srv.URL("app"), "CREATE EXTENSION pg_stat_statements")
 		d := c.open(t, nil)
 		o := d.testOrder(t, readOnly)

@@ -13,7 +13,8 @@ import (
 // not know, with plain SQL, and that it does not happen here. docs/traps.md is their table. Where a version stops doing
 // what its table says, the first half fails.
 
-// tightOf is the version's cluster as a plan leaves it, the same one for all tests, with nothing opened to visitors.
+// tightOf is the version's cluster as a plan leaves it, the same one for all tests, with nothing opened to visitors. It logs
+// statements that define something, and counts statements.
 func tightOf(t testing.TB, major int) *cluster {
 	t.Helper()
 	started.Lock()
@@ -24,7 +25,7 @@ func tightOf(t testing.TB, major int) *cluster {
 	if c := started.clusters[-major]; c != nil {
 		return c
 	}
-	c := prepare(t, startServer(t, major, nil), major)
+	c := prepare(t, startServer(t, major, map[string]string{"log_statement": "ddl", "shared_preload_libraries": "pg_stat_statements"}), major)
 	started.clusters[-major] = c
 	return c
 }
