@@ -96,7 +96,7 @@ func (p *pacer) turn(ctx context.Context, name string, pace pace, who string, u 
 	wait, why := l.turn(now, who, u)
 	p.mu.Unlock()
 	if why != "" {
-		return &Undelivered{After: wait, Err: fmt.Errorf("%s on %s", why, name)}
+		return &Undelivered{After: wait, Err: fmt.Errorf("%s on %s: %w", why, name, ErrInLine)}
 	}
 	if wait <= 0 {
 		return nil

@@ -17,6 +17,9 @@ type Undelivered struct {
 	Err       error
 }
 
+// ErrInLine is in the error of a message that waits for its turn, because Slack takes no more now. Nothing went wrong.
+var ErrInLine = errors.New("it waits in line")
+
 func (u *Undelivered) Error() string {
 	if u.Permanent {
 		return fmt.Sprintf("not delivered, for good: %v", u.Err)

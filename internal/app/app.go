@@ -28,6 +28,9 @@ const (
 	rosterWithin = 1500 * time.Millisecond
 	// revocationsAtOnce is how many revocations one replica carries out at once on one target.
 	revocationsAtOnce = 16
+	// storeConnections is how many connections to the store one replica may have: enough for what people wait for while every
+	// worker of the job engine holds one.
+	storeConnections = 20
 	// lookForDigests is how often it is looked whether a digest has become due.
 	lookForDigests = 5 * time.Second
 	// knockEvery is how often something that did not answer at start is tried again.
@@ -200,7 +203,7 @@ func (a *App) Addr() string { return a.listener.Addr().String() }
 // openStore waits for the store, then refuses one that is not set up as it must be.
 func (a *App) openStore(ctx context.Context) error {
 	for {
-		st, err := store.Open(ctx, store.Config{URL: a.cfg.Store.URL, Now: a.now, Log: a.log})
+		st, err := store.Open(ctx, store.Config{URL: a.cfg.Store.URL, Now: a.now, Log: a.log, MaxConns: storeConnections})
 		if store.Permanent(err) {
 			return err
 		}

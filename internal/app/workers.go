@@ -23,6 +23,13 @@ import (
 const (
 	jobTimeout  = 40 * time.Second
 	rescueAfter = 50 * time.Second
+
+	// drawingsAtOnce is how many drawings one replica works on. They wait for Slack more than they work, but each also asks the
+	// store, whose connections they share with what people are waiting for.
+	drawingsAtOnce = 8
+	// fetchDrawingsEvery is how often the job engine may fetch drawings. By its own default of 100 ms, and with as many at a
+	// time as there are workers, a hundred requests a second would be filed faster than anybody heard of them.
+	fetchDrawingsEvery = 50 * time.Millisecond
 )
 
 // worker runs every kind of job. A job that fails is snoozed, never given up: its pause comes from whoever failed.
@@ -47,7 +54,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[store.JobArgs]) error 
 		w.app.log.Error().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Msg("job given up; trying again would not help")
 		return nil
 	}
-	if ctx.Err() == nil && job.Attempt == 1 && !errors.Is(err, grants.ErrPursued) && !errors.Is(err, approvals.ErrEarly) {
+	if ctx.Err() == nil && job.Attempt == 1 && !errors.Is(err, grants.ErrPursued) && !errors.Is(err, approvals.ErrEarly) && !errors.Is(err, bot.ErrInLine) {
 		w.app.log.Warn().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Int64("pause_ms", pause.Milliseconds()).Msg("job failed; it is tried again")
 	}
 	return river.JobSnooze(pause)
@@ -152,7 +159,7 @@ func (a *App) newEngine(digests, sweeps river.PeriodicSchedule) (*river.Client[p
 	return a.store.WorkClient(river.Config{
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
-			store.QueueSecurity: {MaxWorkers: 16}, store.QueueSlack: {MaxWorkers: 8}, store.QueuePager: {MaxWorkers: 2},
+			store.QueueSecurity: {MaxWorkers: 16}, store.QueueSlack: {MaxWorkers: drawingsAtOnce, FetchCooldown: fetchDrawingsEvery}, store.QueuePager: {MaxWorkers: 2},
 		},
 		PeriodicJobs:         []*river.PeriodicJob{periodic(jobs.Sweep, sweeps), periodic(jobs.DigestDue, digests), periodic(jobs.Survey, cron.Every(surveyEvery))},
 		JobTimeout:           jobTimeout,
