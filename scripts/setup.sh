@@ -192,12 +192,14 @@ fetch_mysql() {
 	cd "$work"
 	mkdir -p lists/partial archives/partial parts
 	: >status
-	# The mirror that this machine uses, and the one that always has everything; on some days unstable does not fit
-	# together, and what is missing is in testing.
-	official=http://deb.debian.org/debian
-	mirrors=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 2>/dev/null | grep -v "^$official/*\$" | sort -u | head -n 1) || mirrors=
+	# The mirrors that this machine takes Debian from. On some days unstable does not fit together, and what is missing is in
+	# testing.
+	mirrors=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -E '/debian/?$' | grep -v security | sort -u | head -n 3) || mirrors=
+	if [ -z "$mirrors" ]; then
+		echo "apt-get knows no mirror of Debian here."
+	fi
 	for suites in unstable "unstable testing"; do
-		for mirror in $mirrors $official; do
+		for mirror in $mirrors; do
 			if download_mysql "$mirror" $suites && unpack_mysql; then return; fi
 		done
 	done
