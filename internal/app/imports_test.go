@@ -32,13 +32,14 @@ var arrows = map[string][]string{
 	"internal/localmysql": {},
 	"internal/stage":      {"internal/localpg", "sandbox"},
 	"internal/demo":       {"internal/stage", "sandbox"},
+	"internal/crowd":      {"internal/stage", "sandbox"},
 }
 
 // outside says which packages may import a dependency that the others must not see.
 var outside = map[string][]string{
 	"github.com/spf13/viper":            {"internal/config"},
 	"github.com/slack-go/slack":         {"bot", "sandbox"},
-	"github.com/jackc/pgx/v5":           {"store", "grants/postgres", "migrations", "internal/localpg", "internal/app", "internal/stage", "internal/demo"},
+	"github.com/jackc/pgx/v5":           {"store", "grants/postgres", "migrations", "internal/localpg", "internal/app", "internal/stage", "internal/demo", "internal/crowd"},
 	"github.com/go-sql-driver/mysql":    {"grants/mysql", "internal/localmysql"},
 	"github.com/riverqueue/river":       {"store", "migrations", "internal/app"},
 	"github.com/goccy/go-yaml":          {"policy"},
