@@ -117,7 +117,9 @@ func (e *emptying) round(ctx context.Context) (open bool, left int, err error) {
 		e.lookForPrepared(ctx)
 	}
 	left = len(kill)
-	if e.before == nil && !open {
+	if open {
+		e.before = nil // whoever begins now finds no lock: those count that are under way when it is back
+	} else if e.before == nil {
 		e.before, e.lockSeen = handshakes, time.Now()
 	}
 	for id := range e.before {
