@@ -172,6 +172,10 @@ func TestWhatIsLentHasNothing(t *testing.T) {
 		can(t, admin, "SET ROLE "+o.Login)
 		cannot(t, admin, "42501", "SELECT * FROM sc.orders")
 		can(t, admin, "RESET ROLE")
+		run(t, c.srv.URL("app"), "REVOKE "+o.Login+" FROM prodaccess_admin", "GRANT SELECT ON sc.orders TO "+o.Login) // a DBA's own idea
+		cannot(t, admin, "42501", "SELECT prodaccess.lend"+where+"0)")
+		run(t, c.srv.URL("app"), "REVOKE SELECT ON sc.orders FROM "+o.Login)
+		can(t, admin, "SELECT prodaccess.lend"+where+"0)")
 		can(t, admin, "SELECT prodaccess.grant_access"+where+"'pa_read_only')")
 		cannot(t, admin, "42501", "SET ROLE "+o.Login)
 		cannot(t, admin, "42501", "SELECT prodaccess.lend"+where+"0)")
