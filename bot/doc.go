@@ -12,9 +12,13 @@
 //     A message is posted once ([Outbox]); a message that was deleted, or a person who left, never blocks anything.
 //   - A channel of the configuration that cannot be written to loses nothing: its messages wait for somebody to mend it. What the
 //     security channel must not miss (broken glass, its reminders, alarms, findings) stands in the audit or the approvals channel meanwhile.
-//   - The Home tab is drawn from what is stored when somebody opens it, and redrawn for an hour when they act or their requests
-//     change. Nothing waits for it and nothing comes again for it: a Home that fell behind is put right when it is opened.
+//   - The Home tab is drawn from what is stored when somebody opens it, and for an hour afterwards when they act or when anything on it
+//     changes: requests that wait for them, reviews, and for operators what does not end. What others do publishes a Home every three
+//     seconds at most and only if something on it changed. A Home that fell behind is put right when it is opened.
 //     Its buttons are those of the messages. Who may neither ask nor answer sees words there.
+//   - A message that stays says "at most" of the time that is left, which time makes no less true; instants are in each reader's own zone.
+//   - The text of a request's message says in one line where it stands, who, what, where and for how long.
+//   - Who is refused is offered what the policy would let through, and only their own requests are repeated by a press.
 //   - A credential is shown in a modal and nowhere else: no message, response_url, private_metadata, log line or error of
 //     this package ever holds one.
 //   - Broken glass is announced in the security channel, in one message that is kept true until its review is closed. The approvals
