@@ -28,7 +28,7 @@ func (w *world) kept(who *sandbox.Actor, words string) {
 func TestDraftSurvivesClosing(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(w *world) {
-		w.service.policy = later
+		w.service.decides(later)
 		when := time.Now().Add(49 * time.Hour).Truncate(time.Hour)
 		w.does(w.ana.Command("/prodaccess"))
 		w.window(w.ana, "Request access")
@@ -100,13 +100,13 @@ func TestClearEmptiesTheForm(t *testing.T) {
 		w.window(w.ana, "Needs one of @dba")
 		w.does(w.ana.Fills(map[string]string{"Reason": "begun again"}))
 		w.kept(w.ana, "begun again")
-		w.service.policy = func(approvals.Filing) policy.Decision {
+		w.service.decides(func(approvals.Filing) policy.Decision {
 			return policy.Decision{Outcome: policy.Denied, Why: "A ticket is needed.", Field: policy.FieldTicket}
-		}
+		})
 		if r := w.ana.Submits(nil); r.Errors["Ticket"] != "A ticket is needed." {
 			w.Errorf("after clearing errors stand at %v (%v)", r.Errors, r.Err())
 		}
-		w.service.policy = later
+		w.service.decides(later)
 		w.does(w.ana.Submits(map[string]string{"Ticket": "INC-2"}))
 		if r := w.wishes()[0]; r.Target != "billing-prod" || r.Reason != "begun again" || r.Ticket != "INC-2" {
 			w.Errorf("what was sent is %+v", r)
@@ -178,12 +178,12 @@ func TestFormWithoutDrafts(t *testing.T) {
 func TestWritingDrawsNothing(t *testing.T) {
 	t.Parallel()
 	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
-	w.service.policy = func(f approvals.Filing) policy.Decision {
+	w.service.decides(func(f approvals.Filing) policy.Decision {
 		if len(f.Reason) < 10 {
 			return policy.Decision{Outcome: policy.Denied, Why: "The reason is too short.", Field: policy.FieldReason, MaxDuration: time.Hour}
 		}
 		return later(f)
-	}
+	})
 	w.does(w.ana.Command("/prodaccess"))
 	w.window(w.ana, "Request access")
 	w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))

@@ -142,7 +142,17 @@ func (f *fakeService) File(_ context.Context, in approvals.Filing) (approvals.Ca
 }
 
 func (f *fakeService) Preview(_ context.Context, in approvals.Filing) (policy.Decision, error) {
-	return f.policy(in), f.err("Preview")
+	f.mu.Lock()
+	decide := f.policy
+	f.mu.Unlock()
+	return decide(in), f.err("Preview")
+}
+
+// decides changes the policy while the bot may be asking it.
+func (f *fakeService) decides(decide func(approvals.Filing) policy.Decision) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.policy = decide
 }
 
 func (f *fakeService) Approve(_ context.Context, p approvals.Press) (approvals.Case, error) {

@@ -194,9 +194,9 @@ func TestDemandsStandAtTheirField(t *testing.T) {
 	} {
 		// The words say nothing of the field.
 		why := "Not so."
-		w.service.policy = func(approvals.Filing) policy.Decision {
+		w.service.decides(func(approvals.Filing) policy.Decision {
 			return policy.Decision{Outcome: policy.Denied, Why: why, Field: field}
-		}
+		})
 		if r := w.ana.Submits(map[string]string{"Reason": "why"}); r.Errors[label] != why || len(r.Errors) != 1 || w.service.next != 0 {
 			t.Errorf("what is wrong with the %s is answered with %v (%v)", field, r.Errors, r.Err())
 		}

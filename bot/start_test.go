@@ -26,7 +26,7 @@ func later(approvals.Filing) policy.Decision {
 func TestFormAsksWhen(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(w *world) {
-		w.service.policy = later
+		w.service.decides(later)
 		w.does(w.ana.Command("/prodaccess"))
 		w.window(w.ana, "Start: ‹Now›")
 		w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
@@ -42,11 +42,11 @@ func TestFormAsksWhen(t *testing.T) {
 		w.does(w.ana.Fills(map[string]string{"Starts at": fmt.Sprint(when.Unix())}))
 		w.window(w.ana, "🗓️ Starts "+when.UTC().Format("2 Jan 15:04 UTC"))
 		for _, wrong := range []struct{ field, words string }{{policy.FieldStart, "At most 2d ahead."}, {labelStart, "That time is past."}} {
-			w.service.policy = func(approvals.Filing) policy.Decision {
+			w.service.decides(func(approvals.Filing) policy.Decision {
 				return policy.Decision{Outcome: policy.Denied, Why: wrong.words, Field: wrong.field}
-			}
+			})
 			if wrong.field == labelStart {
-				w.service.policy = later
+				w.service.decides(later)
 				w.service.failing("File", &approvals.Refusal{Code: approvals.BadInput, Field: labelStart, Words: wrong.words})
 			}
 			if r := w.ana.Submits(map[string]string{"Reason": "release"}); r.Errors["Starts at"] != wrong.words || len(r.Errors) != 1 {
@@ -89,7 +89,7 @@ func TestFormDoesNotAskWhenInVain(t *testing.T) {
 func TestLineSaysWhen(t *testing.T) {
 	t.Parallel()
 	w := overHTTP(t, sandbox.Options{NoRateLimits: true, Scopes: appScopes})
-	w.service.policy = later
+	w.service.decides(later)
 	zone, err := time.LoadLocation("America/New_York")
 	no(t, err)
 	nina := w.ws.AddPerson(sandbox.Person{Name: "nina", Email: "nina@example.com", TZ: zone.String()})
@@ -184,7 +184,7 @@ func TestTooEarlyIsSaidInTheReadersZone(t *testing.T) {
 func TestReadyIsSaidAtTheStart(t *testing.T) {
 	t.Parallel()
 	w := overHTTP(t, sandbox.Options{NoRateLimits: true, Scopes: appScopes})
-	w.service.policy = later
+	w.service.decides(later)
 	w.does(w.ana.Command("/prodaccess orders-prod read-only 30m start=" + time.Now().UTC().Add(26*time.Hour).Format("2006-01-02T15:04") + "Z release"))
 	w.button(w.bo, "Approve")
 	w.does(w.bo.Clicks("Approve"))

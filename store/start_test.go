@@ -46,11 +46,11 @@ func TestSchemaHoldsTheStart(t *testing.T) {
 		return `UPDATE requests SET version = version + 1, ` + what + ` WHERE id = '` + r.ID + `'`
 	}
 	b.refuses(map[string]string{
-		"requests_start_after_they_are_filed":        copyRow("requests", allOfRequest, r.ID, map[string]string{"id": "'x'", "key": "'x'", "starts_at": "filed_at"}),
-		"requests_started_when_they_should":          set(`started_at = starts_at - interval '1 second'`),
+		"requests_start_after_they_are_filed":         copyRow("requests", allOfRequest, r.ID, map[string]string{"id": "'x'", "key": "'x'", "starts_at": "filed_at"}),
+		"requests_started_when_they_should":           set(`started_at = starts_at - interval '1 second'`),
 		"requests_started_when_they_should (at once)": `UPDATE requests SET version = version + 1, started_at = now() WHERE id = '` + b.file(pending()).Request.ID + `'`,
-		"requests_approved_outlast_their_start":      set(`state = 'approved', approved_at = now(), lapses_at = starts_at`),
-		"requests_start_is_frozen":                   set(`starts_at = NULL`),
+		"requests_approved_outlast_their_start":       set(`state = 'approved', approved_at = now(), lapses_at = starts_at`),
+		"requests_start_is_frozen":                    set(`starts_at = NULL`),
 		"requests_broken_glass_starts_at_once": copyRow("requests", allOfRequest, r.ID, map[string]string{
 			"id": "'x'", "key": "'x'", "break_glass": "true", "state": "'approved'", "outcome": "'approved'", "approved_at": "now()", "lapses_at": "starts_at + interval '1 hour'",
 			"decision": `'{"outcome":"approved"}'`,
