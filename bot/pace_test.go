@@ -3,6 +3,7 @@ package bot
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"testing"
@@ -72,8 +73,8 @@ func TestPaceHandsTheWorkerBack(t *testing.T) {
 	if waiting > int(patience/posts.every) {
 		t.Errorf("%d workers wait for their turn", waiting)
 	}
-	if u := undelivered(t, last); u.After <= patience {
-		t.Errorf("the worker is given back for %v only", u.After)
+	if u := undelivered(t, last); u.After <= patience || !errors.Is(u, ErrInLine) {
+		t.Errorf("the worker is given back for %v: %v", u.After, u)
 	}
 	if err := turn("other", "1"); err != nil {
 		t.Errorf("another channel has to wait: %v", err)
