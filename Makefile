@@ -4,7 +4,7 @@ GO    ?= go
 TOOLS := .tools/bin
 
 # How long one package's tests may take, and how many packages are tested at once: each has a Postgres of its own.
-TEST_TIMEOUT ?= 10m
+TEST_TIMEOUT ?= 15m
 TEST_PACKAGES_AT_ONCE ?= 2
 FUZZ_TIME ?= 30s
 # A benchmark says itself how often it repeats what it measures.

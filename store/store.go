@@ -93,8 +93,10 @@ func openPool(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 		// as carrying the statements out.
 		"plan_cache_mode": "force_generic_plan",
 		// A plan made while a table was small is kept until the server counts its rows again, a minute later at best: by then a
-		// busy hour reads each table from its beginning with every statement. Whatever we ask for has an index.
+		// busy hour reads each table from its beginning with every statement. Whatever we ask for often has an index.
 		"enable_seqscan": "off",
+		// What has no index after all, such as a table of one row, then looks expensive enough to servers before 18 to be compiled.
+		"jit": "off",
 	} {
 		if _, chosen := config.ConnConfig.RuntimeParams[name]; !chosen {
 			config.ConnConfig.RuntimeParams[name] = value
