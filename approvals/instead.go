@@ -13,6 +13,8 @@ import (
 type Alternative struct {
 	Target, Profile string
 	Duration        time.Duration
+	// StartsAt is the start that was asked for, while it is still ahead; zero is at once.
+	StartsAt time.Time
 	// Decision is what the policy would say to it now.
 	Decision policy.Decision
 }
@@ -24,8 +26,8 @@ const mostAlternatives = 3
 var halved = []time.Duration{8 * time.Hour, 4 * time.Hour, 2 * time.Hour, time.Hour, 30 * time.Minute, 15 * time.Minute, 5 * time.Minute}
 
 // Instead lists what the requester of a refused request would be let ask for instead, the nearest first: the same for a shorter
-// time, then an access that can do less on the same database, then the same access elsewhere. The ticket, the reason and the
-// parameters stay as they are. It is a look: nothing is recorded and nothing is promised.
+// time, then an access that can do less on the same database, then the same access elsewhere. The ticket, the reason, the
+// parameters and a start that is still ahead stay as they are. It is a look: nothing is recorded and nothing is promised.
 func (s *Service) Instead(ctx context.Context, r Request) ([]Alternative, error) {
 	if r.State != Denied || r.BreakGlass {
 		return nil, nil
@@ -47,7 +49,7 @@ func (s *Service) Instead(ctx context.Context, r Request) ([]Alternative, error)
 		if d.Outcome == policy.Denied {
 			continue
 		}
-		out = append(out, Alternative{Target: wish.Target.Name, Profile: wish.Profile, Duration: wish.Duration, Decision: d})
+		out = append(out, Alternative{Target: wish.Target.Name, Profile: wish.Profile, Duration: wish.Duration, StartsAt: wish.StartsAt, Decision: d})
 		if len(out) == mostAlternatives {
 			break
 		}
@@ -75,7 +77,7 @@ func (s *Service) near(p *policy.Policy, person Person, r Request) []policy.Requ
 			return // it needs what the request did not say
 		}
 		out = append(out, s.asked(person, Filing{
-			Target: target, Profile: profile, Duration: length, Ticket: r.Ticket, Reason: r.Reason, Params: params,
+			Target: target, Profile: profile, Duration: length, Ticket: r.Ticket, Reason: r.Reason, Params: params, StartsAt: r.StillAhead(s.cfg.Now()),
 		}))
 	}
 	length := r.Duration

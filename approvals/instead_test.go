@@ -90,3 +90,35 @@ func TestInstead(t *testing.T) {
 		t.Error("a guest is told what to ask for")
 	}
 }
+
+// A start that is still ahead stays, and what is offered is decided for it.
+func TestInsteadKeepsTheStart(t *testing.T) {
+	t.Parallel()
+	p, _, err := policy.Load([]byte(insteadPolicy), "policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	looks, now := 0, began.Add(time.Minute)
+	s, err := New(Config{
+		Store: shelf{T: t}, Grants: noGrants{}, Directory: staff{&looks}, Roster: roster{}, Policy: func() *policy.Policy { return p },
+		Targets: []grants.Target{{Name: "orders-prod", Engine: "postgres", Environment: "production"}},
+		Now:     func() time.Time { return now }, LapseAfter: time.Hour, TakeWithin: time.Hour, FactsWithin: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ asked, want time.Time }{
+		"ahead": {now.Add(26 * time.Hour), now.Add(26 * time.Hour)}, "passed": {now.Add(-time.Hour), time.Time{}}, "none": {},
+	} {
+		found, err := s.Instead(t.Context(), Request{
+			State: Denied, Requester: Person{ID: "Uana"}, Target: "orders-prod", Engine: "postgres", Profile: "read-only", Duration: 8 * time.Hour,
+			Reason: "release", StartsAt: c.asked,
+		})
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v %v", name, found, err)
+		}
+		if got := found[0]; !got.StartsAt.Equal(c.want) || got.Duration != 2*time.Hour {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

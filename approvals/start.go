@@ -41,6 +41,15 @@ func (r Request) takeFrom(now time.Time) time.Time {
 	return now
 }
 
+// StillAhead is the start that was asked for, while it is ahead; zero when there was none or it has passed. Whoever asks for the same
+// again keeps it.
+func (r Request) StillAhead(now time.Time) time.Time {
+	if r.StartsAt.After(now) {
+		return r.StartsAt
+	}
+	return time.Time{}
+}
+
 // notStarted refuses what comes before the start.
 func (r Request) notStarted() *Refusal {
 	refusal := refuse(TooEarly, "This access starts %s. You get a message when it can be taken.", Instant(r.StartsAt))

@@ -19,7 +19,7 @@ import (
 const actAgain = "again"
 
 // again is what such a button asks for. What it leaves empty is as it was in the request that it names; the reason, the ticket and the
-// parameters always are.
+// parameters always are, and so is a start that is still ahead.
 type again struct {
 	Request string `json:"request"`
 	Target  string `json:"target,omitempty"`
@@ -43,6 +43,31 @@ func askAgain(c approvals.Case) *slack.ButtonBlockElement {
 	return again{Request: c.Request.ID}.button("Ask again", 0)
 }
 
+// startAgain says when access starts that is asked for instead of a request, or again, as the end of a phrase; empty where that
+// request named no start.
+func startAgain(r approvals.Request, ahead time.Time) string {
+	switch {
+	case r.StartsAt.IsZero():
+		return ""
+	case ahead.IsZero():
+		return ", starts at once"
+	}
+	return ", starts " + at(ahead)
+}
+
+// onceMore is the button that repeats a request as it was, and what becomes of the start that it named.
+func (b *Bot) onceMore(c approvals.Case) []slack.Block {
+	acts := buttons(askAgain(c))
+	switch r := c.Request; {
+	case r.StartsAt.IsZero():
+		return []slack.Block{acts}
+	case r.StillAhead(b.now()).IsZero():
+		return []slack.Block{section("*Ask again* starts at once."), acts}
+	default:
+		return []slack.Block{section("*Ask again* keeps the start, " + at(r.StartsAt) + ". Once that has passed, it starts at once."), acts}
+	}
+}
+
 // repeatable says whether a request may be asked for again with one press. Broken glass never is: it is broken with open eyes.
 func repeatable(r approvals.Request) bool { return !r.BreakGlass }
 
@@ -62,7 +87,7 @@ func (b *Bot) insteadOf(ctx context.Context, c approvals.Case) []slack.Block {
 	var acts []*slack.ButtonBlockElement
 	for i, a := range found {
 		what := "*" + mrkdwn(a.Profile, 100) + "* on *" + mrkdwn(a.Target, 100) + "* for " + lasting(a.Duration)
-		lines = append(lines, what+": "+promised(a.Decision))
+		lines = append(lines, what+startAgain(c.Request, a.StartsAt)+": "+promised(a.Decision))
 		label := "Ask for " + plain(a.Profile, 30) + " instead"
 		switch r := c.Request; {
 		case a.Target != r.Target:
@@ -96,6 +121,7 @@ func (b *Bot) onAgain(ctx context.Context, cb slack.InteractionCallback, value, 
 	f := approvals.Filing{
 		By: cb.User.ID, Target: firstOf(a.Target, r.Target), Profile: firstOf(a.Profile, r.Profile), Duration: time.Duration(a.Seconds) * time.Second,
 		Ticket: r.Ticket, Reason: r.Reason, Params: b.fitting(firstOf(a.Target, r.Target), firstOf(a.Profile, r.Profile), r.Params), Source: source,
+		StartsAt: r.StillAhead(b.now()),
 	}
 	if f.Duration <= 0 {
 		f.Duration = asked(r)
@@ -115,9 +141,14 @@ func (b *Bot) onAgain(ctx context.Context, cb slack.InteractionCallback, value, 
 		return b.refused(cb, r.ID, err)
 	}
 	out := answer{request: filed.Request.ID, outcome: string(filed.Request.State), acted: true}
+	words := outcomeWords(filed)
+	late := !r.StartsAt.IsZero() && f.StartsAt.IsZero() && filed.Request.State != approvals.Denied
+	if late {
+		words += " The start that was asked for before has passed: this starts at once."
+	}
 	// What goes well shows where it was pressed on the Home tab, and everywhere in the direct messages.
-	if filed.Request.State == approvals.Denied || cb.View.Type != slack.VTHomeTab {
-		out.after = func(ctx context.Context) { b.tellPresser(ctx, cb, outcomeWords(filed)) }
+	if filed.Request.State == approvals.Denied || late || cb.View.Type != slack.VTHomeTab {
+		out.after = func(ctx context.Context) { b.tellPresser(ctx, cb, words) }
 	}
 	return out
 }

@@ -142,7 +142,7 @@ func (b *Bot) PostReceipt(ctx context.Context, grantID string) error {
 	var more []slack.Block
 	if g.Cause == grants.Expired || g.Cause == grants.Missing {
 		if c, err := b.service.Case(ctx, g.Request); err == nil && repeatable(c.Request) {
-			more = append(more, buttons(askAgain(c)))
+			more = b.onceMore(c)
 		}
 	}
 	own := b.inNotice(ctx, approvals.Request{ID: g.Request, Requester: approvals.Person{ID: g.Holder.ID}}, "ended:"+grantID, false, over, more...)

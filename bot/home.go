@@ -113,7 +113,7 @@ func homeView(h home, command string, now time.Time) slack.HomeTabViewRequest {
 	blocks = append(blocks, liveAtHome(h, now)...)
 	blocks = append(blocks, operatorsAtHome(h)...)
 	blocks = append(blocks, othersAtHome(h, now)...)
-	blocks = append(blocks, againAtHome(h)...)
+	blocks = append(blocks, againAtHome(h, now)...)
 	if len(h.recent) > 0 {
 		blocks = append(blocks, header("My requests"), section(history(h.recent, now)))
 	}

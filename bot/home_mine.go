@@ -50,7 +50,7 @@ func repeats(lately []approvals.Case, offers []approvals.Offer) []approvals.Case
 }
 
 // againAtHome is what somebody may ask for: what they had before with one press, and the rest in words.
-func againAtHome(h home) []slack.Block {
+func againAtHome(h home, now time.Time) []slack.Block {
 	var out []slack.Block
 	said := map[[2]string]string{}
 	for _, o := range h.offers {
@@ -58,7 +58,7 @@ func againAtHome(h home) []slack.Block {
 	}
 	for _, c := range h.again {
 		r := c.Request
-		words := whatFor(approvals.Case{Request: asItWas(r)}) + because(r.Reason) + "\nNow: " + said[[2]string{r.Target, r.Profile}]
+		words := whatFor(approvals.Case{Request: asItWas(r)}) + startAgain(r, r.StillAhead(now)) + because(r.Reason) + "\nNow: " + said[[2]string{r.Target, r.Profile}]
 		out = append(out, beside(words, askAgain(c)))
 	}
 	out = titled("Ask again", out)

@@ -86,7 +86,7 @@ func (b *Bot) tellRequester(ctx context.Context, c approvals.Case) error {
 // waysOn are what a requester can do at a milestone besides what their copy offers.
 func (b *Bot) waysOn(ctx context.Context, c approvals.Case) []slack.Block {
 	if c.Request.State == approvals.Lapsed && repeatable(c.Request) {
-		return []slack.Block{buttons(askAgain(c))}
+		return b.onceMore(c)
 	}
 	return b.insteadOf(ctx, c)
 }
