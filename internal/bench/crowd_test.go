@@ -66,7 +66,7 @@ func runCrowd(b *testing.B, name string, lasts time.Duration, options stage.Opti
 		memory[second] = float64(bytes) / (1 << 20)
 	}
 	last := int(lasts.Seconds())
-	spent, began := cpuSeconds(b, bot), time.Now()
+	spent, storeSpent, selfSpent, began := cpuSeconds(b, bot), processor(b, s.Store), own(), time.Now()
 	people.Storm(b.Context(), crowd.Load{PerSecond: crowdPerSecond, For: lasts, Requests: 0.7, Watch: func(since time.Duration) {
 		if second := int(since.Seconds()); second == 10 || second == 30 {
 			measure(second)
@@ -74,13 +74,15 @@ func runCrowd(b *testing.B, name string, lasts time.Duration, options stage.Opti
 	}})
 	took := time.Since(began)
 	measure(last)
-	used := (cpuSeconds(b, bot) - spent) / took.Seconds()
+	share := func(d time.Duration) float64 { return 100 * d.Seconds() / took.Seconds() }
+	words := fmt.Sprintf("prodaccess %.0f %%, store %.0f %%, the crowd and the sandbox %.0f %% of one core",
+		100*(cpuSeconds(b, bot)-spent)/took.Seconds(), share(processor(b, s.Store)-storeSpent), share(own()-selfSpent))
 	after, err := people.Settle(b.Context(), s.Store.URL("prodaccess"), crowdBehind)
 	fatal(b, err)
 	what := name + ", 100 commands and presses a second for " + lasts.String() + ": "
 	acknowledgements(b, what, after)
 	bySecond(b, began, after)
-	report.add(what+"processor", fmt.Sprintf("%.0f %% of one core", 100*used), "", "", true)
+	report.add(what+"processor", words, "", "", true)
 
 	// Now nobody acts, and the cards catch up.
 	start := time.Now()
@@ -96,12 +98,12 @@ func runCrowd(b *testing.B, name string, lasts time.Duration, options stage.Opti
 	limited(what, s)
 	mu.Lock()
 	defer mu.Unlock()
-	var words []string
+	var sizes []string
 	for _, second := range slices.Sorted(maps.Keys(memory)) {
-		words = append(words, fmt.Sprintf("%.1f MB after %d s", memory[second], second))
+		sizes = append(sizes, fmt.Sprintf("%.1f MB after %d s", memory[second], second))
 	}
 	flat := max(memory[last], memory[2*last]) <= memory[min(10, last)]*1.25
-	report.add(what+"memory", strings.Join(words, ", "), "", "flat", flat)
+	report.add(what+"memory", strings.Join(sizes, ", "), "", "flat", flat)
 }
 
 func acknowledgements(b *testing.B, what string, a crowd.Account) {
