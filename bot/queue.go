@@ -79,7 +79,9 @@ func (q *queue) first(u urgency, now time.Time) *place {
 		if !p.left && now.Sub(p.back) <= forgottenAfter {
 			return p
 		}
-		q.leave(p.who)
+		if !p.left { // who left may have joined again since
+			q.leave(p.who)
+		}
 		if len(q.order[u]) > 0 && q.order[u][0] == p {
 			q.order[u][0] = nil
 			q.order[u] = q.order[u][1:]
