@@ -75,10 +75,8 @@ func (d *Driver) drop(ctx context.Context, through door, login grants.Login) (ow
 	statements := append(plain(begin), areOurs([]grants.Login{login}))
 	statements = append(statements, plain(
 		guard("NOT EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = "+literal(login.Name)+")"+
-			" AND "+dependencies(login.OID)+" = 0"),
-		through.drop([]grants.Login{login}),
-		"COMMIT",
-	)...)
+			" AND "+dependencies(login.OID)+" = 0"))...)
+	statements = append(statements, plain(append(through.drop([]grants.Login{login}), "COMMIT")...)...)
 	dropping := len(statements)
 	results, err := exchange(ctx, d.everyday, append(statements, traces(through, login)...))
 	switch {

@@ -62,7 +62,8 @@ func becomeMember(ctx context.Context, through door, conn *pgx.Conn, login grant
 	if n, err := number(results[1]); err != nil || n == 0 {
 		return fail(grants.FailUnprepared, "run `prodaccess targets apply`", "the role %s is missing", grants.QuarantineRole)
 	}
-	_, err = sendOn(ctx, conn, begin, guard(isOurs(login)), through.become(login, version), "COMMIT")
+	statements := append([]string{begin, guard(isOurs(login))}, through.become(login, version)...)
+	_, err = sendOn(ctx, conn, append(statements, "COMMIT")...)
 	return err
 }
 
@@ -128,7 +129,7 @@ func (d *Driver) disownIn(ctx context.Context, through door, p place, login gran
 	if stateOf(err) == "42501" && len(results) > 2 {
 		return nil, fail(grants.FailPrivilege, mendReassign(p.database, results[2]), "%s", stateWords(err))
 	}
-	if refused(err) && len(results) > 2 {
+	if reason, _ := reasonOfState(stateOf(err)); reason == grants.FailUnprepared && len(results) > 2 {
 		return nil, functionsMissing(p.database)
 	}
 	if err != nil {

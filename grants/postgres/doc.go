@@ -30,8 +30,8 @@
 // nothing else. Guards, transactions and what is read back are the same.
 //
 //   - Which mode: the functions, where the administrator may call them and they are their owner's; else its own rights. The
-//     driver looks once, and again when it is refused, so that a DBA may change the mode while it runs. Nothing is
-//     configured. Plan and Check take a cluster that has the role prodaccess_functions to be in the mode.
+//     driver looks once, and again when it is refused, so that a DBA may change the mode while it runs. Every message that
+//     calls a function asks first whether it is theirs. Nothing is configured. Plan and Check take a cluster that has the role prodaccess_functions to be in the mode.
 //   - The owner is prodaccess_functions: NOLOGIN CREATEROLE, in no need of being a superuser, and therefore none. From 16 on it
 //     has power over the roles it made and the access roles alone; on 15 CREATEROLE is nearly a superuser, and less.
 //   - A function promises: names are of the closed alphabet, and none that a profile's roles or prodaccess's own could have;

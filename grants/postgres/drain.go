@@ -82,7 +82,7 @@ const (
 // sessions. What it lists was still there: only an empty list says that nothing is left.
 func look(through door, who ...target) []sentence {
 	args := []string{names(who), oids(who), unknown(who)}
-	return []sentence{{sql: lookAtRoles + through.stranger(), args: args}, {sql: lookAtSessions + through.terminate() + openSessions, args: args}}
+	return []sentence{{sql: lookAtRoles + through.stranger() + through.mayTerminate(), args: args}, {sql: lookAtSessions + through.terminate() + openSessions, args: args}}
 }
 
 // outcome is what drain found of one login on one node.

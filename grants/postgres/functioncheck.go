@@ -145,5 +145,5 @@ func (d *Driver) surveyFunctions(ctx context.Context, s *survey, longest time.Du
 
 // functionsMissing says that a database lacks the functions, or has somebody else's under their name.
 func functionsMissing(database string) error {
-	return fail(grants.FailUnprepared, "`prodaccess targets plan` prints them, for a superuser to run", "the functions of prodaccess are not in database %s", strings.TrimSpace(database))
+	return fail(grants.FailUnprepared, "`prodaccess targets plan` prints them, for a superuser to run", "the functions of prodaccess are absent from database %s, somebody else's, or not to be called by the administrator", strings.TrimSpace(database))
 }

@@ -17,6 +17,24 @@ func call(function string, args ...string) string {
 	return "SELECT " + functionsSchema + "." + function + "(" + strings.Join(args, ", ") + ")"
 }
 
+// guarded is a call behind the guard that the function is ours.
+func guarded(function string, args ...string) []string {
+	return []string{functionsAreOurs(function), call(function, args...)}
+}
+
+// functionsAreOurs refuses the transaction it stands in unless the functions of these names, and their schema, are their
+// own owner's. Where they are absent, anybody who may create a schema could have put others in their place, to be called
+// with the administrator's rights. It is a statement of its own: what a planner may work out beforehand, it works out
+// before any condition of the same statement is looked at.
+func functionsAreOurs(names ...string) string { return "SELECT " + oursOrFail(names...) }
+
+// oursOrFail fails with invalid_schema_name, which no other guard does.
+func oursOrFail(names ...string) string {
+	return "(CASE WHEN (SELECT count(DISTINCT p.proname) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles o ON o.oid = p.proowner AND o.oid = n.nspowner" +
+		" WHERE n.nspname = " + literal(functionsSchema) + " AND p.proname = ANY (" + literal(array(names)) + "::name[]) AND o.rolname = " + literal(functionsOwner) + ") = " + strconv.Itoa(len(names)) +
+		" THEN 'pg_catalog' ELSE '\"" + functionsSchema + " of " + functionsOwner + "\"' END)::regnamespace"
+}
+
 func textArg(text string) string { return literal(text) + "::text" }
 
 // who are the arguments that say which login is meant.
@@ -25,8 +43,11 @@ func who(login grants.Login) []string {
 }
 
 func (byFunctions) create(order grants.Order, verifier secret.String) []string {
-	return []string{call("create_login", textArg(order.Login), textArg(order.Stamp.String()), textArg(verifier.Reveal()),
-		instant(order.ValidUntil), strconv.Itoa(order.ConnectionLimit)+"::integer")}
+	return []string{
+		functionsAreOurs("create_login", "set_timeout", "set_search_path", "lend", "act_as", "grant_access"),
+		call("create_login", textArg(order.Login), textArg(order.Stamp.String()), textArg(verifier.Reveal()),
+			instant(order.ValidUntil), strconv.Itoa(order.ConnectionLimit)+"::integer"),
+	}
 }
 
 func (byFunctions) set(login grants.Login, setting string, value int64) string {
@@ -53,48 +74,54 @@ func (byFunctions) grant(login grants.Login, accessRole string) string {
 	return call("grant_access", append(who(login)[:2], textArg(accessRole))...)
 }
 
-func (byFunctions) password(login grants.Login, verifier secret.String) string {
-	return call("set_verifier", append(who(login), textArg(verifier.Reveal()))...)
+func (byFunctions) password(login grants.Login, verifier secret.String) []string {
+	return guarded("set_verifier", append(who(login), textArg(verifier.Reveal()))...)
 }
 
-func (byFunctions) until(login grants.Login, end time.Time) string {
-	return call("set_valid_until", append(who(login), instant(end))...)
+func (byFunctions) until(login grants.Login, end time.Time) []string {
+	return guarded("set_valid_until", append(who(login), instant(end))...)
 }
 
-func (byFunctions) lock(login grants.Login) string { return call("lock_login", who(login)...) }
+func (byFunctions) lock(batch ...grants.Login) []string {
+	locks := []string{functionsAreOurs("lock_login")}
+	for _, login := range batch {
+		locks = append(locks, call("lock_login", who(login)...))
+	}
+	return locks
+}
 
 func (byFunctions) terminate() string { return functionsSchema + ".end_session(s.pid, s.oid)" }
+
+func (byFunctions) mayTerminate() string {
+	return " UNION ALL SELECT 'functions', 0::oid, '', " + oursOrFail("end_session") + "::text"
+}
 
 func (byFunctions) stranger() string {
 	return "m.member NOT IN (SELECT oid FROM pg_roles WHERE rolname IN (current_user, " + literal(functionsOwner) + "))"
 }
 
-func (byFunctions) expel(login grants.Login, _ string) string { return call("expel", who(login)...) }
-
-func (byFunctions) become(login grants.Login, _ int) string { return call("lend", who(login)...) }
-
-func (byFunctions) disown(login grants.Login) []string {
-	// In a database without them, anybody who may create a schema could have put others in their place.
-	return []string{guard(functionsAreOurs), call("disown", who(login)...)}
+func (byFunctions) expel(login grants.Login, _ string) []string {
+	return guarded("expel", who(login)...)
 }
 
-const functionsAreOurs = "EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles o ON o.oid = p.proowner AND o.oid = n.nspowner" +
-	" WHERE n.nspname = '" + functionsSchema + "' AND p.proname = 'disown' AND o.rolname = '" + functionsOwner + "')"
+func (byFunctions) become(login grants.Login, _ int) []string { return guarded("lend", who(login)...) }
 
-func (byFunctions) drop(batch []grants.Login) string {
+func (byFunctions) disown(login grants.Login) []string { return guarded("disown", who(login)...) }
+
+func (byFunctions) drop(batch []grants.Login) []string {
 	names, stamps, oids := make([]string, len(batch)), make([]string, len(batch)), make([]string, len(batch))
 	for i, login := range batch {
 		names[i], stamps[i], oids[i] = login.Name, login.Stamp.String(), oidText(login.OID)
 	}
-	return call("drop_logins", literal(array(names))+"::text[]", literal(array(stamps))+"::text[]", literal(array(oids))+"::oid[]")
+	return guarded("drop_logins", literal(array(names))+"::text[]", literal(array(stamps))+"::text[]", literal(array(oids))+"::oid[]")
 }
 
 // mark: the function finds the role, and makes it where there is none.
-func (b byFunctions) mark(_, prefix, text string) string {
+func (b byFunctions) mark(_, prefix, text string) []string {
 	installation := strings.TrimSuffix(strings.TrimPrefix(prefix, "prodaccess installation="), " mark=")
-	return call("remember", textArg(installation), textArg(text))
+	return guarded("remember", textArg(installation), textArg(text))
 }
 
 func (b byFunctions) makeMark(role, prefix, text string) []string {
-	return []string{b.mark(role, prefix, text)}
+	return b.mark(role, prefix, text)
 }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prodaccess/prodaccess/grants"
 )
@@ -60,6 +61,50 @@ func TestTheFunctionsComeAndGoUnderARunningDriver(t *testing.T) {
 		holds(t, cleaned.Checks)
 		delete(orders, "before")
 		if err := d.Remember(t.Context(), "with the functions"); err != nil {
+			t.Errorf("remembering: %v", err)
+		}
+
+		// Without them nothing goes on, and what an application that may create schemas puts in their place is not called,
+		// neither by who knew the functions nor by who looks for the first time.
+		run(t, c.srv.URL("app"), "DROP SCHEMA prodaccess CASCADE", "CREATE ROLE ledger", "GRANT CREATE ON DATABASE app TO ledger", "SET ROLE ledger",
+			"CREATE SCHEMA prodaccess CREATE TABLE called (by_whom name)", "GRANT ALL ON prodaccess.called TO PUBLIC", "GRANT USAGE ON SCHEMA prodaccess TO PUBLIC",
+			"CREATE FUNCTION prodaccess.remember(text, text) RETURNS void LANGUAGE sql AS 'INSERT INTO prodaccess.called VALUES (current_user)'",
+			"CREATE FUNCTION prodaccess.lock_login(text, text, oid) RETURNS void LANGUAGE sql AS 'INSERT INTO prodaccess.called VALUES (current_user)'",
+			"CREATE FUNCTION prodaccess.end_session(int, oid) RETURNS boolean LANGUAGE sql AS 'INSERT INTO prodaccess.called VALUES (current_user) RETURNING true'",
+			"CREATE FUNCTION prodaccess.set_valid_until(text, text, oid, timestamptz) RETURNS void LANGUAGE sql AS 'INSERT INTO prodaccess.called VALUES (current_user)'",
+			"CREATE FUNCTION prodaccess.create_login(text, text, text, timestamptz, int) RETURNS void LANGUAGE sql AS 'INSERT INTO prodaccess.called VALUES (current_user)'")
+		login := loginOf(orders["with the functions"])
+		foreign := map[string]func(d *Driver) error{
+			"remembering": func(d *Driver) error { return d.Remember(t.Context(), "trapped") },
+			"issuing":     func(d *Driver) error { _, err := d.Issue(t.Context(), d.newOrder(t, readOnly)); return err },
+			"extending":   func(d *Driver) error { return d.Extend(t.Context(), login, time.Now().Add(time.Hour)) },
+			"locking":     func(d *Driver) error { _, err := d.Secure(t.Context(), login); return err },
+		}
+		known := *d.mustKnow(t)
+		for doing, do := range foreign {
+			d.known.Store(&known)
+			for who, d := range map[string]*Driver{"who knew them": d, "who looks now": c.open(t, nil)} {
+				if err := do(d); grants.ReasonOf(err) != grants.FailUnprepared || !strings.Contains(err.Error(), "targets plan") {
+					t.Errorf("%s with somebody else's functions, %s: %v", doing, who, err)
+				}
+			}
+		}
+		conn, err := d.security.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = exchangeOn(t.Context(), conn.Conn(), look(byFunctions{}, target{name: "prodaccess_admin"}))
+		conn.Release()
+		if stateOf(err) != "3F000" {
+			t.Errorf("ending sessions with somebody else's function: %v", err)
+		}
+		if value[bool](t, c, "SELECT EXISTS (SELECT FROM prodaccess.called)") {
+			t.Error("the trap caught")
+		}
+		run(t, c.srv.URL("app"), "DROP SCHEMA prodaccess CASCADE")
+		c.applyFunctions(t, readOnly)
+		works("with the functions again")
+		if err := d.Remember(t.Context(), "again"); err != nil {
 			t.Errorf("remembering: %v", err)
 		}
 

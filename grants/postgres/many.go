@@ -73,10 +73,7 @@ func (d *Driver) lockHalves(ctx context.Context, through door, logins []grants.L
 	}
 	batch := pick(logins, which)
 	statements := append(plain(begin, impatient), areOurs(batch))
-	for _, login := range batch {
-		statements = append(statements, plain(through.lock(login))...)
-	}
-	statements = append(statements, plain("COMMIT")...)
+	statements = append(statements, plain(append(through.lock(batch...), "COMMIT")...)...)
 	locking := len(statements)
 	statements = append(statements, look(through, targets(batch)...)...)
 	looking := len(statements)
@@ -223,7 +220,7 @@ const proving = looks + 1
 func dropping(through door, batch []grants.Login) []sentence {
 	list := oids(targets(batch))
 	out := append(plain(begin, impatient), areOurs(batch), sentence{sql: nothingInTheWay(through), args: []string{names(targets(batch)), list}})
-	out = append(out, plain(through.drop(batch), "COMMIT")...)
+	out = append(out, plain(append(through.drop(batch), "COMMIT")...)...)
 	out = append(out, look(through, targets(batch)...)...)
 	return append(out, sentence{sql: anyTrace, args: []string{names(targets(batch)), list, internal}})
 }

@@ -45,7 +45,7 @@ func (d *Driver) Remember(ctx context.Context, text string) error {
 	}
 	role, prefix := d.memory()
 	_, err := inDoor(ctx, d, func(through door) (struct{}, error) {
-		_, err := send(ctx, d.everyday, through.mark(role, prefix, text))
+		_, err := send(ctx, d.everyday, through.mark(role, prefix, text)...)
 		if stateOf(err) == "42704" { // undefined_object
 			statements := append([]string{begin}, through.makeMark(role, prefix, text)...)
 			_, err = send(ctx, d.everyday, append(statements, "COMMIT")...)

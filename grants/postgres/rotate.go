@@ -21,7 +21,7 @@ func (d *Driver) Rotate(ctx context.Context, login grants.Login, password secret
 	if err != nil {
 		return failure(doing, fail(grants.FailInternal, "", "%w", err))
 	}
-	if _, err := d.alter(ctx, login, func(through door) string { return through.password(login, verifier) }); err != nil {
+	if _, err := d.alter(ctx, login, func(through door) []string { return through.password(login, verifier) }); err != nil {
 		return failure(doing, err)
 	}
 	return failure(doing, d.proveLogin(ctx, login, password))
@@ -33,7 +33,7 @@ func (d *Driver) Extend(ctx context.Context, login grants.Login, until time.Time
 	if until.IsZero() {
 		return failure(doing, fail(grants.FailInternal, "", "an extension needs an end"))
 	}
-	after, err := d.alter(ctx, login, func(through door) string { return through.until(login, until) })
+	after, err := d.alter(ctx, login, func(through door) []string { return through.until(login, until) })
 	if err != nil {
 		return failure(doing, err)
 	}
@@ -44,21 +44,19 @@ func (d *Driver) Extend(ctx context.Context, login grants.Login, until time.Time
 }
 
 // alter changes a live login of ours and returns what readBack says afterwards.
-func (d *Driver) alter(ctx context.Context, login grants.Login, change func(door) string) (*pgconn.Result, error) {
+func (d *Driver) alter(ctx context.Context, login grants.Login, change func(door) []string) (*pgconn.Result, error) {
 	return inDoor(ctx, d, func(through door) (*pgconn.Result, error) { return d.alterWith(ctx, login, change(through)) })
 }
 
-func (d *Driver) alterWith(ctx context.Context, login grants.Login, change string) (*pgconn.Result, error) {
+func (d *Driver) alterWith(ctx context.Context, login grants.Login, change []string) (*pgconn.Result, error) {
 	if err := checkLogin(login); err != nil {
 		return nil, err
 	}
-	results, err := send(ctx, d.everyday,
+	statements := append([]string{
 		begin,
-		guard(isOurs(login)+" AND EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = "+literal(login.Name)+")"),
-		change,
-		"COMMIT",
-		readBack(login.Name),
-	)
+		guard(isOurs(login) + " AND EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = " + literal(login.Name) + ")"),
+	}, change...)
+	results, err := send(ctx, d.everyday, append(statements, "COMMIT", readBack(login.Name))...)
 	if refused(err) {
 		r, found, err := lookUp(ctx, d.everyday, login)
 		switch {

@@ -73,7 +73,7 @@ func (d *Driver) concluded(
 // terminated, nil when there was no role to lock.
 func (d *Driver) lock(ctx context.Context, through door, login grants.Login) (secured grants.Secured, seen []*pgconn.Result, err error) {
 	statements := append(plain(begin), areOurs([]grants.Login{login}))
-	statements = append(statements, plain(through.lock(login), "COMMIT")...)
+	statements = append(statements, plain(append(through.lock(login), "COMMIT")...)...)
 	locking := len(statements)
 	results, err := exchange(ctx, d.security, append(statements, look(through, target{name: login.Name, oid: login.OID})...))
 	switch {
@@ -110,7 +110,7 @@ func (d *Driver) takeBackMemberships(ctx context.Context, through door, login gr
 	if members == "" {
 		return nil, nil
 	}
-	_, err := send(ctx, d.security, through.expel(login, members))
+	_, err := send(ctx, d.security, through.expel(login, members)...)
 	if err != nil && grants.ReasonOf(failure("", err)) != grants.FailPrivilege {
 		return nil, failure("taking back memberships", err)
 	}
