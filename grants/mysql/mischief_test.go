@@ -42,7 +42,7 @@ func (f fixture) Mischief() []grantstest.Mischief {
 			}
 		}
 	}
-	return []grantstest.Mischief{
+	all := []grantstest.Mischief{
 		{Name: "idle in a transaction", Do: do("USE other", "BEGIN", "SELECT * FROM app.orders", "INSERT INTO notes (login) VALUES ('idle')")},
 		{Name: "privileges cached by USE", Do: do("USE app", "SELECT * FROM orders")},
 		{Name: "SET ROLE to the access role", Do: do("SET ROLE pa_read_only", "SELECT * FROM app.orders")},
@@ -75,7 +75,7 @@ func (f fixture) Mischief() []grantstest.Mischief {
 				})
 			},
 		},
-		{Name: "stalled in the handshake", Do: f.stall},
+		{Name: "stalled in the handshake", Do: f.stall(true)},
 		{
 			Name: "an event that goes on writing", Leftovers: 1, Owner: "nobody: it was dropped",
 			Do: func(t testing.TB, login string, _ secret.String, s grantstest.Session) {
@@ -110,6 +110,11 @@ func (f fixture) Mischief() []grantstest.Mischief {
 			After: cannotRun(func(login string) string { return "INSERT INTO other.t_" + login + " VALUES (2)" }),
 		},
 	}
+	if f.on == mysql {
+		// Further on: the server does not have the verifier in memory and has asked for the password itself.
+		all = append(all, grantstest.Mischief{Name: "stalled in the handshake, asked for the password", Do: f.stall(false)})
+	}
+	return all
 }
 
 // standsStill says that nobody writes under the login's name any more.
@@ -134,9 +139,18 @@ func eventually(t testing.TB, what string, holds func() bool) {
 
 // stall holds a connection between its name and its password: the server has looked the account up by then, unlocked as
 // it was, and would let it in however long after the lock. MySQL does not say whose it is.
-func (f fixture) stall(t testing.TB, login string, password secret.String, _ grantstest.Session) {
-	cfg := f.srv.Config(login, password.Reveal(), "app")
-	held := &holdsBack{reached: make(chan struct{}), release: make(chan struct{})}
+func (f fixture) stall(rename bool) func(testing.TB, string, secret.String, grantstest.Session) {
+	return func(t testing.TB, login string, password secret.String, _ grantstest.Session) {
+		f.stalled(t, login, password, rename)
+	}
+}
+
+func (f fixture) stalled(t testing.TB, login string, password secret.String, rename bool) {
+	if !rename {
+		run(t, f.cluster, "FLUSH PRIVILEGES") // the server forgets what it has in memory, and asks for the password itself
+	}
+	cfg := f.srv.Config(login, password.Reveal(), "") // no database, which it would be refused for want of a role
+	held := &holdsBack{reached: make(chan struct{}), release: make(chan struct{}), rename: rename}
 	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		held.Conn = conn
@@ -163,18 +177,22 @@ func (f fixture) stall(t testing.TB, login string, password secret.String, _ gra
 	})
 }
 
-// holdsBack names a plugin that the server does not have, so that it asks for another; the answer to that waits.
+// holdsBack waits with its second message. If it is to rename, the first names a plugin that the server does not have, so
+// that it asks for another; the second is the answer to that.
 type holdsBack struct {
 	net.Conn
 	once             sync.Once
 	reached, release chan struct{}
-	named            bool
+	rename, named    bool
 }
 
 func (h *holdsBack) Write(b []byte) (int, error) {
 	if !h.named {
 		h.named = true
 		for _, asks := range []string{"mysql_native_password", "caching_sha2_password"} {
+			if !h.rename {
+				break
+			}
 			b = bytes.Replace(b, []byte(asks), []byte("nobody_knows_this_one"), 1) // as long as either
 		}
 		return h.Conn.Write(b)
