@@ -8,12 +8,12 @@ import (
 	"github.com/prodaccess/prodaccess/internal/jobs"
 )
 
-// startSlack is how long ago a start may be that still means now: Slack's fields know minutes, and a form takes a while to fill in.
-const startSlack = 2 * time.Minute
+// StartSlack is how long ago a start may be that still means now: Slack's fields know minutes, and a form takes a while to fill in.
+const StartSlack = 2 * time.Minute
 
 // begins is the start of a wish: zero when it is now, give or take.
 func begins(at, now time.Time) time.Time {
-	if !at.After(now) && now.Sub(at) < startSlack {
+	if !at.After(now) && now.Sub(at) < StartSlack {
 		return time.Time{}
 	}
 	return at

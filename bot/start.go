@@ -82,7 +82,7 @@ func (b *Bot) starts(ctx context.Context, c command, user string) (command, time
 	if c.verb == verbBreakGlass {
 		return without, time.Time{}, &mistake{words: "Broken glass never starts later. Leave the start out, or ask for the access.", line: without.String()}
 	}
-	zone := time.UTC
+	var zone *time.Location // not known
 	if person, err := b.people.Person(ctx, user, false); err == nil && person.Zone != "" {
 		if known, err := time.LoadLocation(person.Zone); err == nil {
 			zone = known
@@ -96,36 +96,62 @@ func (b *Bot) starts(ctx context.Context, c command, user string) (command, time
 }
 
 // readStart reads when something is to start as people write it: a time of the day, which is the next such time in their zone, or a
-// day and a time there. The error is a sentence that says what to write instead.
+// day and a time there. A time that has just passed still means now. Where the zone is not known (nil), only what names its own is
+// read: any guess would be hours off. The error is a sentence that says what to write instead.
 func readStart(text string, now time.Time, zone *time.Location) (time.Time, error) {
+	for _, layout := range []string{"2006-01-02T15:04Z07:00", time.RFC3339} {
+		if when, err := time.Parse(layout, text); err == nil {
+			return when, nil
+		}
+	}
+	if zone == nil {
+		return time.Time{}, fmt.Errorf("your time zone is not known now; write it with a zone, %sT14:30+01:00", now.UTC().AddDate(0, 0, 1).Format(time.DateOnly))
+	}
 	local := now.In(zone)
 	for _, layout := range []string{"15:04", "15:04:05"} {
 		clock, err := time.Parse(layout, text)
 		if err != nil {
 			continue
 		}
-		// Two days on, because the clock may skip this hour on one of them.
-		for day := range 3 {
-			next := time.Date(local.Year(), local.Month(), local.Day()+day, clock.Hour(), clock.Minute(), clock.Second(), 0, zone)
-			if next.After(now) && next.Hour() == clock.Hour() && next.Minute() == clock.Minute() {
-				return next, nil
+		// From yesterday on, because midnight may just have been; two days on, because the clock may skip this hour on one of them.
+		for day := -1; day <= 2; day++ {
+			for _, next := range instants(clock.AddDate(local.Year(), int(local.Month())-1, local.Day()-1+day), zone) {
+				if now.Sub(next) < approvals.StartSlack {
+					return next, nil
+				}
 			}
 		}
 	}
-	for _, layout := range []string{"2006-01-02T15:04Z07:00", time.RFC3339} {
-		if when, err := time.Parse(layout, text); err == nil {
-			return when, nil
-		}
-	}
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05"} {
-		when, err := time.ParseInLocation(layout, text, zone)
+		wall, err := time.Parse(layout, text)
 		if err != nil {
 			continue
 		}
-		if when.Format(layout) != text {
-			return when, fmt.Errorf("there is no %s in %s: the clocks are put forward then", text, zone)
+		found := instants(wall, zone)
+		if len(found) == 0 {
+			return time.Time{}, fmt.Errorf("there is no %s in %s: the clocks are put forward then", text, zone)
 		}
-		return when, nil
+		for _, when := range found {
+			if now.Sub(when) < approvals.StartSlack {
+				return when, nil
+			}
+		}
+		return found[0], nil // past, and refused as such
 	}
 	return time.Time{}, fmt.Errorf("%q is not a time to start at; write start=14:30 for the next half past two, or start=%sT14:30 for a day", short(text), local.AddDate(0, 0, 1).Format(time.DateOnly))
+}
+
+// instants are when the clocks of a zone show what a wall clock shows (its own zone does not count), the earliest first: one as a rule,
+// none in the hour that is left out in spring, two in the hour that is repeated in autumn.
+func instants(wall time.Time, zone *time.Location) []time.Time {
+	near := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, zone)
+	var found []time.Time
+	for _, around := range []time.Time{near.Add(-12 * time.Hour), near.Add(12 * time.Hour)} {
+		_, offset := around.Zone()
+		when := wall.Add(-time.Duration(offset) * time.Second).In(zone)
+		if when.Day() == wall.Day() && when.Hour() == wall.Hour() && when.Minute() == wall.Minute() && (len(found) == 0 || !when.Equal(found[0])) {
+			found = append(found, when)
+		}
+	}
+	return found
 }

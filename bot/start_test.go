@@ -134,7 +134,16 @@ func TestReadStart(t *testing.T) {
 	}
 	for _, tc := range []struct{ now, text, want, wrong string }{
 		{"2026-11-22T12:00:00Z", "14:30", "2026-11-22T13:30:00Z", ""},
-		{"2026-11-22T13:30:00Z", "14:30", "2026-11-23T13:30:00Z", ""},
+		{"2026-11-22T13:30:05Z", "14:30", "2026-11-22T13:30:00Z", ""}, // what has just been is now
+		{"2026-11-22T13:32:00Z", "14:30", "2026-11-23T13:30:00Z", ""},
+		{"2026-11-22T23:00:30Z", "23:59", "2026-11-22T22:59:00Z", ""},
+		{"2026-10-24T23:45:00Z", "02:30", "2026-10-25T00:30:00Z", ""}, // the first of two
+		{"2026-10-25T00:45:00Z", "02:30", "2026-10-25T01:30:00Z", ""}, // the second
+		{"2026-10-25T01:45:00Z", "02:30", "2026-10-26T01:30:00Z", ""},
+		{"2026-10-24T12:00:00Z", "2026-10-25T02:30", "2026-10-25T00:30:00Z", ""},
+		{"2026-10-25T00:45:00Z", "2026-10-25T02:30", "2026-10-25T01:30:00Z", ""},
+		{"2026-10-26T00:45:00Z", "2026-10-25T02:30", "2026-10-25T00:30:00Z", ""}, // past, and refused as such later
+		{"2026-11-22T12:00:00Z", "2026-11-24T9:30", "2026-11-24T08:30:00Z", ""},
 		{"2026-11-22T23:30:00Z", "00:15", "2026-11-23T23:15:00Z", ""}, // in Paris it is half past midnight already
 		{"2026-11-22T22:30:00Z", "00:15", "2026-11-22T23:15:00Z", ""},
 		{"2026-12-31T22:59:00Z", "00:15", "2026-12-31T23:15:00Z", ""},
@@ -162,11 +171,34 @@ func TestReadStart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { // whatever is written, a clock's next time is within two days and not past
 		now := at("2026-01-01T00:00:00Z").Add(time.Duration(rapid.Int64Range(0, 366*24*3600).Draw(t, "now")) * time.Second)
 		text := fmt.Sprintf("%02d:%02d", rapid.IntRange(0, 23).Draw(t, "hour"), rapid.IntRange(0, 59).Draw(t, "minute"))
-		if got, err := readStart(text, now, paris); err != nil || !got.After(now) || got.Sub(now) > 50*time.Hour || got.Format("15:04") != text {
+		if got, err := readStart(text, now, paris); err != nil || now.Sub(got) >= approvals.StartSlack || got.Sub(now) > 50*time.Hour || got.Format("15:04") != text {
 			t.Fatalf("%s at %s is %s: %v", text, now, got, err)
 		}
 		_, _ = readStart(rapid.String().Draw(t, "anything"), now, paris)
 	})
+}
+
+// Where Slack does not say who somebody is, or names a zone that nobody knows, no zone is guessed.
+func TestStartNeedsAZone(t *testing.T) {
+	t.Parallel()
+	w := overHTTP(t, sandbox.Options{NoRateLimits: true, Scopes: appScopes})
+	w.service.decides(later)
+	odd := w.ws.AddPerson(sandbox.Person{Name: "odd", Email: "odd@example.com", TZ: "Mars/Olympus"})
+	tomorrow := time.Now().UTC().AddDate(0, 0, 1).Format(time.DateOnly)
+	for _, start := range []string{"14:30", tomorrow + "T14:30"} {
+		w.does(odd.Command("/prodaccess orders-prod read-only 30m start=" + start + " release"))
+		w.sees(odd, "our time zone is not known now; write it with a zone, "+tomorrow+"T14:30+01:00.")
+	}
+	if n := len(w.wishes()); n != 0 {
+		t.Fatalf("%d requests were filed", n)
+	}
+	w.does(odd.Command("/prodaccess orders-prod read-only 30m start=" + tomorrow + "T14:30+01:00 release"))
+	if r := w.wishes()[0]; r.StartsAt.UTC().Format("2006-01-02T15:04") != tomorrow+"T13:30" {
+		t.Errorf("it starts %s", r.StartsAt)
+	}
+	if _, err := readStart("14:30", noon, nil); err == nil || !strings.Contains(err.Error(), "time zone is not known") {
+		t.Errorf("read as %v", err)
+	}
 }
 
 // A press before the start is answered with the instant in the reader's own zone.
