@@ -44,7 +44,8 @@ func (s *Service) facts(ctx context.Context, person Person, needed policy.Lookup
 	return facts
 }
 
-// remembered is how far back automatic approvals are counted: the longest a budget may look.
+// remembered is how far back automatic approvals are counted: access starts at most 30 days after it was asked for, and a
+// budget looks a day further back.
 const remembered = 31 * 24 * time.Hour
 
 // history lists what was approved automatically for a person lately, so that a budget can be counted.
@@ -55,12 +56,13 @@ func (s *Service) history(ctx context.Context, person Person) policy.History {
 		return policy.History{Unknown: "the store did not say what was approved before"}
 	}
 	if len(cases) == mostCases {
-		since = cases[len(cases)-1].Request.FiledAt // older ones may be missing
+		// Older ones may be missing. Those of them that are still to start the store counts, when it is to keep the answer.
+		since = cases[len(cases)-1].Request.FiledAt
 	}
 	out := policy.History{Since: since}
 	for _, c := range cases {
 		if c.Request.Decision.Outcome == policy.Approved {
-			out.Uses = append(out.Uses, policy.Use{Rule: c.Request.Decision.Rule, At: c.Request.FiledAt})
+			out.Uses = append(out.Uses, policy.Use{Rule: c.Request.Decision.Rule, At: c.Request.usedAt()})
 		}
 	}
 	return out

@@ -47,15 +47,17 @@ func (s *Service) stillAllowed(ctx context.Context, c Case, person Person) (*pol
 	return shift, s.notForbidden(ctx, p, person, r)
 }
 
-// without leaves a request out of what counts against a budget: it does not use up its own.
+// without leaves a request out of what counts against a budget: it does not use up its own. Nor does what starts after it: each
+// of those was asked for with this one counted, or this one with them.
 func without(h *policy.History, r Request) *policy.History {
-	if h == nil {
-		return nil
+	if h == nil || r.Decision.Outcome != policy.Approved {
+		return h
 	}
 	out := *h
-	own := slices.IndexFunc(out.Uses, func(u policy.Use) bool { return u.Rule == r.Decision.Rule && u.At.Equal(r.FiledAt) })
-	if own >= 0 && r.Decision.Outcome == policy.Approved {
-		out.Uses = slices.Delete(slices.Clone(out.Uses), own, own+1)
+	out.Uses = slices.DeleteFunc(slices.Clone(out.Uses), func(u policy.Use) bool { return u.At.After(r.usedAt()) })
+	own := slices.IndexFunc(out.Uses, func(u policy.Use) bool { return u.Rule == r.Decision.Rule && u.At.Equal(r.usedAt()) })
+	if own >= 0 {
+		out.Uses = slices.Delete(out.Uses, own, own+1)
 	}
 	return &out
 }

@@ -70,3 +70,11 @@ func begin(c Case, now time.Time) (Case, error) {
 func (s *Service) Begin(ctx context.Context, id string) error {
 	return s.byTime(ctx, id, audit.RequestReady, Begin{}, nil)
 }
+
+// usedAt is the instant at which an automatic approval counts against a budget: its start, or when it was filed.
+func (r Request) usedAt() time.Time {
+	if r.StartsAt.After(r.FiledAt) {
+		return r.StartsAt
+	}
+	return r.FiledAt
+}

@@ -330,3 +330,38 @@ func TestUsual(t *testing.T) {
 	counting.fail = nil
 	said("")
 }
+
+// A budget per day is that of the day of the start: it can be neither saved up for one, nor used up by a day after it.
+func TestADaysBudgetCannotBeSavedUp(t *testing.T) {
+	t.Parallel()
+	o := setup(t)
+	o.rules(strings.Replace(startPolicy, "activate_within: 20m", "activate_within: 20m, budget: { grants: 1, per: day }", 1))
+	o.people.member["S0SUPPORT/ana"] = true
+	const day = 24 * time.Hour
+	begins := o.now().Add(5 * day)
+	var first approvals.Case
+	for i := range 5 {
+		f := o.wish("ana", "read-only")
+		f.StartsAt = begins
+		c, err := o.File(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := approvals.Pending
+		if i == 0 {
+			first, want = c, approvals.Approved
+		}
+		if c.Request.State != want {
+			t.Errorf("day %d: %s, want %s: %s", i+1, c.Request.State, want, c.Request.Decision.Why)
+		}
+		o.sleeps(day - time.Minute)
+	}
+	after := o.asksFor("ana", 3*day)
+	if after.Request.State != approvals.Approved {
+		t.Fatalf("for another day: %s", after.Request.Decision.Why)
+	}
+	o.sleeps(6 * time.Minute)
+	if c, err := o.Activate(t.Context(), press("ana", first)); err != nil || c.Request.State != approvals.Activated {
+		t.Errorf("the one of the day itself: %s, %v", c.Request.State, err)
+	}
+}

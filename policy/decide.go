@@ -293,6 +293,9 @@ func (c *consideration) withinBudget(r *rule) (tri, string) {
 	for _, use := range history.Uses {
 		if use.Rule == r.name && !use.At.Before(since) {
 			used++
+			if r.budget.per == "day" && use.At.After(c.request.At) {
+				span = fmt.Sprintf("from %s on", clockText(since))
+			}
 		}
 	}
 	if used >= r.budget.grants {
@@ -301,13 +304,19 @@ func (c *consideration) withinBudget(r *rule) (tri, string) {
 	return yes, ""
 }
 
-// counted is since when a rule's budget is counted. A budget per shift needs the shift to be known.
+// counted is since when a rule's budget is counted. A budget per shift needs the shift to be known. One per day is counted for
+// the instant of the start; what starts after it counts too, so that no day gets more than its budget, whatever the order in
+// which its access is asked for.
 func (c *consideration) counted(r *rule) (since time.Time, span string) {
 	if r.budget.per == "shift" {
 		_, shift := c.reason(r)
 		return shift.Start, "in this shift"
 	}
-	return c.request.At.Add(-24 * time.Hour), "in the last 24 hours"
+	since = c.request.start().Add(-24 * time.Hour)
+	if c.request.later() {
+		return since, fmt.Sprintf("from %s on", clockText(since))
+	}
+	return since, "in the last 24 hours"
 }
 
 func upperFirst(text string) string {

@@ -180,7 +180,7 @@ func (r *Replay) one(past Past, then *era, uses *[]Use) result {
 		for old < len(*uses) && (*uses)[old].At.Before(request.At.Add(-ReplayMemory)) {
 			old++
 		}
-		*uses = append((*uses)[old:], Use{Rule: decision.Rule, At: request.At})
+		*uses = append((*uses)[old:], Use{Rule: decision.Rule, At: request.start()})
 	}
 	return out
 }

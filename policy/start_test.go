@@ -219,3 +219,51 @@ tests:
 		t.Errorf("the file's own tests: %+v", results)
 	}
 }
+
+// A budget per day is one for the day of the start, whenever the access is asked for.
+func TestADaysBudgetIsThatOfTheStart(t *testing.T) {
+	t.Parallel()
+	p := loaded(t, strings.Replace(replayed, "who: [oncall:payments], approve: automatically, max_duration: 2h, budget: { grants: 2, per: day }",
+		"who: [group:backend], approve: automatically, max_duration: 2h, budget: { grants: 1, per: day }", 1))
+	sunday := morning.Add(5*24*time.Hour + time.Hour)
+	request := Request{
+		User: Person{ID: "UANA", Email: "ana@example.com"}, Target: Target{"orders", "postgres", "production"}, Profile: "read", Duration: time.Hour,
+	}
+	var uses []Use
+	ask := func(at, starts time.Time) Decision {
+		request.At, request.StartsAt = at, starts
+		return p.Decide(request, Facts{History: &History{Since: morning.Add(-ReplayMemory), Uses: uses}})
+	}
+	replay := NewReplay(p, known(p), morning.Add(-time.Hour))
+	var pasts []Past
+	for day := range 5 {
+		d := ask(morning.Add(time.Duration(day)*24*time.Hour), sunday)
+		if want := map[bool]Outcome{true: Approved, false: NeedsApproval}[day == 0]; d.Outcome != want {
+			t.Errorf("day %d: %s: %s", day+1, d.Outcome, d.Why)
+		}
+		if d.Outcome == Approved {
+			uses = append(uses, Use{d.Rule, sunday})
+			if !d.Budget.Since.Equal(sunday.Add(-24 * time.Hour)) {
+				t.Errorf("counted from %s on", d.Budget.Since)
+			}
+		} else if why := d.Steps[0].Why; why != "its budget is used up: 1 of 1 from 2026-03-08 10:00 UTC on" {
+			t.Error(why)
+		}
+		pasts = append(pasts, Past{ID: "r", Kept: true, Question: Question{Request: request}, Decision: d})
+	}
+	for _, past := range pasts {
+		replay.Add([]Past{past})
+	}
+	if r := replay.Report(); r.Same != 5 {
+		t.Errorf("replayed under the same policy: %+v", r)
+	}
+	if d := ask(sunday.Add(-23*time.Hour), time.Time{}); d.Outcome != NeedsApproval || !strings.Contains(d.Steps[0].Why, "from 2026-03-07 11:00 UTC on") {
+		t.Errorf("at once, the day before: %s: %+v", d.Outcome, d.Steps)
+	}
+	if d := ask(morning, sunday.Add(24*time.Hour)); d.Outcome != NeedsApproval {
+		t.Errorf("a day after, to the instant: %s", d.Why)
+	}
+	if d := ask(morning, sunday.Add(24*time.Hour+time.Second)); d.Outcome != Approved {
+		t.Errorf("more than a day after: %s: %s", d.Outcome, d.Why)
+	}
+}

@@ -78,8 +78,9 @@ type History struct {
 
 // Use is one automatic approval.
 type Use struct {
-	Rule string    `json:"rule"`
-	At   time.Time `json:"at"`
+	Rule string `json:"rule"`
+	// At is when the access may begin: when it was asked for, or its start where that is later.
+	At time.Time `json:"at"`
 }
 
 // Schedule is an on-call schedule the policy names.

@@ -25,11 +25,12 @@ func spend(ctx context.Context, tx pgx.Tx, r approvals.Request) error {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, hashtext($2))`, int32(budgetLock), r.Requester.ID); err != nil {
 		return fmt.Errorf("waiting for other requests of the same person: %w", err)
 	}
-	// A statement of its own, so that it sees what the last holder of the lock committed. Broken glass draws on no budget.
+	// A statement of its own, so that it sees what the last holder of the lock committed. Broken glass draws on no budget. Access
+	// that starts later counts at its start, which is at most 30 days after it was filed: the first bound is for the index.
 	var used int
 	err := tx.QueryRow(ctx, `
 		SELECT count(*) FROM requests AS r
-		WHERE r.requester_id = $1 AND r.filed_at >= $2 AND r.outcome = 'approved' AND NOT r.break_glass
+		WHERE r.requester_id = $1 AND r.filed_at >= $2::timestamptz - interval '31 days' AND GREATEST(r.filed_at, r.starts_at) >= $2 AND r.outcome = 'approved' AND NOT r.break_glass
 		  AND r.decision ->> 'rule' = $3 AND r.id <> $4`,
 		r.Requester.ID, budget.Since, r.Decision.Rule, r.ID).Scan(&used)
 	if err != nil {

@@ -67,9 +67,16 @@ func TestBudgetCountsItsOwn(t *testing.T) {
 		before func(b *bundle, r *approvals.Request)
 		counts bool
 	}{
-		"the same":              {func(*bundle, *approvals.Request) {}, true},
-		"at its first instant":  {func(_ *bundle, r *approvals.Request) { r.FiledAt = noon }, true},
-		"before its time":       {func(_ *bundle, r *approvals.Request) { r.FiledAt = noon.Add(-time.Microsecond) }, false},
+		"the same":             {func(*bundle, *approvals.Request) {}, true},
+		"at its first instant": {func(_ *bundle, r *approvals.Request) { r.FiledAt = noon }, true},
+		"before its time":      {func(_ *bundle, r *approvals.Request) { r.FiledAt = noon.Add(-time.Microsecond) }, false},
+		"before its time, to start in it": {func(_ *bundle, r *approvals.Request) {
+			r.FiledAt, r.StartsAt = noon.Add(-29*24*time.Hour), noon.Add(40*24*time.Hour)
+			r.LapsesAt = r.StartsAt.Add(time.Hour)
+		}, true},
+		"before its time, to start before it": {func(_ *bundle, r *approvals.Request) {
+			r.FiledAt, r.StartsAt = noon.Add(-24*time.Hour), noon.Add(-time.Hour)
+		}, false},
 		"by another rule":       {func(_ *bundle, r *approvals.Request) { r.Decision.Rule = "another" }, false},
 		"of somebody else":      {func(_ *bundle, r *approvals.Request) { r.Requester = bo }, false},
 		"without a budget then": {func(_ *bundle, r *approvals.Request) { r.Decision.Budget = nil }, true},

@@ -165,7 +165,7 @@ func TestGrowingTablesHaveIndexes(t *testing.T) {
 		"open reviews":     `SELECT r.id FROM requests AS r JOIN reviews AS v ON v.request_id = r.id AND v.closed_at IS NULL ORDER BY v.due_at, r.id`,
 		"closed reviews":   `SELECT verdict FROM reviews WHERE closed_at >= now()`,
 		"opened reviews":   `SELECT verdict FROM reviews WHERE opened_at >= now()`,
-		"budget":           `SELECT count(*) FROM requests AS r WHERE r.requester_id = 'x' AND r.filed_at >= now() AND r.outcome = 'approved' AND NOT r.break_glass AND r.decision ->> 'rule' = 'x' AND r.id <> 'x'`,
+		"budget":           `SELECT count(*) FROM requests AS r WHERE r.requester_id = 'x' AND r.filed_at >= now() - interval '31 days' AND GREATEST(r.filed_at, r.starts_at) >= now() AND r.outcome = 'approved' AND NOT r.break_glass AND r.decision ->> 'rule' = 'x' AND r.id <> 'x'`,
 		"asked":            `SELECT count(*) FROM requests AS r WHERE md5((r.decision -> 'approvals')::text) = md5('[]'::jsonb::text) AND r.filed_at >= now() AND r.outcome = 'needs-approval'`,
 		"old drafts":       `DELETE FROM drafts WHERE at < now()`,
 		"newest cases":     `SELECT id FROM requests ORDER BY filed_at DESC, id DESC LIMIT 10`,
