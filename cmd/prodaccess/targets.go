@@ -175,7 +175,7 @@ func (c *command) eachTarget(ctx context.Context, names []string, as func() (sec
 		if len(names) > 0 && !slices.Contains(names, target.Name) {
 			continue
 		}
-		preparer, err := app.OpenPreparer(cfg, target.Name, url)
+		preparer, err := app.OpenPreparer(ctx, cfg, target.Name, url)
 		if err == nil {
 			err = f(ctx, preparer, target.Name, app.Profiles(p, target.Engine))
 			preparer.Close()

@@ -14,7 +14,8 @@ import (
 
 // Check reports what Plan would change, and what stands in the way, and what no statement of ours can put right: members
 // of access roles that nobody issued, schemas in which everybody can create, access roles without a profile, and what
-// holders of a profile can reach beyond it, whoever gave it to them.
+// holders of a profile can reach beyond it, whoever gave it to them; and, as advice, logins with our prefix that no sweep of
+// this installation looks at.
 func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants.Finding, error) {
 	s, err := d.survey(ctx, profiles, false)
 	if err != nil {
@@ -26,6 +27,9 @@ func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants
 	}
 	for _, step := range s.prepared.Steps {
 		findings = append(findings, grants.Finding{Database: step.Database, What: step.Why, Mend: step.SQL})
+	}
+	for _, f := range s.foreigners {
+		findings = append(findings, f.finding())
 	}
 	strangers := s.shared.strangers
 	if s.least != nil {

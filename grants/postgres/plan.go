@@ -45,6 +45,8 @@ type survey struct {
 	// least is nil unless the administrator acts through functions, which are there by database.
 	least     *leastPrivilege
 	functions map[string]functionsIn
+	// foreigners are logins that look like ours and that no grant explains.
+	foreigners []foreigner
 }
 
 // survey looks at everything. least says that the administrator is to act through functions from now on.
@@ -63,6 +65,9 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile, least bo
 	}
 	home, err := d.visit(ctx, d.admin.Database, func(conn *pgx.Conn) (err error) {
 		if s.shared, err = readShared(ctx, conn, d.admin.User); err != nil {
+			return err
+		}
+		if s.foreigners, err = d.readForeigners(ctx, conn); err != nil {
 			return err
 		}
 		if _, installed := s.shared.roles[functionsOwner]; installed || least {

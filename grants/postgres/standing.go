@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,8 +17,8 @@ import (
 
 var _ grants.Surveyor = (*Driver)(nil)
 
-// Standing implements grants.Surveyor. Logins that carry our prefix and a stamp are left out: grants explain them, or the
-// sweep takes them. What a login reaches is looked for in the target's own databases.
+// Standing implements grants.Surveyor. Logins that carry our prefix and this installation's stamp are left out: grants
+// explain them, or the sweep takes them. Others with our prefix are listed, whatever they reach. What a login reaches is looked for in the target's own databases.
 func (d *Driver) Standing(ctx context.Context) ([]grants.Standing, error) {
 	found, err := d.standing(ctx)
 	return found, failure("listing the standing logins of "+d.cfg.Target.Name, err)
@@ -27,8 +28,8 @@ func (d *Driver) standing(ctx context.Context) ([]grants.Standing, error) {
 	results, err := send(ctx, d.everyday,
 		"SELECT r.rolname, r.rolsuper, r.rolcreaterole, r.rolreplication, r.rolbypassrls,"+
 			" (extract(epoch FROM CASE WHEN isfinite(r.rolvaliduntil) THEN r.rolvaliduntil END) * 1000000)::bigint,"+
-			" (SELECT count(*) FROM pg_stat_activity s WHERE s.usesysid = r.oid)"+
-			" FROM pg_roles r WHERE "+standingLogin+" ORDER BY 1",
+			" (SELECT count(*) FROM pg_stat_activity s WHERE s.usesysid = r.oid), coalesce(shobj_description(r.oid, 'pg_authid'), '')"+
+			" FROM pg_roles r WHERE r.rolcanlogin AND NOT "+d.explained()+" ORDER BY 1",
 		"SELECT m.rolname, g.rolname FROM pg_auth_members x JOIN pg_roles m ON m.oid = x.member JOIN pg_roles g ON g.oid = x.roleid"+
 			" WHERE m.rolcanlogin AND g.rolname IN ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program')")
 	if err != nil {
@@ -39,6 +40,9 @@ func (d *Driver) standing(ctx context.Context) ([]grants.Standing, error) {
 		s, err := attributes(row)
 		if err != nil {
 			return nil, err
+		}
+		if strings.HasPrefix(s.Login, grants.Prefix) {
+			because(s, grants.Reader, foreign(string(row[7])))
 		}
 		logins[s.Login] = s
 	}
@@ -53,7 +57,7 @@ func (d *Driver) standing(ctx context.Context) ([]grants.Standing, error) {
 	}
 	for _, database := range d.cfg.Target.Databases {
 		_, err := d.visit(ctx, database, func(conn *pgx.Conn) error {
-			reached, err := reach(ctx, conn)
+			reached, err := reach(ctx, conn, d.explained())
 			if err != nil {
 				return err
 			}
@@ -80,10 +84,6 @@ func (d *Driver) standing(ctx context.Context) ([]grants.Standing, error) {
 	})
 	return out, nil
 }
-
-// standingLogin selects the logins that are not ours to explain.
-const standingLogin = "r.rolcanlogin AND NOT (starts_with(r.rolname, '" + grants.Prefix + "')" +
-	" AND coalesce(shobj_description(r.oid, 'pg_authid'), '') LIKE 'prodaccess installation=%')"
 
 func attributes(row [][]byte) (*grants.Standing, error) {
 	s := &grants.Standing{Login: string(row[0])}
@@ -116,7 +116,7 @@ func attributes(row [][]byte) (*grants.Standing, error) {
 
 // reach says, login by login and schema by schema, whether there are tables of people's that it owns, may write or may
 // read, itself or by a role whose privileges it has. Grantees are few, so it does not matter how many tables there are.
-func reach(ctx context.Context, conn *pgx.Conn) (*pgconn.Result, error) {
+func reach(ctx context.Context, conn *pgx.Conn, explained string) (*pgconn.Result, error) {
 	results, err := sendOn(ctx, conn,
 		"WITH held AS MATERIALIZED ("+
 			"SELECT n.nspname, n.oid AS schema, c.relowner AS grantee, 'owner' AS what FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"+
@@ -127,7 +127,7 @@ func reach(ctx context.Context, conn *pgx.Conn) (*pgconn.Result, error) {
 			" SELECT DISTINCT r.rolname, h.nspname, h.what, CASE WHEN h.grantee = r.oid THEN '' WHEN h.grantee = 0 THEN 'PUBLIC' ELSE g.rolname END"+
 			" FROM held h JOIN pg_roles r ON NOT r.rolsuper AND (h.grantee = 0 OR pg_has_role(r.oid, h.grantee, 'MEMBER'))"+
 			" LEFT JOIN pg_roles g ON g.oid = h.grantee"+
-			" WHERE "+standingLogin+" AND has_database_privilege(r.oid, current_database(), 'CONNECT')"+
+			" WHERE r.rolcanlogin AND NOT "+explained+" AND has_database_privilege(r.oid, current_database(), 'CONNECT')"+
 			" AND (has_schema_privilege(r.oid, h.schema, 'USAGE') OR h.grantee <> 0 AND has_schema_privilege(h.grantee, h.schema, 'USAGE'))"+
 			" ORDER BY 1, 2, 3, 4")
 	if err != nil {

@@ -24,7 +24,9 @@ func TestStandingAccess(t *testing.T) {
 			"CREATE ROLE dead NOLOGIN SUPERUSER",
 			"GRANT CONNECT ON DATABASE app TO app, tableau, loader, nothing", "GRANT USAGE ON SCHEMA sc TO report, loader, outside",
 			"GRANT SELECT ON sc.orders TO report, outside", "GRANT SELECT, INSERT ON sc.orders TO loader",
-			"CREATE ROLE pa_ana_abc LOGIN IN ROLE pa_read_only", "COMMENT ON ROLE pa_ana_abc IS 'prodaccess installation=x grant=abc'")
+			"CREATE ROLE pa_ana_abc LOGIN IN ROLE pa_read_only", "COMMENT ON ROLE pa_ana_abc IS 'prodaccess installation=x grant=abc'",
+			"CREATE ROLE pa_ours LOGIN IN ROLE pa_read_only", "COMMENT ON ROLE pa_ours IS 'prodaccess installation=test grant=abc'",
+			"CREATE ROLE pa_almost LOGIN", "COMMENT ON ROLE pa_almost IS 'prodaccess installation=test grant=a b'")
 		conn, err := pgx.Connect(t.Context(), c.srv.UserURL("loader", "loader", "app"))
 		if err != nil {
 			t.Fatal(err)
@@ -55,6 +57,8 @@ func TestStandingAccess(t *testing.T) {
 			"loader writer: may read in app.sc; may write in app.sc",
 			"allreader reader: is a member of pg_read_all_data",
 			"copies reader: has REPLICATION, which copies the whole cluster",
+			"pa_almost reader: has the prefix of prodaccess and no stamp, so no sweep looks at it",
+			"pa_ana_abc reader: carries the stamp of installation x, so no sweep of this one looks at it; may read in app.sc, through pa_read_only",
 			"tableau reader: may read in app.sc, through report",
 		}
 		if major >= 16 {

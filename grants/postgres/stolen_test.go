@@ -336,3 +336,48 @@ func (v victims) state(t *testing.T) string {
 		UNION ALL SELECT 'schema ' || n::text FROM pg_namespace n WHERE n.nspname IN ('prodaccess', 'sc')
 		UNION ALL SELECT 'table ' || c.relname || c.relowner || coalesce(c.relacl::text, '') FROM pg_class c WHERE relnamespace = 'sc'::regnamespace) x (line)`)
 }
+
+// A login that a stolen administrator made under another installation's name is in no sweep; the inventory and check tell.
+func TestALoginUnderAnotherInstallationsNameIsReported(t *testing.T) {
+	t.Parallel()
+	onEachApart(t, prepare, func(t *testing.T, c *cluster) {
+		thief := c.connect(t, c.admin.Reveal())
+		for login, comment := range map[string]string{"pa_otherinst": "prodaccess installation=nobodys grant=x", "pa_nostamp": "anything"} {
+			can(t, thief, "CREATE ROLE "+login+" LOGIN PASSWORD 'mine'")
+			can(t, thief, "COMMENT ON ROLE "+login+" IS '"+comment+"'")
+			can(t, thief, "GRANT pa_read_only TO "+login)
+		}
+		d := c.open(t, nil)
+		ours := d.testOrder(t, readOnly)
+		c.reported(t, d, ours.Login, map[string]string{"pa_otherinst": "installation nobodys", "pa_nostamp": "no stamp"})
+	})
+}
+
+// reported fails the test unless the inventory and check tell of the logins, in these words, and not of ours.
+func (c *cluster) reported(t *testing.T, d *Driver, ours string, says map[string]string) {
+	t.Helper()
+	standing, err := d.Standing(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	findings, err := d.Check(t.Context(), []grants.Profile{readOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for login, words := range says {
+		if !slices.ContainsFunc(standing, func(s grants.Standing) bool {
+			return s.Login == login && strings.Contains(strings.Join(s.Why, "; "), words)
+		}) {
+			t.Errorf("the inventory does not say %q of %s: %+v", words, login, standing)
+		}
+		if !slices.ContainsFunc(findings, func(f grants.Finding) bool {
+			return strings.Contains(f.What, "the login "+login+" ") && strings.Contains(f.What, words)
+		}) {
+			t.Errorf("check does not say %q of %s: %+v", words, login, findings)
+		}
+	}
+	if slices.ContainsFunc(standing, func(s grants.Standing) bool { return s.Login == ours }) ||
+		slices.ContainsFunc(findings, func(f grants.Finding) bool { return strings.Contains(f.What, "the login "+ours+" ") }) {
+		t.Errorf("a login of this installation is reported: %+v %+v", standing, findings)
+	}
+}

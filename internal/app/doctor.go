@@ -176,7 +176,7 @@ func (d Doctor) target(ctx context.Context, t config.Target, p *policy.Policy) {
 	if p != nil {
 		profiles = Profiles(p, t.Engine)
 	}
-	preparer, err := OpenPreparer(d.Config, t.Name, secret.String{})
+	preparer, err := OpenPreparer(ctx, d.Config, t.Name, secret.String{})
 	if !d.found(part, "its configuration can be used", err, "") {
 		return
 	}

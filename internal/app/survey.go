@@ -66,7 +66,7 @@ func (a *App) surveyTarget(ctx context.Context, target string, surveyor grants.S
 // Inventory lists one target's standing logins, with what the store remembers of them; remembered is nil when the store
 // does not answer, and why says so then.
 func Inventory(ctx context.Context, cfg config.Config, target string) (found []grants.Standing, remembered map[string]store.Known, why, err error) {
-	driver, err := openDriver(cfg, target, grants.DoctorInstallation)
+	driver, err := openDriver(cfg, target, installationOf(ctx, cfg, grants.DoctorInstallation))
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/grants/mysql"
@@ -12,6 +15,7 @@ import (
 	"github.com/prodaccess/prodaccess/internal/config"
 	"github.com/prodaccess/prodaccess/internal/secret"
 	"github.com/prodaccess/prodaccess/policy"
+	"github.com/prodaccess/prodaccess/store"
 )
 
 // OpenDrivers makes the driver of every configured target. Nothing is connected: a target that is down costs nothing.
@@ -110,13 +114,31 @@ func Plan(ctx context.Context, p Preparer, profiles []grants.Profile, leastPrivi
 
 // OpenPreparer makes the driver of one target for plan, apply and check. The URL as, where it is not empty, names a login
 // with more rights than prodaccess's own.
-func OpenPreparer(cfg config.Config, target string, as secret.String) (Preparer, error) {
+//
+// It knows its installation by the store. Where that does not answer, it takes every login for another's.
+func OpenPreparer(ctx context.Context, cfg config.Config, target string, as secret.String) (Preparer, error) {
 	for i, t := range cfg.Targets {
 		if t.Name == target {
-			return openTarget(cfg, i, "preparation", as)
+			return openTarget(cfg, i, installationOf(ctx, cfg, "preparation"), as)
 		}
 	}
 	return nil, fmt.Errorf("no target is called %q", target)
+}
+
+// installationOf is the identity that the store gives, or otherwise.
+func installationOf(ctx context.Context, cfg config.Config, otherwise string) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	st, err := store.Open(ctx, store.Config{URL: cfg.Store.URL, Now: time.Now, Log: zerolog.Nop(), MaxConns: 1})
+	if err != nil {
+		return otherwise
+	}
+	defer st.Close()
+	id, err := st.Installation(ctx)
+	if err != nil {
+		return otherwise
+	}
+	return id
 }
 
 // Profiles are a policy's profiles for an engine, in a driver's words.
