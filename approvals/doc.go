@@ -64,8 +64,8 @@
 //
 //   - It asks the state machine under the request's row lock and writes its answer, the audit event and the jobs in one
 //     transaction. Two presses at the same instant are one after the other, and the second sees the first.
-//   - Who acts is what Slack says of the presser, looked up afresh; bots, guests, strangers and people who left are
-//     refused. Authority is what the policy in force says at that moment; which requirements there are, and who reviews, is
+//   - Who acts is what Slack says of the presser, looked up afresh, or within the last minute while Slack limits how often it
+//     may be asked; bots, guests, strangers and people who left are refused. Authority is what the policy in force says at that moment; which requirements there are, and who reviews, is
 //     what was decided at filing.
 //   - Refused attempts are audit events too. Carrying out the audit log of a request step by step gives what the store has.
 //   - What a rule's budget or an extension's count has left is taken once, however many ask at the same instant.
