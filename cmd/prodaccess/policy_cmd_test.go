@@ -120,6 +120,12 @@ func TestPolicyExplain(t *testing.T) {
 
 	explain("--break-glass").wants(t, exitOK, "ana@example.com breaks glass for read-only on orders-prod\n", "DENIED\n  The policy lets nobody break glass")
 
+	explain("--start", "2026-03-03T09:00:00Z").wants(t, exitOK, "read-only on orders-prod, to start Tuesday 2026-03-03 09:00 UTC\n", "NEEDS APPROVAL")
+	explain("--start", "2026-03-03T09:00:00Z", "--on-call", "payments").wants(t, exitOK, "NEEDS APPROVAL", "  ? on-call reads at once")
+	explain("--start", "2026-04-03T09:00:00Z").wants(t, exitOK, "DENIED", "may start at most 7d ahead")
+	explain("--start", "2026-03-02T02:00:00Z").wants(t, exitOK, "DENIED\n  The start is past.")
+	explain("--start", "2026-03-03T09:00:00Z", "--break-glass").wants(t, exitOK, "DENIED")
+
 	got := explain("--json", "--on-call", "payments")
 	answer := decoded(t, got)["explanation"].(map[string]any)
 	if decision := answer["decision"].(map[string]any); decision["outcome"] != "approved" || len(answer["rules"].([]any)) != 4 {
@@ -134,6 +140,7 @@ func TestPolicyExplain(t *testing.T) {
 		{[]string{"--profile", "read-onyl"}, `did you mean "read-only"?`},
 		{[]string{"--config", config, "--target", "order-prod"}, `no configured target is called "order-prod"; did you mean "orders-prod"?`},
 		{[]string{"--at", "yesterday"}, `--at "yesterday" is not a time such as`},
+		{[]string{"--start", "14:30"}, `--start "14:30" is not a time such as`},
 		{[]string{"--duration", "30"}, "reading --duration"},
 		{[]string{"--param", "customer"}, "is not NAME=VALUE"},
 		{[]string{"--used", "backend reads"}, "is not RULE=COUNT"},

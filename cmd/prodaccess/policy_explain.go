@@ -17,7 +17,8 @@ import (
 // asked is a question on the command line.
 type asked struct {
 	user, target, environment, engine, profile string
-	duration, ticket, reason, at, shiftEnds    string
+	duration, ticket, reason, at, start        string
+	shiftEnds                                  string
 	params, used                               []string
 	breakGlass                                 bool
 	given                                      policy.Given
@@ -33,7 +34,8 @@ func (c *command) policyExplain() *cobra.Command {
 		Long: `explain decides a made-up request and goes through every rule. It asks nobody: the person is on call for the
 schedules given with --on-call and no others, and in the Slack user groups given with --group and no others; what is
 given with --unknown could not be found out. Groups that are lists of addresses are read from the file. With --break-glass
-it says whether the person may break glass: only denying rules and the break_glass section matter then.
+it says whether the person may break glass: only denying rules and the break_glass section matter then. With --start the
+access is to begin later: its hours are those of the start, and who is on call then is not known, whatever --on-call says.
 
 The exit code is 0 whatever the answer is.`,
 		Example: `  prodaccess policy explain policy.yaml --user ana@example.com --target orders-prod --target-env production \
@@ -82,6 +84,7 @@ The exit code is 0 whatever the answer is.`,
 	flags.StringVar(&q.reason, "reason", "", "the request's reason")
 	flags.StringArrayVar(&q.params, "param", nil, "a parameter, NAME=VALUE; may be given several times")
 	flags.StringVar(&q.at, "at", "", "when, as 2026-03-02T03:00:00Z; now if left out")
+	flags.StringVar(&q.start, "start", "", "when the access is to start, as 2026-03-03T09:00:00Z; at once if left out")
 	flags.StringSliceVar(&q.given.OnCall, "on-call", nil, "a schedule the person is on call for")
 	flags.StringVar(&q.shiftEnds, "shift-ends", "", "when that shift ends, as 2026-03-02T08:00:00Z; eight hours later if left out")
 	flags.StringSliceVar(&q.given.Groups, "group", nil, "a group whose Slack user group the person is in")
@@ -116,8 +119,8 @@ func (q asked) read(p *policy.Policy, known []policy.Target) (policy.Request, po
 			return fail(fmt.Errorf("reading --duration: %w", err))
 		}
 	}
-	for flag, into := range map[string]*time.Time{"at": &request.At, "shift-ends": &q.given.ShiftEnds} {
-		text := map[string]string{"at": q.at, "shift-ends": q.shiftEnds}[flag]
+	for flag, into := range map[string]*time.Time{"at": &request.At, "start": &request.StartsAt, "shift-ends": &q.given.ShiftEnds} {
+		text := map[string]string{"at": q.at, "start": q.start, "shift-ends": q.shiftEnds}[flag]
 		if text == "" {
 			continue
 		}
@@ -193,6 +196,9 @@ func (c *command) printExplanation(r policy.Request, e policy.Explanation, break
 	}
 	if r.Duration > 0 {
 		wish += " for " + policy.FormatDuration(r.Duration)
+	}
+	if !r.StartsAt.IsZero() {
+		wish += ", to start " + r.StartsAt.Format("Monday 2006-01-02 15:04 MST")
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
 		wish += fmt.Sprintf(", %s=%s", name, r.Params[name])
