@@ -27,6 +27,8 @@ type shared struct {
 	strangers [][2]string
 	// belongs lists what roles of ours are members of: role, then member, then who made it one.
 	belongs [][3]string
+	// stamped are roles that look like somebody's login.
+	stamped []string
 }
 
 type roleState struct {
@@ -83,6 +85,7 @@ func readShared(ctx context.Context, conn *pgx.Conn, admin string) (*shared, err
 		"SELECT r.rolname, m.rolname, pg_get_userbyid(x.grantor) FROM pg_auth_members x JOIN pg_roles r ON r.oid = x.roleid JOIN pg_roles m ON m.oid = x.member"+
 			" WHERE starts_with(m.rolname, "+literal(grants.Prefix)+") AND NOT m.rolcanlogin"+
 			" AND coalesce(shobj_description(m.oid, 'pg_authid'), '') NOT LIKE 'prodaccess installation=%' ORDER BY 1, 2, 3",
+		"SELECT r.rolname FROM pg_roles r WHERE "+isStamped+" ORDER BY 1",
 	)
 	if err != nil {
 		return nil, err
@@ -114,6 +117,9 @@ func readShared(ctx context.Context, conn *pgx.Conn, admin string) (*shared, err
 	}
 	for _, row := range texts(results[5]) {
 		s.belongs = append(s.belongs, [3]string{row[0], row[1], row[2]})
+	}
+	for _, row := range texts(results[6]) {
+		s.stamped = append(s.stamped, row[0])
 	}
 	return s, nil
 }
@@ -245,13 +251,46 @@ func (s *shared) memberships(profiles []grants.Profile) (steps []grants.Preparat
 	return steps
 }
 
+const isStamped = "starts_with(r.rolname, '" + grants.Prefix + "') AND starts_with(coalesce(shobj_description(r.oid, 'pg_authid'), ''), 'prodaccess installation=')"
+
+// vacant are the profiles none of whose roles has the name of somebody's login, which would get their privileges.
+func (s *shared) vacant(profiles []grants.Profile) (vacant []grants.Profile, problems []string) {
+	say := func(role, needs string) {
+		problems = append(problems, fmt.Sprintf("the role %s, which %s needs, is there already and is stamped as a login; find out who made it, drop it (ALTER ROLE %s NOLOGIN, end its sessions, DROP ROLE), and plan again",
+			role, needs, ident(role)))
+	}
+	for _, role := range []string{grants.QuarantineRole, internal} {
+		if slices.Contains(s.stamped, role) {
+			say(role, "prodaccess itself")
+		}
+	}
+	for _, p := range profiles {
+		taken := false
+		for _, role := range rolesOf(p) {
+			if slices.Contains(s.stamped, role) {
+				say(role, "profile "+p.Name)
+				taken = true
+			}
+		}
+		if !taken {
+			vacant = append(vacant, p)
+		}
+	}
+	return vacant, problems
+}
+
 // role adds what makes a role of that name a mere bundle of privileges.
 func (s *shared) role(steps *[]grants.PreparationStep, name, why string) roleState {
 	r, exists := s.roles[name]
 	switch {
 	case !exists:
-		*steps = append(*steps, grants.PreparationStep{Why: why, SQL: ifNo(
-			"SELECT FROM pg_catalog.pg_roles WHERE rolname = "+literal(name), "CREATE ROLE "+ident(name)+" NOLOGIN")})
+		// A login that came by that name since the plan was made must not get the privileges of the profile. The SQLSTATE is
+		// none that Apply passes over.
+		*steps = append(*steps, grants.PreparationStep{Why: why, SQL: "DO $prodaccess$ BEGIN" +
+			" IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = " + literal(name) + ") THEN CREATE ROLE " + ident(name) + " NOLOGIN;" +
+			" ELSIF EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = " + literal(name) + " AND (r.rolcanlogin OR pg_catalog.starts_with(" +
+			"COALESCE(pg_catalog.shobj_description(r.oid, 'pg_authid'), ''), 'prodaccess installation='))) THEN RAISE duplicate_object USING MESSAGE = " +
+			literal("there is a login of the name "+name+"; find out who made it, drop it, and plan again") + "; END IF; END $prodaccess$"})
 	case r.attributes:
 		*steps = append(*steps, grants.PreparationStep{Why: name + " must not be able to log in, nor have attributes", SQL: "ALTER ROLE " + ident(name) +
 			" NOLOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS"})

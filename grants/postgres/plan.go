@@ -78,6 +78,8 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile, least bo
 	if err != nil {
 		return s, err
 	}
+	sound, squatted := s.shared.vacant(sound)
+	s.prepared.Problems = append(s.prepared.Problems, squatted...)
 	s.sound = sound
 	if s.least == nil {
 		steps, problems := s.shared.steps(d.admin.User, sound)

@@ -381,3 +381,32 @@ func (c *cluster) reported(t *testing.T, d *Driver, ours string, says map[string
 		t.Errorf("a login of this installation is reported: %+v %+v", standing, findings)
 	}
 }
+
+// A login that has the name of a profile to come never gets the privileges of the profile.
+func TestALoginCannotSquatAProfilesName(t *testing.T) {
+	t.Parallel()
+	onApart(t, []int{15, 18}, prepareFunctions, func(t *testing.T, c *cluster) {
+		future := readOnly
+		future.Name = "future"
+		profiles := []grants.Profile{readOnly, future}
+		d := c.asDBA(t)
+		early := mustPlan(t, d, profiles...)
+		thief := c.connect(t, c.admin.Reveal())
+		can(t, thief, "SELECT prodaccess.create_login('pa_future', 'prodaccess installation=test grant=x', '"+aVerifier+"', now() + '1h', 1)")
+		if err := d.Apply(t.Context(), early); err == nil || !strings.Contains(err.Error(), "there is a login of the name pa_future") {
+			t.Errorf("a plan from before was applied: %v", err)
+		}
+		late, err := d.Plan(t.Context(), profiles)
+		if err != nil || len(late.Problems) != 1 || !strings.Contains(late.Problems[0], "the role pa_future, which profile future needs") {
+			t.Errorf("the plan does not mind: %v %q", err, late.Problems)
+		}
+		for _, step := range late.Steps {
+			if strings.Contains(step.SQL, "TO pa_future") {
+				t.Errorf("the plan gives it something: %s", step.SQL)
+			}
+		}
+		if n := value[int](t, c, "SELECT count(*) FROM information_schema.role_table_grants WHERE grantee = 'pa_future'"); n != 0 {
+			t.Errorf("it has %d privileges", n)
+		}
+	})
+}
