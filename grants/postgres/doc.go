@@ -42,7 +42,8 @@
 //     no new password and no more time; it can be locked and dropped, whatever became of it. NULL is refused.
 //   - What only the login itself may do (be set to act as its durable owner, roll back its prepared transactions) no function
 //     can do. For that the login is lent to the administrator, while it has no access: before it gets any, which ends the
-//     loan, or after it lost it, when the drop does.
+//     loan, or after it lost it, when the drop does. Access is given by the transaction that made the login and by no other,
+//     so that no session which became it during a loan has any.
 //   - A failure leaves what the same statement would have left: each function is part of its caller's transaction. Where a
 //     database lacks the functions, what was left there stays, the login is locked and not dropped, and the error says how
 //     to mend it.

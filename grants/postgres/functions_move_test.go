@@ -220,8 +220,48 @@ func TestWhatIsLentHasNothing(t *testing.T) {
 		run(t, c.srv.URL("app"), "REVOKE "+o.Login+" FROM prodaccess_admin", "GRANT SELECT ON sc.orders TO "+o.Login) // a DBA's own idea
 		cannot(t, admin, "42501", "SELECT prodaccess.lend"+where+"0)")
 		run(t, c.srv.URL("app"), "REVOKE SELECT ON sc.orders FROM "+o.Login)
-		can(t, admin, "SELECT prodaccess.lend"+where+"0)")
-		can(t, admin, "SELECT prodaccess.grant_access"+where+"'pa_read_only')")
+
+		// What was lent by a transaction that is over gets no access by another, whatever that one does first: a session
+		// that became the login would have it, and nobody would find that session.
+		can(t, admin, "SELECT prodaccess.lend"+where+"0); SET ROLE "+o.Login)
+		other := c.connect(t, c.admin.Reveal())
+		for _, first := range []string{"lend" + where + "0)", "expel" + where + "0)", "set_verifier" + where + "0, '" + aVerifier + "')"} {
+			can(t, other, "BEGIN; SELECT prodaccess."+first)
+			cannot(t, other, "42501", "SELECT prodaccess.grant_access"+where+"'pa_read_only')")
+			can(t, other, "ROLLBACK")
+		}
+		can(t, other, "SELECT prodaccess.expel"+where+"0)")
+		cannot(t, other, "42501", "SELECT prodaccess.grant_access"+where+"'pa_read_only')")
+		can(t, other, "SELECT prodaccess.lock_login"+where+"0)")
+		cannot(t, admin, "42501", "SELECT * FROM sc.orders")
+		can(t, admin, "RESET ROLE")
+		takeBack(t, d, o)
+
+		// In one transaction, it gets access when nothing was made as the login, and the session does not act as it.
+		run(t, c.srv.URL("app"), "CREATE SCHEMA lent AUTHORIZATION prodaccess_admin", "GRANT USAGE ON SCHEMA lent TO PUBLIC",
+			"CREATE ROLE pa_lent__owner", "GRANT pa_lent__owner TO prodaccess_functions WITH ADMIN OPTION")
+		defer run(t, c.srv.URL("app"), "DROP SCHEMA lent CASCADE", "DROP ROLE pa_lent__owner")
+		can(t, admin, "CREATE FUNCTION lent.gives(text, text, text) RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT prodaccess.grant_access($1, $2, $3)'")
+		for _, test := range []struct{ done, refused string }{
+			{"SELECT lo_create(0); SET LOCAL ROLE NONE", "SELECT prodaccess.grant_access"},
+			{"SELECT lo_create(0); SET LOCAL ROLE NONE", "SELECT prodaccess.act_as"},
+			{"SELECT", "SELECT lent.gives"},
+			{"SET LOCAL ROLE NONE", ""},
+		} {
+			o = d.newOrder(t, readOnly)
+			where = "('" + o.Login + "', '" + o.Stamp.String() + "', "
+			can(t, admin, "BEGIN; SELECT prodaccess.create_login"+where+"'"+aVerifier+"', now() + '1h', 1);"+
+				" SELECT prodaccess.lend"+where+"0); SET LOCAL ROLE "+o.Login+"; "+test.done)
+			if test.refused != "" {
+				role := "pa_read_only"
+				if strings.HasSuffix(test.refused, "act_as") {
+					role = "pa_lent__owner"
+				}
+				cannot(t, admin, "42501", test.refused+where+"'"+role+"')")
+				can(t, admin, "ROLLBACK")
+			}
+		}
+		can(t, admin, "SELECT prodaccess.grant_access"+where+"'pa_read_only'); COMMIT")
 		cannot(t, admin, "42501", "SET ROLE "+o.Login)
 		cannot(t, admin, "42501", "SELECT prodaccess.lend"+where+"0)")
 		takeBack(t, d, o)

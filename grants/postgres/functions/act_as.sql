@@ -6,6 +6,9 @@ BEGIN
   IF (wanted ~ '__owner$' AND prodaccess.is_access_role((SELECT r.oid FROM pg_roles r WHERE r.rolname = wanted::name))) IS NOT TRUE THEN
     RAISE insufficient_privilege USING MESSAGE = 'that is not the owner of a profile that a plan registered';
   END IF;
+  IF prodaccess.is_new(login_role) IS NOT TRUE THEN
+    RAISE insufficient_privilege USING MESSAGE = 'the login was not made by this transaction, or something was done as the login';
+  END IF;
   IF prodaccess.is_alone(login_role) IS NOT TRUE THEN
     RAISE insufficient_privilege USING MESSAGE = 'somebody is a member of the login';
   END IF;

@@ -1,6 +1,7 @@
 -- Two things only the login itself may do, and no function for it: to make itself act as a durable owner, and to roll back
 -- its prepared transactions. For these it is lent to the caller while it has nothing: when it was just made, before it is
 -- given any access, and when it is locked, after it has lost its access. What can be done as it then is done to it alone.
+-- A loan that outlives its transaction is the end of the login: grant_access and act_as give it nothing any more.
 DECLARE
   login_role CONSTANT oid := prodaccess.ours(login, stamp, login_oid);
   other name;
