@@ -1,6 +1,7 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ const (
 	overdueAfter = time.Minute
 	// mostLeftBehind is how many visitors' remains are listed.
 	mostLeftBehind = 20
+	// mostPresses is how many presses about one visitor's remains are looked through, refused ones among them.
+	mostPresses = 1000
 )
 
 // Operations lists what waits for an operator; for anybody else nothing. It is a look and not an attempt: nothing is recorded.
@@ -93,8 +96,8 @@ func (s *Service) RevokeAgain(ctx context.Context, press Press, grantID string) 
 	return after, nil // what the try failed with stands in the grant, in words
 }
 
-// Settle records that what a visitor left behind was dealt with, so that it is not listed any more; operators only. It touches
-// no database.
+// Settle records that what a visitor left behind was dealt with, so that it is not listed any more; operators only. It is recorded
+// once, under the first name. It touches no database.
 func (s *Service) Settle(ctx context.Context, press Press, grantID string) (grants.Grant, error) {
 	person, g, err := s.operator(ctx, press, grantID, audit.LeftoversSettled)
 	if err != nil {
@@ -103,6 +106,20 @@ func (s *Service) Settle(ctx context.Context, press Press, grantID string) (gran
 	event := s.about(g, audit.LeftoversSettled, person, press)
 	if g.Receipt == nil || len(g.Receipt.Leftovers) == 0 {
 		return g, s.record(ctx, event, refuse(AlreadyOver, "Nothing was left behind there."))
+	}
+	// A Home that was drawn before somebody settled it still has the button.
+	earlier, err := s.cfg.Store.Events(ctx, audit.Filter{Grant: grantID, Kind: audit.LeftoversSettled, Limit: mostPresses})
+	if err != nil {
+		return g, fmt.Errorf("reading whether the remains of grant %s are dealt with: %w", grantID, err)
+	}
+	for _, e := range earlier {
+		switch {
+		case e.Refused:
+		case e.Actor.ID == person.ID:
+			return g, nil // the same press again
+		default:
+			return g, s.record(ctx, event, refuse(AlreadyOver, "This was dealt with before, says %s.", cmp.Or(e.Actor.Name, e.Actor.ID)))
+		}
 	}
 	if err := s.cfg.Store.Record(ctx, []audit.Event{event}, nil); err != nil {
 		return g, fmt.Errorf("recording that the remains of grant %s are dealt with: %w", grantID, err)

@@ -83,6 +83,17 @@ func TestOperationsAreForOperators(t *testing.T) {
 	if got := look("sam"); len(got.LeftBehind) != 0 {
 		t.Errorf("after it was dealt with sam sees %+v", got.LeftBehind)
 	}
+	// On a Home drawn before, the button is still there: it is recorded once, under the name of who did it.
+	if _, err := o.Settle(t.Context(), by("sam"), c.Grant.ID); err != nil {
+		t.Errorf("the same press again: %v", err)
+	}
+	_, err = o.Settle(t.Context(), by("sam-2"), c.Grant.ID)
+	if refusal := refusedWith(t, err, approvals.AlreadyOver); !strings.Contains(refusal.Words, "says sam") {
+		t.Errorf("somebody else later: %q", refusal.Words)
+	}
+	if n := o.records(audit.LeftoversSettled, c.Request.ID, false); n != 1 {
+		t.Errorf("it is recorded %d times", n)
+	}
 	o.people.gone["sam"] = approvals.NotEligible
 	_, err = o.Settle(t.Context(), by("sam"), c.Grant.ID)
 	refusedWith(t, err, approvals.NotEligible)
