@@ -132,6 +132,8 @@ type consideration struct {
 	told   []toldStep
 	// closed are the windows of rules that would have matched at another time.
 	closed []*rule
+	// shifts are rules that allow, and are not for this person because nobody knows who is on call at the start.
+	shifts []*rule
 }
 
 // failure is the first thing about a rule that did not match.
@@ -180,18 +182,21 @@ func (c *consideration) match(r *rule) tri {
 		c.failed[at] = failedTarget
 		return no
 	}
-	who := yes
-	if !r.allWho {
-		if who = c.people.any(r.who); who == no {
-			return no
+	who, why := c.isFor(r)
+	if who == no {
+		if why != "" {
+			c.failed[at] = elsewhere
+			c.told = append(c.told, toldStep{at, Step{Rule: r.name, Why: why}})
+			c.shifts = append(c.shifts, r)
 		}
+		return no
 	}
 	if r.hours >= 0 && !c.open(r.hours) {
 		c.failed[at] = failedHours
 		c.closed = append(c.closed, r)
 		return no
 	}
-	answer, why := yes, ""
+	answer := yes
 	// A budget per shift cannot be counted while the shift is unknown; one per day that is used up settles the matter.
 	if who == yes || r.budget != nil && r.budget.per == "day" {
 		answer, why = c.withinBudget(r)
@@ -200,7 +205,7 @@ func (c *consideration) match(r *rule) tri {
 	case answer == yes && who == yes:
 		why, _ = c.reason(r)
 	case answer != no && who == unknown:
-		answer, why = unknown, c.whyUnknown(r.who)
+		answer, why = unknown, c.whyUnknown(r)
 	}
 	matched := answer == yes || answer == unknown && r.deny
 	c.failed[at] = elsewhere
@@ -263,9 +268,12 @@ func (c *consideration) reason(r *rule) (string, *Standing) {
 	return words, best
 }
 
-func (c *consideration) whyUnknown(ids []int) string {
+func (c *consideration) whyUnknown(r *rule) string {
 	var out []string
-	for _, id := range ids {
+	for _, id := range r.who {
+		if c.noShift(r, id) {
+			continue
+		}
 		if answer, why, _ := c.people.explain(c.p.who.values[id]); answer == unknown {
 			out = append(out, why)
 		}

@@ -34,7 +34,8 @@
 // # A later start
 //
 // A request may be for access that begins later (Request.StartsAt). Its hours are those of the start. Who is on call then nobody
-// knows, so every on-call selector is an unknown fact: what a shift would have approved by itself is a question to people. A rule
+// knows, so a rule that denies takes every on-call selector for an unknown fact, and one that allows takes it for no: what a shift would have
+// approved by itself is a question for the next rule, and the bounds of a rule for people on call bind nobody else. A rule
 // says how far ahead access may begin (start_within), 7 days where it does not. Broken glass never starts later.
 //
 // # More time

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -112,15 +113,16 @@ func (c *consideration) conditions(r *rule) []Condition {
 	}
 	who := yes
 	if !r.allWho {
-		who = c.people.any(r.who)
+		var why string
+		who, why = c.isFor(r)
 		switch who {
 		case yes:
 			why, _ := c.reason(r)
 			add("who", who, why)
 		case unknown:
-			add("who", who, c.whyUnknown(r.who))
+			add("who", who, c.whyUnknown(r))
 		default:
-			add("who", who, r.notWho)
+			add("who", who, cmp.Or(why, r.notWho))
 		}
 	}
 	if !r.allTargets {

@@ -23,7 +23,7 @@ func (c *consideration) deniedBy(r *rule, answer tri) {
 
 func (c *consideration) allowedByNone() {
 	c.Why = fmt.Sprintf("No rule lets this person have %s on %s.", c.request.Profile, c.request.Target.Name)
-	if c.request.later() && (len(c.Unknowns) > 0 || len(c.closed) > 0) {
+	if c.request.later() && (len(c.Unknowns) > 0 || len(c.closed) > 0 || len(c.shifts) > 0) {
 		c.Field = FieldStart // at another time it might be allowed
 	}
 	switch {
@@ -31,6 +31,8 @@ func (c *consideration) allowedByNone() {
 		c.Why += " One might have, had everything been known. " + c.Unknowns[0]
 	case len(c.closed) > 0:
 		c.Why += fmt.Sprintf(" The rule %q would match, but %s.", c.closed[0].name, c.closed[0].notHours)
+	case len(c.shifts) > 0:
+		c.Why += fmt.Sprintf(" The rule %q is for people on call: a shift is known for now only, and this starts later.", c.shifts[0].name)
 	}
 }
 

@@ -327,6 +327,9 @@ func TestUnknownNeverHelps(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p, request, facts := drawWorld(t).load(t), drawRequest(t), drawFacts(t)
+		if rapid.IntRange(0, 3).Draw(t, "later") == 0 {
+			request.StartsAt = request.At.Add(2 * time.Hour)
+		}
 		known := p.Decide(request, facts)
 		knownGlass, asked := p.DecideBreakGlass(request, facts), request
 		less := forget(t, facts, &request.User)

@@ -48,6 +48,34 @@ func (c *consideration) tooEarly(r *rule) string {
 	}
 }
 
+// isFor says whether a rule is for this person; where it is not because of a shift that nobody knows yet, also why.
+//
+// Who is on call at a later start is not known. A rule that denies may then be for anybody. One that allows is for nobody by a
+// shift: it gives nothing, and what it asks of those on call does not bind everybody else.
+func (c *consideration) isFor(r *rule) (answer tri, why string) {
+	if r.allWho {
+		return yes, ""
+	}
+	if answer = c.people.any(r.who); answer != unknown {
+		return answer, ""
+	}
+	var names []string
+	for _, id := range r.who {
+		switch {
+		case c.noShift(r, id):
+			names = append(names, c.p.who.values[id].name)
+		case c.people.is(id) == unknown:
+			return unknown, ""
+		}
+	}
+	return no, fmt.Sprintf("who is on call for %s then is not known", either(names))
+}
+
+// noShift says whether a selector of a rule means a shift that counts as not being on call.
+func (c *consideration) noShift(r *rule, who int) bool {
+	return !r.deny && c.request.later() && c.p.who.values[who].kind == "oncall"
+}
+
 // readStart reads start_within: a duration, or never.
 func (l *loader) readStart(f *fields, r *rule) {
 	from, given := f.nodes["start_within"]

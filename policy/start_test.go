@@ -82,6 +82,47 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// What a rule asks of people on call does not bind others because nobody knows who is on call then.
+func TestAnOnCallRuleDoesNotBindALaterStart(t *testing.T) {
+	t.Parallel()
+	const rule = "  - { name: on-call, who: oncall:payments, profiles: read-only, approve: automatically"
+	if strings.Count(starting, rule+" }") != 1 {
+		t.Fatal("the rule is not there once")
+	}
+	bound := strings.Replace(starting, rule, rule+", max_duration: 1h, start_within: 2h, require: { reason: 500 }", 1)
+	r := Request{
+		User: Person{ID: "U1", Email: "ana@example.com"}, Target: Target{"orders", "postgres", "production"}, Profile: "read-only",
+		Duration: 2 * time.Hour, At: morning, StartsAt: morning.Add(24 * time.Hour), Ticket: "INC-1", Reason: "because",
+	}
+	for name, facts := range map[string]Facts{
+		"off call":  {Schedules: map[string]Standing{"payments": {}}},
+		"on call":   {Schedules: shift(1, morning)},
+		"not known": {Schedules: map[string]Standing{"payments": {Unknown: "PagerDuty is away"}}},
+	} {
+		p := loaded(t, bound)
+		d := p.Decide(r, facts)
+		if d.Outcome != NeedsApproval || d.Rule != "backend" || d.MaxDuration != 2*time.Hour || len(d.Unknowns) > 0 {
+			t.Errorf("%s: %s by %q, unknown %v: %s", name, d.Outcome, d.Rule, d.Unknowns, d.Why)
+		}
+		if s := d.Steps[0]; s.Matched || s.Unknown || s.Why != "who is on call for payments then is not known" {
+			t.Errorf("%s: the step says %+v", name, s)
+		}
+		if e := p.Explain(r, facts).Rules[0]; e.Matches != "no" || e.Would != "who: who is on call for payments then is not known" {
+			t.Errorf("%s: explained as %+v", name, e)
+		}
+		p = loaded(t, strings.Replace(bound, rule, "  - { name: not on call, who: oncall:payments, deny: true }\n"+rule, 1))
+		if d := p.Decide(r, facts); d.Outcome != Denied || d.Rule != "not on call" || len(d.Unknowns) != 1 {
+			t.Errorf("%s: a rule that denies: %s by %q: %s", name, d.Outcome, d.Rule, d.Why)
+		}
+	}
+	// A group that nobody knows is unknown as ever, beside a shift as well.
+	p := loaded(t, strings.Replace(bound, "who: oncall:payments, profiles: read-only", "who: [oncall:payments, group:dba], profiles: read-only", 1))
+	d := p.Decide(r, Facts{Usergroups: map[string]Membership{"S0DBA": {Unknown: "Slack is away"}}, Schedules: shift(1, morning)})
+	if d.Outcome != Denied || d.Rule != "on-call" || len(d.Unknowns) != 1 || strings.Contains(d.Unknowns[0], "on call for") {
+		t.Errorf("%s by %q, unknown %q: %s", d.Outcome, d.Rule, d.Unknowns, d.Why)
+	}
+}
+
 // What a denial is about is said where it is made, not read out of its words.
 func TestFieldOfADenial(t *testing.T) {
 	t.Parallel()
@@ -127,16 +168,21 @@ func TestUnknownHoldsTheStartBack(t *testing.T) {
 	}
 }
 
-// A later start is decided as a request at the instant of the start would be by somebody who knows no shift.
+// A later start is decided as a request at the instant of the start would be by somebody who is off call; only rules that
+// deny take it into account that they may be on call then.
 func TestLaterIsThen(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p, request, facts := drawWorld(t).load(t), drawRequest(t), drawFacts(t)
 		blind := Facts{Usergroups: facts.Usergroups, Schedules: map[string]Standing{"pa": {Unknown: "x"}, "pb": {Unknown: "x"}}}
+		offCall := Facts{Usergroups: facts.Usergroups, Schedules: map[string]Standing{"pa": {}, "pb": {}}}
 		later := request
 		later.StartsAt = request.At.Add(time.Duration(rapid.IntRange(1, 8*24).Draw(t, "hours ahead")) * time.Hour)
 		request.At = later.StartsAt
-		then, now := p.Decide(request, blind), p.Decide(later, facts)
+		then, now := p.Decide(request, offCall), p.Decide(later, facts)
+		if p.Forbids(request, blind) != "" {
+			then = p.Decide(request, blind)
+		}
 		if now.Field == FieldStart && now.StartWithin < later.StartsAt.Sub(later.At) {
 			return // further ahead than any rule lets it start
 		}
