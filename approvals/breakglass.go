@@ -21,7 +21,7 @@ func (s *Service) BreakGlass(ctx context.Context, f Filing) (Case, error) {
 		}
 		return Case{}, err
 	}
-	f.StartsAt = begins(f.StartsAt, s.cfg.Now())
+	f = s.asOfNow(f)
 	if refusal := s.understand(f); refusal != nil {
 		return Case{}, s.record(ctx, s.glassEvent(f, actor(person)), refusal)
 	}
@@ -57,7 +57,7 @@ func (s *Service) PreviewBreakGlass(ctx context.Context, f Filing) (policy.Decis
 	} else if open != nil {
 		return policy.Decision{}, stillOpen(*open)
 	}
-	f.StartsAt = begins(f.StartsAt, s.cfg.Now())
+	f = s.asOfNow(f)
 	return s.decideGlass(ctx, s.cfg.Policy(), person, f, false), nil
 }
 

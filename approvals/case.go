@@ -190,6 +190,9 @@ type Filing struct {
 	Params   map[string]string
 	// StartsAt is when the access is to begin; zero is at once.
 	StartsAt time.Time
+
+	// now is the one instant at which this wish is checked, decided and filed: a start must not pass in between. Zero reads the clock.
+	now time.Time
 	// Key identifies the delivery, see Request.Key.
 	Key    string
 	Source string

@@ -27,7 +27,7 @@ func (s *Service) File(ctx context.Context, f Filing) (Case, error) {
 		}
 		return Case{}, err
 	}
-	f.StartsAt = begins(f.StartsAt, s.cfg.Now())
+	f = s.asOfNow(f)
 	if refusal := s.understand(f); refusal != nil {
 		return Case{}, s.record(ctx, s.filingEvent(f, actor(person)), refusal)
 	}
@@ -45,6 +45,7 @@ const mostTries = 4
 
 // keep decides a wish and commits both.
 func (s *Service) keep(ctx context.Context, person Person, f Filing, last bool) (Case, error) {
+	f = s.asOfNow(f)
 	p := s.cfg.Policy() // one throughout: a reload in between must not keep one policy under the other's hash
 	question := s.question(ctx, p, person, f)
 	if last && question.Facts.History != nil {
@@ -76,7 +77,7 @@ func (s *Service) Preview(ctx context.Context, f Filing) (policy.Decision, error
 	if refusal := s.place(f); refusal != nil {
 		return policy.Decision{}, refusal
 	}
-	f.StartsAt = begins(f.StartsAt, s.cfg.Now())
+	f = s.asOfNow(f)
 	return s.decide(ctx, s.cfg.Policy(), person, f), nil
 }
 
@@ -119,7 +120,7 @@ func (s *Service) understand(f Filing) *Refusal {
 	switch {
 	case f.Duration < 0 || f.Duration > 0 && f.Duration < time.Second:
 		return input("Duration", "The shortest duration is 1s. Write one like 30m, 1h30m or 45s.")
-	case !f.StartsAt.IsZero() && !f.StartsAt.After(s.cfg.Now()):
+	case !f.StartsAt.IsZero() && !f.StartsAt.After(s.instant(f)):
 		return input("Start", "That time is past. Choose a later one, or start now.")
 	case strings.TrimSpace(f.Reason) == "":
 		return input("Reason", "Say why you need it. Whoever approves, and whoever reads it in nine months, goes by this.")
@@ -142,13 +143,28 @@ func (s *Service) question(ctx context.Context, p *policy.Policy, person Person,
 	return policy.Question{Request: request, Facts: s.facts(ctx, person, p.Lookups(request), false)}
 }
 
+// asOfNow fixes the instant of a wish; a start that has just passed is now.
+func (s *Service) asOfNow(f Filing) Filing {
+	f.now = s.cfg.Now()
+	f.StartsAt = begins(f.StartsAt, f.now)
+	return f
+}
+
+// instant is the one instant of a wish.
+func (s *Service) instant(f Filing) time.Time {
+	if f.now.IsZero() {
+		return s.cfg.Now()
+	}
+	return f.now
+}
+
 // asked is a wish in the policy's terms.
 func (s *Service) asked(person Person, f Filing) policy.Request {
 	target := s.targets[f.Target]
 	return policy.Request{
 		User:    policy.Person{ID: person.ID, Email: person.Email},
 		Target:  policy.Target{Name: target.Name, Engine: target.Engine, Environment: target.Environment},
-		Profile: f.Profile, Duration: f.Duration, Ticket: f.Ticket, Reason: f.Reason, Params: f.Params, At: s.cfg.Now(), StartsAt: f.StartsAt,
+		Profile: f.Profile, Duration: f.Duration, Ticket: f.Ticket, Reason: f.Reason, Params: f.Params, At: s.instant(f), StartsAt: f.StartsAt,
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 // wished is a request as it is before its answer, and the event that records it.
 func (s *Service) wished(person Person, f Filing, d policy.Decision) (Request, audit.Event) {
-	now := s.cfg.Now()
+	now := s.instant(f)
 	r := Request{
 		ID: grants.NewID(), State: Pending, Key: f.Key, Requester: person,
 		Target: f.Target, Engine: s.targets[f.Target].Engine, Profile: f.Profile, Duration: d.Duration,

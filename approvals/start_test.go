@@ -3,7 +3,9 @@ package approvals_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -253,6 +255,38 @@ func TestStartsThatCannotBe(t *testing.T) {
 	f.Profile = "read-only"
 	if d, err := o.Preview(t.Context(), f); err != nil || d.Outcome != policy.Denied || d.Field != policy.FieldStart {
 		t.Errorf("a look at the past: %+v, %v", d, err)
+	}
+}
+
+// A start may be a moment ahead when it is checked and past when it is filed: then it is now, and never an error.
+func TestAStartMayComeWhileItIsFiled(t *testing.T) {
+	t.Parallel()
+	o := setup(t)
+	o.rules(startPolicy)
+	const tick = 10 * time.Millisecond
+	var read atomic.Int64
+	base := o.now()
+	clock := func() time.Time { return base.Add(time.Duration(read.Add(1)) * tick) }
+	s := o.service(o.store, o.policy.Load, clock)
+	ahead := 0
+	for k := range 20 {
+		f := o.wish("ana", "read-only")
+		f.Key += fmt.Sprint("moment", k)
+		f.StartsAt = clock().Add(time.Duration(k)*tick + tick/2)
+		c, err := s.File(t.Context(), f)
+		if err != nil {
+			t.Errorf("%d readings ahead: %v", k, err)
+			continue
+		}
+		if c.Request.State != approvals.Pending {
+			t.Errorf("%d readings ahead it is %s: %s", k, c.Request.State, c.Request.Decision.Why)
+		}
+		if !c.Request.StartsAt.IsZero() {
+			ahead++
+		}
+	}
+	if ahead == 0 || ahead == 20 {
+		t.Errorf("%d of 20 starts were still ahead: the moment in between is not tried", ahead)
 	}
 }
 
