@@ -38,7 +38,7 @@
 //     a login is found by name, stamp and OID, compared byte by byte; it is made a member only of roles on which its owner
 //     holds ADMIN OPTION, which is how a plan registers them; passwords are SCRAM verifiers; no end lies further away than
 //     the policy's longest access; settings are seat belts from a list; sessions are of logins that carry a stamp, or of
-//     roles that are gone; objects go to the quarantine role. A login that somebody gave attributes or other roles gets
+//     roles that are gone; objects go to the quarantine role. A login that somebody gave attributes, other roles or privileges of its own gets
 //     no new password and no more time; it can be locked and dropped, whatever became of it. NULL is refused.
 //   - What only the login itself may do (be set to act as its durable owner, roll back its prepared transactions) no function
 //     can do. For that the login is lent to the administrator, while it has no access: before it gets any, which ends the

@@ -143,7 +143,7 @@ func TestTheFunctionsHaveAVersion(t *testing.T) {
 	for _, f := range functions {
 		sum.Write([]byte(f.make("admin", time.Hour)))
 	}
-	known := map[int]string{1: "9de1dbdc864863af", 2: "1d99182e1a16488e"}
+	known := map[int]string{1: "9de1dbdc864863af", 2: "6c7e1f814fc7447a"}
 	if got := hex.EncodeToString(sum.Sum(nil))[:16]; known[functionsVersion] != got {
 		t.Errorf("the functions hash to %s, version %d to %s: raise functionsVersion, and write the hash here", got, functionsVersion, known[functionsVersion])
 	}

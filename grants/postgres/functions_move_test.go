@@ -246,7 +246,7 @@ func TestWhatIsLentHasNothing(t *testing.T) {
 			{"SELECT lo_create(0); SET LOCAL ROLE NONE", "SELECT prodaccess.grant_access"},
 			{"SELECT lo_create(0); SET LOCAL ROLE NONE", "SELECT prodaccess.act_as"},
 			{"SELECT", "SELECT lent.gives"},
-			{"SET LOCAL ROLE NONE", ""},
+			{"ALTER ROLE CURRENT_USER SET role = 'pa_lent__owner'; SET LOCAL ROLE NONE", ""},
 		} {
 			o = d.newOrder(t, readOnly)
 			where = "('" + o.Login + "', '" + o.Stamp.String() + "', "
@@ -261,7 +261,7 @@ func TestWhatIsLentHasNothing(t *testing.T) {
 				can(t, admin, "ROLLBACK")
 			}
 		}
-		can(t, admin, "SELECT prodaccess.grant_access"+where+"'pa_read_only'); COMMIT")
+		can(t, admin, "SELECT prodaccess.act_as"+where+"'pa_lent__owner'); SELECT prodaccess.grant_access"+where+"'pa_read_only'); COMMIT")
 		cannot(t, admin, "42501", "SET ROLE "+o.Login)
 		cannot(t, admin, "42501", "SELECT prodaccess.lend"+where+"0)")
 		takeBack(t, d, o)

@@ -19,7 +19,8 @@ const aVerifier = "SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAA
 type theft struct {
 	name string
 	// first are statements that may work; sql is what must be refused. {ana} is a live login, {ana_stamp} and {ana_oid} are
-	// its own; {cleo} is one that a DBA gave more, {dead} a locked one; {ledger_pid} and {ledger_oid} belong to an
+	// its own; {cleo} is one that a DBA gave a role, {dora} one that a DBA gave a
+	// privilege, {dead} a locked one; {ledger_pid} and {ledger_oid} belong to an
 	// application's session, {super_pid} to a superuser's.
 	first []string
 	sql   string
@@ -107,6 +108,9 @@ var thefts = []theft{
 	{name: "a superuser as durable owner", sql: "SELECT prodaccess.act_as('{ana}', '{ana_stamp}', 'postgres')"},
 	{name: "an access role as durable owner", sql: "SELECT prodaccess.act_as('{ana}', '{ana_stamp}', 'pa_read_only')"},
 	{name: "what a DBA gave to a login", sql: "SELECT prodaccess.set_verifier('{cleo}', '{cleo_stamp}', {cleo_oid}, '" + aVerifier + "')"},
+	{name: "what a DBA let a login read", sql: "SELECT prodaccess.set_verifier('{dora}', '{dora_stamp}', {dora_oid}, '" + aVerifier + "')"},
+	{name: "more time for what a DBA let a login read", sql: "SELECT prodaccess.set_valid_until('{dora}', '{dora_stamp}', {dora_oid}, now() + '1h')"},
+	{name: "more access for what a DBA let a login read", sql: "SELECT prodaccess.grant_access('{dora}', '{dora_stamp}', 'pa_read_only')"},
 	{name: "more time for what a DBA gave to a login", sql: "SELECT prodaccess.set_valid_until('{cleo}', '{cleo_stamp}', {cleo_oid}, now() + '1h')"},
 
 	// At logins that are none of prodaccess's.
@@ -287,6 +291,7 @@ func (c *cluster) victims(t *testing.T) victims {
 	}
 	order("ana")
 	run(t, c.srv.URL("app"), "GRANT pg_read_all_data TO "+order("cleo").Login)
+	run(t, c.srv.URL("app"), "CREATE TABLE sc.secret (id int)", "GRANT SELECT ON sc.secret TO "+order("dora").Login)
 	if _, err := d.Secure(t.Context(), loginOf(order("dead"))); err != nil {
 		t.Fatal(err)
 	}

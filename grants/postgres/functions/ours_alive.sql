@@ -10,5 +10,10 @@ BEGIN
   IF EXISTS (SELECT FROM pg_auth_members m WHERE m.member = login_role AND prodaccess.is_access_role(m.roleid) IS NOT TRUE) THEN
     RAISE insufficient_privilege USING MESSAGE = 'somebody made the login a member of a role that is no access role';
   END IF;
+  IF EXISTS (SELECT FROM pg_shdepend a WHERE a.refclassid = 'pg_authid'::regclass AND a.refobjid = login_role AND a.deptype = 'a'
+               AND NOT EXISTS (SELECT FROM pg_shdepend o WHERE o.dbid = a.dbid AND o.classid = a.classid AND o.objid = a.objid
+                                 AND o.refclassid = a.refclassid AND o.refobjid = login_role AND o.deptype = 'o')) THEN
+    RAISE insufficient_privilege USING MESSAGE = 'somebody gave the login privileges of its own';
+  END IF;
   RETURN login_role;
 END
