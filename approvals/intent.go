@@ -31,8 +31,9 @@ func (s *Service) stillAllowed(ctx context.Context, c Case, person Person) (*pol
 			now = p.Decide(question.Request, question.Facts)
 		}
 		alone := later && r.Decision.Outcome == policy.Approved
+		short := later && !alone && now.Outcome == policy.NeedsApproval && !s.enough(ctx, p, c, now)
 		switch {
-		case now.Outcome != policy.Approved && (alone || now.Outcome == policy.Denied) && later && len(now.Unknowns) > 0:
+		case later && (alone && now.Outcome != policy.Approved || short || now.Outcome == policy.Denied) && len(now.Unknowns) > 0:
 			return nil, refuse(NotKnown, "Whether you may still have this could not be found out. %s Try again in a moment.", now.Unknowns[0])
 		case now.Outcome == policy.Denied && p.Hash() == r.Decision.Policy:
 			return nil, refuse(AlreadyOver, "The policy does not give this now, though it did when it was asked for. %s", now.Why)
@@ -40,11 +41,29 @@ func (s *Service) stillAllowed(ctx context.Context, c Case, person Person) (*pol
 			return nil, refuse(AlreadyOver, "The policy has changed since this was approved. %s", now.Why)
 		case alone && now.Outcome != policy.Approved:
 			return nil, refuse(AlreadyOver, "Nobody had to agree when this was asked for, and by now somebody has to. %s File a new request.", now.Why)
+		case short:
+			return nil, refuse(AlreadyOver, "By now this needs more than was agreed to when it was asked for. %s File a new request.", now.Why)
 		case alone:
 			shift = now.Shift
 		}
 	}
 	return shift, s.notForbidden(ctx, p, person, r)
+}
+
+// enough says whether what people agreed to is what the policy asks for now: whoever they are, or because each of those who did
+// agree may fill what is asked for.
+func (s *Service) enough(ctx context.Context, p *policy.Policy, c Case, now policy.Decision) bool {
+	if p.Agreed(c.Request.Decision, now) {
+		return true
+	}
+	var given []Approval
+	for _, a := range c.Approvals {
+		if a.Verdict == Yes && a.stands() {
+			a.Fills, _ = s.entitlement(ctx, a.By, now.Approvals)
+			given = append(given, a)
+		}
+	}
+	return met(now.Approvals, given)
 }
 
 // without leaves a request out of what counts against a budget: it does not use up its own. Nor does what starts after it: each

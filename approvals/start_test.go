@@ -399,3 +399,64 @@ func TestADaysBudgetCannotBeSavedUp(t *testing.T) {
 		t.Errorf("the one of the day itself: %s, %v", c.Request.State, err)
 	}
 }
+
+// What people agreed to for a start is given only while no more is asked for: hours may have ended since.
+func TestWhatIsAskedForAtTheTakingMustHaveBeenAgreedTo(t *testing.T) {
+	t.Parallel()
+	const asks = "approvals: [{ from: [group:dba] }]"
+	for name, tc := range map[string]struct {
+		rule, to string
+		by       string
+		refused  string
+	}{
+		"the same":                        {asks, asks, "dora", ""},
+		"two by now":                      {asks, "approvals: [{ from: [group:dba], count: 2 }]", "dora", "Needs 2 approvals from group dba"},
+		"others by now":                   {asks, "approvals: [{ from: [\"user:sam@example.com\"] }]", "dora", "sam@example.com"},
+		"fewer people by now, and theirs": {asks, "approvals: [{ from: [\"user:dora@example.com\"] }]", "dora", ""},
+		"fewer people by now, not theirs": {asks, "approvals: [{ from: [\"user:dora@example.com\"] }]", "bo", "dora@example.com"},
+		"nobody by now":                   {asks, "approve: automatically", "dora", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := setup(t)
+			o.rules(startPolicy)
+			c := o.approves(tc.by, o.asksFor("ana", time.Hour))
+			o.sleeps(61 * time.Minute)
+			changed := strings.Replace(startPolicy, tc.rule, tc.to, 1)
+			o.rules(changed)
+			_, err := o.Activate(t.Context(), press("ana", c))
+			if tc.refused == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			r := refusedWith(t, err, approvals.AlreadyOver)
+			if !strings.Contains(r.Words, "more than was agreed to") || !strings.Contains(r.Words, tc.refused) || !strings.HasSuffix(r.Words, "File a new request.") {
+				t.Error(r.Words)
+			}
+		})
+	}
+	t.Run("after the hours", func(t *testing.T) {
+		t.Parallel()
+		o := setup(t)
+		starts := o.now().Add(2 * time.Hour).UTC().Truncate(time.Minute).Add(30 * time.Second)
+		end := starts.Truncate(time.Minute).Add(time.Minute)
+		o.rules(strings.Replace(startPolicy, "  - { name: asks", "  - { name: in hours, who: [group:backend], profiles: [read-only], "+asks+
+			", hours: { from: \""+end.Add(-time.Hour).Format("15:04")+"\", to: \""+end.Format("15:04")+"\", timezone: UTC } }\n  - { name: asks", 1))
+		o.rules(strings.Replace(string(o.policy.Load().Source()), "{ name: asks, who: [group:backend], profiles: [read-only], "+asks,
+			"{ name: asks, who: [group:backend], profiles: [read-only], approvals: [{ from: [group:dba], count: 2 }]", 1))
+		f := o.wish("ana", "read-only")
+		f.StartsAt = starts
+		c, err := o.File(t.Context(), f)
+		if err != nil || c.Request.Decision.Rule != "in hours" {
+			t.Fatalf("%+v, %v", c.Request.Decision, err)
+		}
+		c = o.approves("dora", c)
+		o.sleeps(end.Add(time.Minute).Sub(o.now()))
+		_, err = o.Activate(t.Context(), press("ana", c))
+		if r := refusedWith(t, err, approvals.AlreadyOver); !strings.Contains(r.Words, `Needs 2 approvals from group dba (rule "asks")`) {
+			t.Error(r.Words)
+		}
+	})
+}

@@ -105,6 +105,11 @@ func (c *consideration) agreed(d Decision, r *rule) bool {
 	return meets(c.p.voices(d.Approvals, d.Escalations), c.p.voices(r.approvals, r.escalate), d.InOrder, r.inOrder)
 }
 
+// Agreed says whether whoever agreed to what one decision asked for has agreed to all that another one asks for.
+func (p *Policy) Agreed(then, now Decision) bool {
+	return meets(p.voices(then.Approvals, then.Escalations), p.voices(now.Approvals, now.Escalations), then.InOrder, now.InOrder)
+}
+
 // voices are requirements as needs of whoever they meant. What is not defined any more, or has nobody in it, stands for
 // itself: people did agree, and not nobody.
 func (p *Policy) voices(requirements []Requirement, escalations []Escalation) []need {
