@@ -18,8 +18,10 @@ type fakeHomes struct {
 	rows map[string]*fakeHome
 	// wanted is told of every round that is asked for, outside the lock.
 	wanted func(at time.Time)
-	rounds []int64
-	fail   error
+	// rounds counts them; waiting is what HomesWanted says.
+	rounds  int
+	waiting bool
+	fail    error
 }
 
 type fakeHome struct {
@@ -81,18 +83,24 @@ func (f *fakeHomes) StaleHomes(_ context.Context, since, by, checked time.Time, 
 	return out[:min(limit, len(out))], f.fail
 }
 
-func (f *fakeHomes) WantHomes(_ context.Context, _, by time.Time, round int64) error {
+func (f *fakeHomes) WantHomes(_ context.Context, _, by time.Time) error {
 	f.mu.Lock()
 	for _, h := range f.rows {
 		h.stale = latest(h.stale, by)
 	}
-	f.rounds = append(f.rounds, round)
+	f.rounds++
 	err := f.fail
 	f.mu.Unlock()
 	if err == nil {
 		f.wanted(by)
 	}
 	return err
+}
+
+func (f *fakeHomes) HomesWanted(context.Context) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waiting, f.fail
 }
 
 func (f *fakeService) Operations(context.Context, string) (approvals.Operations, error) {

@@ -157,20 +157,21 @@ func (h *homes) know(user string, now time.Time) {
 	}
 }
 
-// round is the next round of redrawing, and by when what changed is to be drawn: the first change of a few seconds at once, what follows in
-// them together when they are over. False when that has been asked for.
-func (h *homes) round(now time.Time) (round int64, by time.Time, ok bool) {
+// round is by when what changed is to be drawn: the first change of a few seconds at once, what follows in them together when they are over.
+// False when that has been asked for.
+func (h *homes) round(now time.Time) (by time.Time, ok bool) {
 	by = now
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	every := int64(homesEvery / time.Second)
-	switch round = now.Unix() / every; {
+	round := now.Unix() / every
+	switch {
 	case h.wanted > round:
-		return 0, by, false
+		return by, false
 	case h.wanted == round:
 		round++
 		by = time.Unix(round*every, 0)
 	}
 	h.wanted = round
-	return round, by, true
+	return by, true
 }

@@ -30,7 +30,7 @@ func (b *Bot) onHomeOpened(ctx context.Context, user, tab string) answer {
 func (b *Bot) showHome(ctx context.Context, user string) {
 	const tries = 4
 	for try := 1; ; try++ {
-		err := b.drawHome(user, true, "")
+		err := b.drawHome(ctx, user, true, "")
 		if err == nil {
 			return
 		}
@@ -67,7 +67,7 @@ func (b *Bot) freshenHome(user string) {
 
 // redrawHome redraws a Home now.
 func (b *Bot) redrawHome(user string) {
-	if err := b.drawHome(user, false, ""); err != nil {
+	if err := b.drawHome(b.life, user, false, ""); err != nil {
 		b.log.Info().Str("who", user).Err(err).Msg("a home was not redrawn")
 	}
 }
@@ -91,14 +91,14 @@ func (b *Bot) afterActing(who string, a answer) answer {
 // drawHome makes a Home show what is stored. Drawings of one Home are one after the other in this replica, and the last one
 // began after the last call. What cannot be read is said to whoever is opening their Home; anybody else keeps what they have. A Home that
 // shows what is stored, known standing for what it shows, is left as it is. The error may be logged.
-func (b *Bot) drawHome(user string, opening bool, known string) (err error) {
+func (b *Bot) drawHome(ctx context.Context, user string, opening bool, known string) (err error) {
 	if !b.homes.begin(user) {
 		return nil
 	}
-	err = b.publish(user, opening, known)
+	err = b.publish(ctx, user, opening, known)
 	for !b.homes.done(user) {
 		// A round for others that fails is not this caller's failure; one that succeeds is their success.
-		if b.publish(user, false, "") == nil {
+		if b.publish(b.life, user, false, "") == nil {
 			err = nil
 		}
 	}
@@ -107,14 +107,14 @@ func (b *Bot) drawHome(user string, opening bool, known string) (err error) {
 
 var errDrawing = errors.New("bot: drawing a home panicked")
 
-func (b *Bot) publish(user string, opening bool, known string) (err error) {
+func (b *Bot) publish(ctx context.Context, user string, opening bool, known string) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			b.panicked("drawing a home", cause)
 			err = errDrawing
 		}
 	}()
-	ctx, cancel := context.WithTimeout(b.life, homeWithin)
+	ctx, cancel := context.WithTimeout(ctx, homeWithin)
 	defer cancel()
 	view, shows, err := b.homeFor(ctx, user)
 	if err != nil && !opening || shows != "" && shows == known {

@@ -22,11 +22,11 @@ const (
 // wantHomes asks for a look at all Homes that are open. Nothing waits for it, and a Home that is missed is put right when it is opened.
 func (b *Bot) wantHomes(ctx context.Context) {
 	now := b.now()
-	round, by, ok := b.homes.round(now)
+	by, ok := b.homes.round(now)
 	if !ok {
 		return
 	}
-	if err := b.shown.WantHomes(ctx, now.Add(-openedLately), by, round); err != nil {
+	if err := b.shown.WantHomes(ctx, now.Add(-openedLately), by); err != nil {
 		b.log.Info().Err(err).Msg("homes are not redrawn")
 	}
 }
@@ -59,10 +59,21 @@ func (b *Bot) FreshenHomes(ctx context.Context) error {
 	if err != nil {
 		return unread(err)
 	}
-	if len(left) > 0 {
-		return &Undelivered{After: homesEvery, Err: fmt.Errorf("more homes are to be looked at")}
+	if len(left) == 0 {
+		return nil
 	}
-	return nil
+	// A job that was filed meanwhile has them. Otherwise each change would leave a job behind that comes again while changes go on.
+	switch wanted, err := b.shown.HomesWanted(ctx); {
+	case err != nil:
+		return unread(err)
+	case wanted:
+		return nil
+	}
+	after := homesEvery
+	if soon := left[0].StaleAt.Sub(now); soon > 0 {
+		after = min(after, soon)
+	}
+	return &Undelivered{After: after, Err: fmt.Errorf("more homes are to be looked at: %w", ErrInLine)}
 }
 
 // freshen draws one Home if something on it changed, and says whether it did. The error is an *Undelivered of a Slack that asks for a
@@ -70,7 +81,7 @@ func (b *Bot) FreshenHomes(ctx context.Context) error {
 func (b *Bot) freshen(ctx context.Context, h outbox.Home) (published bool, err error) {
 	before := b.homes.drawings()
 	b.homes.know(h.User, b.now())
-	switch err := b.drawHome(h.User, false, h.Shows); {
+	switch err := b.drawHome(ctx, h.User, false, h.Shows); {
 	case err == nil:
 	case isPause(err):
 		return false, delay(err)

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/outbox"
 	"github.com/prodaccess/prodaccess/sandbox"
 )
 
@@ -39,7 +41,7 @@ func TestAStormOfChangesIsAHandfulOfPublishes(t *testing.T) {
 	for _, who := range []*sandbox.Actor{w.ana, w.bo, w.cy} {
 		w.bot.homes.open(who.ID(), now.Now())
 		no(t, w.homes.HomeOpened(t.Context(), who.ID(), now.Now(), time.Time{}, time.Time{}))
-		no(t, w.bot.drawHome(who.ID(), true, ""))
+		no(t, w.bot.drawHome(t.Context(), who.ID(), true, ""))
 	}
 	no(t, now.pass(t.Context(), homesEvery))
 	before := w.publishes()
@@ -52,7 +54,7 @@ func TestAStormOfChangesIsAHandfulOfPublishes(t *testing.T) {
 		w.bot.wantHomes(t.Context())
 		w.bot.freshenHome(w.ana.ID())
 	}
-	if n := len(w.homes.rounds); n != 2 {
+	if n := w.homes.rounds; n != 2 {
 		t.Errorf("a hundred changes at one moment ask for %d rounds, not one now and one for the rest", n)
 	}
 	for {
@@ -101,6 +103,37 @@ func TestManyHomesTakeTurns(t *testing.T) {
 	no(t, w.bot.FreshenHomes(t.Context()))
 	if n := w.publishes(); n != mostFreshened+3 {
 		t.Errorf("%d publishes in all", n)
+	}
+}
+
+// TestARunEndsWhereAnotherWaits has a job filed while one runs: the one that runs leaves the rest to it, and otherwise comes again just
+// when the rest is due.
+func TestARunEndsWhereAnotherWaits(t *testing.T) {
+	t.Parallel()
+	w := drawable(t, nil)
+	now := &clock{now: noon}
+	w.bot.now = now.Now
+	w.homes.wanted = func(time.Time) {}
+	no(t, w.homes.HomeOpened(t.Context(), w.bo.ID(), now.Now(), now.Now().Add(2*time.Second), time.Time{}))
+	if u := undelivered(t, w.bot.FreshenHomes(t.Context())); u.Permanent || u.After != 2*time.Second || !errors.Is(u, ErrInLine) {
+		t.Errorf("with a Home that is due in two seconds: %v", u)
+	}
+	w.homes.waiting = true
+	no(t, w.bot.FreshenHomes(t.Context()))
+}
+
+// TestFresheningEndsWithItsJob draws nothing for a job whose time is over.
+func TestFresheningEndsWithItsJob(t *testing.T) {
+	t.Parallel()
+	w := drawable(t, nil)
+	no(t, w.homes.HomeOpened(t.Context(), w.bo.ID(), time.Now(), time.Now(), time.Time{}))
+	over, end := context.WithCancel(t.Context())
+	end()
+	if _, err := w.bot.freshen(over, outbox.Home{User: w.bo.ID()}); err != nil {
+		t.Error(err)
+	}
+	if n := w.publishes(); n != 0 {
+		t.Errorf("%d publishes after the job was ended", n)
 	}
 }
 

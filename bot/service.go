@@ -109,8 +109,10 @@ type Homes interface {
 	HomeChecked(ctx context.Context, h outbox.Home, at time.Time) error
 	// StaleHomes lists those that are out of date by an instant and were not checked after another, the longest ago first.
 	StaleHomes(ctx context.Context, since, by, checked time.Time, limit int) ([]outbox.Home, error)
-	// WantHomes makes all of them stale by an instant and files the job that calls [Bot.FreshenHomes] then, once for a round.
-	WantHomes(ctx context.Context, since, by time.Time, round int64) error
+	// WantHomes makes all of them stale by an instant and files the job that calls [Bot.FreshenHomes], unless one waits to be run.
+	WantHomes(ctx context.Context, since, by time.Time) error
+	// HomesWanted says whether one waits. A job that runs does not.
+	HomesWanted(ctx context.Context) (bool, error)
 }
 
 // Digests gives the digest that is due at an instant.

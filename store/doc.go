@@ -15,8 +15,8 @@
 // # Jobs
 //
 // Jobs are River's, all of one kind ([JobArgs]); the work is told apart by [jobs.Kind]. What ends
-// access or moves a request waits in [QueueSecurity], what waits for Slack in [QueueSlack], what waits for PagerDuty in
-// [QueuePager], so that an outage of Slack or of PagerDuty never delays a revocation, nor one of the two the other. Two
+// access or moves a request waits in [QueueSecurity], what waits for Slack in [QueueSlack], Home tabs that nobody waits for in
+// [QueueHomes], what waits for PagerDuty in [QueuePager], so that an outage of Slack or of PagerDuty never delays a revocation, nor one of the two the other. Two
 // unfinished jobs are one when kind, subject and version are the same:
 //
 //   - A job of a Change gets the request's new version (unless it has one), which no other change has. So a job that

@@ -73,8 +73,9 @@ func (s *Store) StaleHomes(ctx context.Context, opened, by, checked time.Time, l
 var errNoHomes = errors.New("nobody looks at their home")
 
 // WantHomes says that something changed, or may have by a later instant: every Home tab opened since another is out of date by then. The
-// job that looks at them is filed to run then; jobs of one round are one job. Where nobody looks, nothing is filed.
-func (s *Store) WantHomes(ctx context.Context, opened, by time.Time, round int64) error {
+// job that looks at them is filed, unless one waits already, which comes after this. One that runs may be past its last look and does not
+// count. So at most one waits, however much changes and however many replicas say so. Where nobody looks, nothing is filed.
+func (s *Store) WantHomes(ctx context.Context, opened, by time.Time) error {
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		// Rows are locked in one order, so that two replicas do not wait for each other.
 		done, err := tx.Exec(ctx, `
@@ -87,14 +88,41 @@ func (s *Store) WantHomes(ctx context.Context, opened, by time.Time, round int64
 		if done.RowsAffected() == 0 {
 			return errNoHomes
 		}
-		job := jobs.Job{Kind: jobs.Homes, Subject: "all", Version: round}
-		if by.After(s.now()) {
-			job.At = by
+		if waits, err := homesWait(ctx, tx); err != nil || waits {
+			return err
 		}
-		return s.insertJobs(ctx, tx, nil, []jobs.Job{job})
+		var running int64
+		if err := tx.QueryRow(ctx, `
+			SELECT coalesce(max(j.id), 0) FROM river_job AS j WHERE j.state = 'running' AND j.queue = $1`, QueueHomes).Scan(&running); err != nil {
+			return err
+		}
+		// All who ask while the same job runs ask for the same one. It is not put off: the job engine would look at it late, while
+		// the job itself puts off what is left of it to the second.
+		return s.insertJobs(ctx, tx, nil, []jobs.Job{{Kind: jobs.Homes, Subject: "all", Version: running}})
 	})
 	if err != nil && !errors.Is(err, errNoHomes) {
 		return fmt.Errorf("asking for homes to be drawn: %w", err)
 	}
 	return nil
+}
+
+// HomesWanted says whether a job that looks at Home tabs waits to be run.
+func (s *Store) HomesWanted(ctx context.Context) (bool, error) {
+	waits := false
+	err := s.write(ctx, func(tx pgx.Tx) (err error) {
+		waits, err = homesWait(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("reading whether homes are to be looked at: %w", err)
+	}
+	return waits, nil
+}
+
+// homesWait says whether a job waits, and keeps it from being begun before the transaction ends: what it finds then includes what the
+// transaction writes. One that is being begun now is waited for, and counts as begun.
+func homesWait(ctx context.Context, tx pgx.Tx) (bool, error) {
+	done, err := tx.Exec(ctx, `
+		SELECT FROM river_job AS j WHERE j.state IN ('available', 'pending', 'retryable', 'scheduled') AND j.queue = $1 FOR KEY SHARE`, QueueHomes)
+	return done.RowsAffected() > 0, err
 }

@@ -13,12 +13,15 @@ import (
 	"github.com/prodaccess/prodaccess/internal/jobs"
 )
 
-// The queues. They are apart so that a Slack or a PagerDuty that hangs never keeps a revocation waiting, nor one the other.
+// The queues. They are apart so that a Slack or a PagerDuty that hangs never keeps a revocation waiting, nor one the other, and that Home
+// tabs, which are many and on which nobody waits, never keep a card or a direct message waiting.
 const (
 	// QueueSecurity holds what touches targets and ends access.
 	QueueSecurity = "security"
 	// QueueSlack holds what is shown in Slack.
 	QueueSlack = "slack"
+	// QueueHomes holds what looks whether Home tabs are out of date.
+	QueueHomes = "homes"
 	// QueuePager holds what PagerDuty is told.
 	QueuePager = "pager"
 )
@@ -81,7 +84,7 @@ func queue(kind jobs.Kind) (name string, priority int) {
 	case jobs.Incident:
 		return QueuePager, 1
 	case jobs.Homes:
-		return QueueSlack, 4
+		return QueueHomes, 1
 	default: // Receipt, Finding, Digest, Nudge
 		return QueueSlack, 3
 	}

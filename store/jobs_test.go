@@ -147,6 +147,7 @@ func TestEachKindOfWorkHasItsQueue(t *testing.T) {
 	for queue, kinds := range map[string][]jobs.Kind{
 		store.QueueSecurity: {jobs.Revoke, jobs.Recover, jobs.Lapse, jobs.Reopen, jobs.Remind, jobs.Escalate, jobs.Review, jobs.Sweep, jobs.DigestDue},
 		store.QueueSlack:    {jobs.Alarm, jobs.Draw, jobs.Receipt, jobs.Finding, jobs.Digest, jobs.Nudge},
+		store.QueueHomes:    {jobs.Homes},
 		store.QueuePager:    {jobs.Incident},
 	} {
 		for _, kind := range kinds {

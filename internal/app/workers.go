@@ -160,6 +160,7 @@ func (a *App) newEngine(digests, sweeps river.PeriodicSchedule) (*river.Client[p
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
 			store.QueueSecurity: {MaxWorkers: 16}, store.QueueSlack: {MaxWorkers: drawingsAtOnce, FetchCooldown: fetchDrawingsEvery}, store.QueuePager: {MaxWorkers: 2},
+			store.QueueHomes: {MaxWorkers: 1},
 		},
 		PeriodicJobs:         []*river.PeriodicJob{periodic(jobs.Sweep, sweeps), periodic(jobs.DigestDue, digests), periodic(jobs.Survey, cron.Every(surveyEvery))},
 		JobTimeout:           jobTimeout,
