@@ -305,6 +305,56 @@ func (a *asks) Usual(ctx context.Context, asked []policy.Requirement, since time
 	return a.Store.Usual(ctx, asked, since)
 }
 
+// crowdAsks is a store that holds what is usual back until it is let go.
+type crowdAsks struct {
+	approvals.Store
+	n     atomic.Int64
+	asked chan struct{}
+	let   chan struct{}
+}
+
+func (a *crowdAsks) Usual(ctx context.Context, _ []policy.Requirement, _ time.Time) (approvals.Usual, error) {
+	a.n.Add(1)
+	a.asked <- struct{}{}
+	<-a.let
+	return approvals.Usual{Answered: 3, Median: 5 * time.Minute}, nil
+}
+
+// While the store is being asked, nobody else asks it the same, and whoever asked first may go away.
+func TestUsualIsAskedOnceForEverybody(t *testing.T) {
+	t.Parallel()
+	o := setup(t)
+	store := &crowdAsks{Store: o.store, asked: make(chan struct{}, 10), let: make(chan struct{})}
+	s := o.service(store, o.policy.Load, o.now)
+	dba := []policy.Requirement{{From: []string{"group:dba"}, Count: 1}}
+	first, leave := context.WithCancel(t.Context())
+	gone := make(chan approvals.Usual)
+	go func() { gone <- s.Usual(first, dba) }()
+	<-store.asked
+	leave()
+	if u := <-gone; u.Known() {
+		t.Errorf("whoever left was told %v", u)
+	}
+	answers := make(chan approvals.Usual)
+	for range 5 {
+		go func() { answers <- s.Usual(t.Context(), dba) }()
+	}
+	select {
+	case <-store.asked:
+		t.Error("the store was asked again meanwhile")
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(store.let)
+	for range 5 {
+		if u := <-answers; u.Answered != 3 {
+			t.Errorf("told %v", u)
+		}
+	}
+	if n := store.n.Load(); n != 1 {
+		t.Errorf("the store was asked %d times", n)
+	}
+}
+
 func TestUsual(t *testing.T) {
 	t.Parallel()
 	o := setup(t)

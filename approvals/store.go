@@ -71,7 +71,7 @@ type Store interface {
 	// ChangeCase locks the request, lets change decide, and writes the outcome. When change returns an error other than
 	// ErrNoChange, its events are recorded nevertheless, nothing else is, and the error is returned with the case as it is.
 	ChangeCase(ctx context.Context, id string, change func(Case) (Change, error)) (Case, error)
-	// Usual says how requests went that were filed since an instant and asked for exactly these approvals.
+	// Usual says how the last few hundred requests went that were filed since an instant and asked for exactly these approvals.
 	Usual(ctx context.Context, asked []policy.Requirement, since time.Time) (Usual, error)
 	Grant(ctx context.Context, id string) (grants.Grant, error)
 	// Unended lists grants that should have ended before now and are not secured: those that were alarmed about, and those

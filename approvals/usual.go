@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/prodaccess/prodaccess/policy"
 )
 
@@ -37,8 +39,11 @@ func (u Usual) Known() bool { return u.Answered >= fewAnswers }
 // Rare says whether more than half of them were never answered.
 func (u Usual) Rare() bool { return u.Answered+u.Lapsed >= fewAnswers && u.Lapsed > u.Answered }
 
-// usuals remembers, by who is asked, what the store said, errors included. It is bounded.
+// usuals remembers, by who is asked, what the store said, errors included. It is bounded. The store is asked once for everybody who
+// wants to know the same at the same time.
 type usuals struct {
+	asking singleflight.Group
+
 	mu    sync.Mutex
 	known map[string]usual
 }
@@ -65,11 +70,25 @@ func (s *Service) Usual(ctx context.Context, asked []policy.Requirement) Usual {
 	if ok && now.Before(found.until) {
 		return found.Usual
 	}
+	answer := s.usual.asking.DoChan(key, func() (any, error) {
+		return s.learnUsual(context.WithoutCancel(ctx), key, asked), nil
+	})
+	select {
+	case <-ctx.Done():
+		return Usual{}
+	case r := <-answer:
+		return r.Val.(Usual)
+	}
+}
+
+// learnUsual asks the store and remembers what it said.
+func (s *Service) learnUsual(ctx context.Context, key string, asked []policy.Requirement) Usual {
 	ctx, cancel := context.WithTimeout(ctx, usualWithin)
 	defer cancel()
-	found = usual{until: now.Add(usualFor)}
-	if found.Usual, err = s.cfg.Store.Usual(ctx, asked, now.Add(-usualSince)); err != nil {
-		found.Usual = Usual{}
+	now := s.cfg.Now()
+	found, err := s.cfg.Store.Usual(ctx, asked, now.Add(-usualSince))
+	if err != nil {
+		found = Usual{}
 	}
 	s.usual.mu.Lock()
 	defer s.usual.mu.Unlock()
@@ -77,8 +96,8 @@ func (s *Service) Usual(ctx context.Context, asked []policy.Requirement) Usual {
 	if s.usual.known == nil || len(s.usual.known) >= most {
 		s.usual.known = map[string]usual{}
 	}
-	s.usual.known[key] = found
-	return found.Usual
+	s.usual.known[key] = usual{Usual: found, until: now.Add(usualFor)}
+	return found
 }
 
 // String is what people are told, as the end of a sentence about who is asked; empty where there is nothing to say.
