@@ -88,6 +88,16 @@ func (f function) language() string {
 	return "plpgsql"
 }
 
+// types is the signature without the names of the arguments.
+func (f function) types() string {
+	var types []string
+	for arg := range strings.SplitSeq(f.args, ", ") {
+		_, kind, _ := strings.Cut(arg, " ")
+		types = append(types, kind)
+	}
+	return functionsSchema + "." + f.name + "(" + strings.Join(types, ", ") + ")"
+}
+
 func (f function) signature() string {
 	return functionsSchema + "." + f.name + "(" + f.args + ")"
 }
@@ -107,7 +117,13 @@ func (f function) make(admin string, longest time.Duration) string {
 	}
 	fmt.Fprintf(&sql, "\nAS $prodaccess$%s$prodaccess$;\n", f.body(longest))
 	fmt.Fprintf(&sql, "ALTER FUNCTION %s OWNER TO %s;\n", f.signature(), functionsOwner)
-	fmt.Fprintf(&sql, "REVOKE ALL ON FUNCTION %s FROM PUBLIC", f.signature())
+	// Default privileges of whoever made it may have given it to anybody.
+	fmt.Fprintf(&sql, "DO $prodaccess$ DECLARE x record; BEGIN\n"+
+		"  FOR x IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END AS who\n"+
+		"    FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a\n"+
+		"    WHERE p.oid = %[2]s::pg_catalog.regprocedure AND a.grantee <> p.proowner LOOP\n"+
+		"    EXECUTE 'REVOKE ALL ON FUNCTION %[1]s FROM ' || x.who;\n"+
+		"  END LOOP;\nEND $prodaccess$", f.signature(), literal(f.types()))
 	if !f.within {
 		fmt.Fprintf(&sql, ";\nGRANT EXECUTE ON FUNCTION %s TO %s", f.signature(), ident(admin))
 	}
