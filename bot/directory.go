@@ -22,7 +22,12 @@ const (
 	// askWithin bounds one look-up, so that a slow Slack becomes "not known" within a press's three seconds.
 	askWithin = 1500 * time.Millisecond
 	// spared are calls of users.info that are kept for people nothing is known of: Slack takes about a hundred a minute.
-	spared     = 40
+	spared = 40
+	// sparedUnasked are kept from drawings that nobody asked for: what presses may use before they have to spare, and a margin.
+	sparedUnasked = spared + 20
+	// rememberedUnasked is how old an answer such a drawing may use when calls are scarce.
+	rememberedUnasked = 10 * time.Minute
+
 	looksBurst = 90
 	looksEvery = time.Minute / 95
 	// addressed is how long an address is taken to lead to the same account, for mentions.
@@ -62,6 +67,9 @@ func (d *Directory) Person(ctx context.Context, slackID string, fresh bool) (app
 		switch codeOf(err) {
 		case "user_not_found", "user_not_visible", "users_not_found":
 			return approvals.Person{}, ineligible("Slack does not know this person in this workspace.")
+		}
+		if errors.Is(err, errScarce) {
+			return approvals.Person{}, err // whoever draws comes again
 		}
 		return approvals.Person{}, notKnown(err)
 	}
@@ -115,6 +123,11 @@ func (d *Directory) user(ctx context.Context, id string, fresh bool) (*slack.Use
 	if lately != nil && (!fresh || sparing) {
 		return lately, nil
 	}
+	if !fresh && isUnasked(ctx) {
+		if u, err := d.scarce(id); u != nil || err != nil {
+			return u, err
+		}
+	}
 	if !fresh {
 		return ask(ctx, &d.calls, "user "+id, func(ctx context.Context) (*slack.User, error) { return d.askUser(ctx, id) })
 	}
@@ -138,6 +151,32 @@ func (d *Directory) remembered(id string) (u *slack.User, sparing bool) {
 		u = k.value
 	}
 	return u, now.Before(d.quiet) || d.looks.TokensAt(now) < spared
+}
+
+// errScarce is why a drawing that nobody asked for is put off.
+var errScarce = fmt.Errorf("look-ups of people are kept for presses: %w", ErrInLine)
+
+type unaskedKey struct{}
+
+// unasked marks what is done for a drawing that nobody waits for.
+func unasked(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unaskedKey{}, true)
+}
+
+func isUnasked(ctx context.Context) bool { return ctx.Value(unaskedKey{}) != nil }
+
+// scarce is an older answer about somebody, or an *Undelivered, while calls are kept for presses; otherwise neither.
+func (d *Directory) scarce(id string) (*slack.User, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	if !now.Before(d.quiet) && d.looks.TokensAt(now) >= sparedUnasked {
+		return nil, nil
+	}
+	if k, ok := d.people[id]; ok && now.Sub(k.at) < rememberedUnasked {
+		return k.value, nil
+	}
+	return nil, &Undelivered{After: homesEvery, Err: errScarce}
 }
 
 func (d *Directory) askUser(ctx context.Context, id string) (*slack.User, error) {

@@ -194,3 +194,56 @@ func TestRefusedLookUps(t *testing.T) {
 		t.Error("what was known a minute ago still holds")
 	}
 }
+
+// Drawings that nobody asked for use up no look-up that a press may need: they take an older answer, or come again.
+func TestUnaskedDrawingsSpareLookUps(t *testing.T) {
+	t.Parallel()
+	now := &clock{now: noon}
+	w := quiet(t, sandbox.Options{Now: now.Now})
+	d := NewDirectory(w.slack, now.Now)
+	var people []*sandbox.Actor
+	for i := range looksBurst {
+		people = append(people, w.ws.AddPerson(sandbox.Person{Name: fmt.Sprint("p", i), Email: fmt.Sprintf("p%d@example.com", i)}))
+	}
+	var u *Undelivered
+	for i, who := range people {
+		_, err := d.Person(unasked(t.Context()), who.ID(), false)
+		switch enough := i <= looksBurst-sparedUnasked; {
+		case enough:
+			no(t, err)
+		case !errors.As(err, &u) || u.After <= 0 || !errors.Is(err, ErrInLine):
+			t.Fatalf("look-up %d: %v", i, err)
+		}
+	}
+	if left := d.looks.TokensAt(now.Now()); left < spared {
+		t.Errorf("%v look-ups are left for presses", left)
+	}
+	// A press, and opening a Home, look up whoever they need.
+	_, err := d.Person(t.Context(), people[looksBurst-1].ID(), false)
+	no(t, err)
+	_ = now.pass(t.Context(), 2*time.Minute)
+	for range looksBurst - spared {
+		_, err := d.Person(t.Context(), people[1].ID(), true)
+		no(t, err)
+	}
+	left := d.looks.TokensAt(now.Now())
+	_, err = d.Person(unasked(t.Context()), people[0].ID(), false)
+	no(t, err)
+	if now := d.looks.TokensAt(now.Now()); now < left {
+		t.Error("an answer of two minutes ago was asked for again while calls are scarce")
+	}
+}
+
+// The Homes job draws as nobody asked it to, and comes again where calls are scarce.
+func TestFresheningSparesLookUps(t *testing.T) {
+	t.Parallel()
+	w := drawable(t, nil)
+	no(t, w.homes.HomeOpened(t.Context(), w.bo.ID(), time.Now().Add(-homesEvery), time.Now().Add(-homesEvery), time.Time{}))
+	w.service.failing("Answerable unasked", &Undelivered{After: homesEvery, Err: errScarce})
+	if u := undelivered(t, w.bot.FreshenHomes(t.Context())); !errors.Is(u, errScarce) {
+		t.Error(u)
+	}
+	if stale, err := w.homes.StaleHomes(t.Context(), time.Time{}, time.Now(), time.Now(), 1); err != nil || len(stale) != 1 {
+		t.Errorf("a Home that was put off counts as looked at: %v", err)
+	}
+}

@@ -331,7 +331,12 @@ func (f *fakeService) Cases(_ context.Context, q approvals.Query) ([]approvals.C
 	}), f.err("Cases")
 }
 
-func (f *fakeService) Answerable(_ context.Context, by string) ([]approvals.Case, error) {
+func (f *fakeService) Answerable(ctx context.Context, by string) ([]approvals.Case, error) {
+	if isUnasked(ctx) {
+		if err := f.err("Answerable unasked"); err != nil {
+			return nil, err
+		}
+	}
 	if err := f.err("Answerable"); err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func (b *Bot) FreshenHomes(ctx context.Context) error {
 func (b *Bot) freshen(ctx context.Context, h outbox.Home) (published bool, err error) {
 	before := b.homes.drawings()
 	b.homes.know(h.User, b.now())
-	switch err := b.drawHome(ctx, h.User, false, h.Shows); {
+	switch err := b.drawHome(unasked(ctx), h.User, false, h.Shows); {
 	case err == nil:
 	case isPause(err):
 		return false, delay(err)
