@@ -19,6 +19,9 @@ func TestConformanceOfProfiles(t *testing.T) {
 	t.Parallel()
 	for _, least := range []bool{false, true} {
 		for _, major := range majors {
+			if least && (major == 16 || major == 17) {
+				continue // what the functions do for a profile, 18 does as they do
+			}
 			t.Run(fmt.Sprintf("postgres %d%s", major, map[bool]string{true: " with least privilege"}[least]), func(t *testing.T) {
 				t.Parallel()
 				srv := startServer(t, major, nil)
