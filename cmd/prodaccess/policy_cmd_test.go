@@ -121,7 +121,7 @@ func TestPolicyExplain(t *testing.T) {
 	explain("--break-glass").wants(t, exitOK, "ana@example.com breaks glass for read-only on orders-prod\n", "DENIED\n  The policy lets nobody break glass")
 
 	explain("--start", "2026-03-03T09:00:00Z").wants(t, exitOK, "read-only on orders-prod, to start Tuesday 2026-03-03 09:00 UTC\n", "NEEDS APPROVAL")
-	explain("--start", "2026-03-03T09:00:00Z", "--on-call", "payments").wants(t, exitOK, "NEEDS APPROVAL", "  ? on-call reads at once")
+	explain("--start", "2026-03-03T09:00:00Z", "--on-call", "payments").wants(t, exitOK, "NEEDS APPROVAL", "  - on-call reads at once", "- who       who is on call for payments then is not known")
 	explain("--start", "2026-04-03T09:00:00Z").wants(t, exitOK, "DENIED", "may start at most 7d ahead")
 	explain("--start", "2026-03-02T02:00:00Z").wants(t, exitOK, "DENIED\n  The start is past.")
 	explain("--start", "2026-03-03T09:00:00Z", "--break-glass").wants(t, exitOK, "DENIED")
