@@ -145,7 +145,7 @@ func lessOrEqual(pa *Policy, a Decision, pb *Policy, b Decision) bool {
 		return true
 	case b.Outcome == Denied:
 		return false
-	case b.Shift != nil && a.Shift == nil, !waitsNoLonger(a, b):
+	case b.Shift != nil && a.Shift == nil, !waitsNoLonger(a, b), a.StartWithin > b.StartWithin:
 		return false
 	}
 	return meets(needsOf(a.Approvals, a.Escalations, pa.peopleOf), needsOf(b.Approvals, b.Escalations, pb.peopleOf), a.InOrder, b.InOrder)
