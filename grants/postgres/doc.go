@@ -49,7 +49,10 @@
 //     to mend it.
 //   - Versions: prodaccess.version() is [functionsVersion]. Names and arguments stay for as long as a supported binary calls
 //     them, so that functions are upgraded first and the binary follows. A plan replaces what differs, in one transaction
-//     for each database. docs/operating.md has the way back.
+//     for each database; where somebody's view stands on a function that differs, the plan stops and is told as busy, and
+//     goes on once the view is dropped. docs/operating.md has the way back.
+//   - Not pinned: createrole_self_grant. From 16 on the caller's decides what the owner of the functions holds of the roles
+//     it makes besides ADMIN OPTION.
 //
 // # Profiles
 //
