@@ -131,6 +131,7 @@ func hasCase(t *testing.T, file, sub string) bool {
 var (
 	everyPostgres = regexp.MustCompile(`\bonEach\w*\(|range majors\b`)
 	onePostgres   = regexp.MustCompile(`\b(?:clusterOf|startServer|shop|fresh|prepare)\((?:t, |t, startServer\(t, )(\d+)`)
+	somePostgres  = regexp.MustCompile(`\bonApart\(t, \[\]int\{(\d+), (\d+)\}`)
 	oneMySQL      = regexp.MustCompile(`\b\w+\(t, (mariadb|mysql)\b`)
 )
 
@@ -142,6 +143,9 @@ func serversOf(file, body string) string {
 			return "PostgreSQL 15–18"
 		}
 		var versions []string
+		if found := somePostgres.FindStringSubmatch(body); found != nil {
+			versions = found[1:]
+		}
 		for _, found := range onePostgres.FindAllStringSubmatch(body, -1) {
 			if found[1] != "0" {
 				versions = append(versions, found[1])

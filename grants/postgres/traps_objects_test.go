@@ -15,9 +15,7 @@ import (
 // An access role has as many members as anybody likes.
 func TestThreeThousandLoginsThenOneMore(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, shared *cluster) {
-		c := prepare(t, startServer(t, shared.major, nil), shared.major)
-		t.Cleanup(func() { c.super.Close(); c.srv.Stop() })
+	onApart(t, []int{15, 18}, prepare, func(t *testing.T, c *cluster) {
 		const fill = "DO $$ BEGIN FOR i IN 1..3000 LOOP EXECUTE format('%s', i); END LOOP; END $$"
 		run(t, c.srv.URL("app"), strings.Replace(fill, "%s", "CREATE ROLE per_login_%s", 1), "CREATE TABLE sc.crowded (a int)")
 		refusesFrom(t, c.srv.URL("app"), "54000", strings.Replace(fill, "%s", "GRANT SELECT ON sc.crowded TO per_login_%s", 1)) // row is too big
