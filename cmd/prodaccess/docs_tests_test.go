@@ -129,6 +129,7 @@ func hasCase(t *testing.T, file, sub string) bool {
 }
 
 var (
+	twoPostgres   = regexp.MustCompile(`\bonEach(WithFunctions|Apart)\(`)
 	everyPostgres = regexp.MustCompile(`\bonEach\w*\(|range majors\b`)
 	onePostgres   = regexp.MustCompile(`\b(?:clusterOf|startServer|shop|fresh|prepare)\((?:t, |t, startServer\(t, )(\d+)`)
 	somePostgres  = regexp.MustCompile(`\bonApart\(t, \[\]int\{(\d+), (\d+)\}`)
@@ -139,6 +140,9 @@ var (
 func serversOf(file, body string) string {
 	switch filepath.Dir(file) {
 	case "grants/postgres":
+		if twoPostgres.MatchString(body) {
+			return "PostgreSQL 15 and 18"
+		}
 		if everyPostgres.MatchString(body) {
 			return "PostgreSQL 15–18"
 		}

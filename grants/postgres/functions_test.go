@@ -68,7 +68,7 @@ func functionsOn(t testing.TB, major int) *cluster {
 }
 
 func onEachWithFunctions(t *testing.T, f func(t *testing.T, c *cluster)) {
-	for _, major := range majors {
+	for _, major := range twoMajors {
 		t.Run(fmt.Sprintf("postgres %d", major), func(t *testing.T) {
 			t.Parallel()
 			f(t, functionsOn(t, major))

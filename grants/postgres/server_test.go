@@ -19,6 +19,9 @@ import (
 // majors are the versions we support; each has rules of its own for CREATEROLE. scripts/setup.sh installs them.
 var majors = []int{15, 16, 17, 18}
 
+// twoMajors have the two sets of rules for CREATEROLE: of 15 and older, and of 16 and later.
+var twoMajors = []int{15, 18}
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(stopping{m}) }
 
 // stopping runs the tests and then takes down the servers they started.

@@ -247,9 +247,9 @@ func TestCreateroleRunsProgramsOnTheServer(t *testing.T) {
 	})
 }
 
-// onEachApart runs a test on every version, on a server of its own.
+// onEachApart runs a test on twoMajors, on servers of its own.
 func onEachApart(t *testing.T, prepare func(testing.TB, *localpg.Server, int) *cluster, f func(t *testing.T, c *cluster)) {
-	onApart(t, majors, prepare, f)
+	onApart(t, twoMajors, prepare, f)
 }
 
 func onApart(t *testing.T, majors []int, prepare func(testing.TB, *localpg.Server, int) *cluster, f func(t *testing.T, c *cluster)) {
