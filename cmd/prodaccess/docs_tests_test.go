@@ -129,7 +129,7 @@ func hasCase(t *testing.T, file, sub string) bool {
 }
 
 var (
-	twoPostgres   = regexp.MustCompile(`\bonEach(WithFunctions|Apart)\(`)
+	twoPostgres   = regexp.MustCompile(`\bon(Each(WithFunctions|Apart)|Two)\(`)
 	everyPostgres = regexp.MustCompile(`\bonEach\w*\(|range majors\b`)
 	onePostgres   = regexp.MustCompile(`\b(?:clusterOf|startServer|shop|fresh|prepare)\((?:t, |t, startServer\(t, )(\d+)`)
 	somePostgres  = regexp.MustCompile(`\bonApart\(t, \[\]int\{(\d+), (\d+)\}`)

@@ -15,7 +15,7 @@ import (
 // of it. The same through service and store, and with everything dead at once, is grants' TestCutAfterEveryStatement.
 func TestDriverCutAfterEveryStatement(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, c *cluster) {
+	onTwo(t, func(t *testing.T, c *cluster) {
 		sound := c.open(t, nil)
 		proxy, err := faultproxy.InFrontOf(c.admin.Reveal())
 		if err != nil {

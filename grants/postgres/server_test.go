@@ -172,6 +172,16 @@ func value[T any](t testing.TB, c *cluster, query string, args ...any) T {
 	return v
 }
 
+// onTwo runs a test on twoMajors.
+func onTwo(t *testing.T, f func(t *testing.T, c *cluster)) {
+	for _, major := range twoMajors {
+		t.Run(fmt.Sprintf("postgres %d", major), func(t *testing.T) {
+			t.Parallel()
+			f(t, clusterOf(t, major))
+		})
+	}
+}
+
 // onEach runs a test on every version.
 func onEach(t *testing.T, f func(t *testing.T, c *cluster)) {
 	for _, major := range majors {
