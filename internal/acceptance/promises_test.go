@@ -334,10 +334,8 @@ func TestAccessIsRevokedWithAReason(t *testing.T) {
 		id, url := w.gets("bo", "1h", words)
 		session := w.connect(url)
 		w.clicksOn("cy", "Revoke", words)
-		w.is("what cy was told", len(w.submits("cy", "Revoke", map[string]string{"Reason": "because I can"}).Errors), 1)
-		w.refused("grant.ending", "cy", "not-approver")
+		w.refused("grant.ending", "cy", "not-approver") // before any window opens
 		w.is("the grant", w.grant(id), "active")
-		w.Person("cy").ClosesAll()
 
 		w.clicksOn(who, "Revoke", words)
 		w.ok(w.submits(who, "Revoke", map[string]string{"Reason": "the laptop was stolen"}))
