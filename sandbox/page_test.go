@@ -16,6 +16,7 @@ import (
 
 // pageOf is a page without a browser: what its stream says, and what it asks.
 type pageOf struct {
+	passed []frame // not yet asked for
 	t      *testing.T
 	ws     *Workspace
 	name   string
@@ -75,13 +76,26 @@ func opens(t *testing.T, ws *Workspace, name string) (p *pageOf, stop func()) {
 func (p *pageOf) waits(event string, wanted func(frame) bool) frame {
 	p.t.Helper()
 	ctx := soon(p.t)
+	passed := p.passed
+	p.passed = nil
+	for i, f := range passed { // they came while something else was waited for
+		switch {
+		case f.event != event:
+			p.passed = append(p.passed, f)
+		case wanted(f):
+			p.passed = append(p.passed, passed[i+1:]...)
+			return f
+		}
+	}
 	for {
 		select {
 		case f, open := <-p.frames:
 			if !open {
 				p.t.Fatal("the stream ended")
 			}
-			if f.event == event && wanted(f) {
+			if f.event != event {
+				p.passed = append(p.passed, f)
+			} else if wanted(f) {
 				return f
 			}
 		case <-ctx.Done():
