@@ -147,7 +147,7 @@ func TestEndedAccessIsRepeated(t *testing.T) {
 		no(t, err)
 		c.Grant.Holder.ID = w.ana.ID()
 		w.service.put(c)
-		no(t, w.bot.PostReceipt(t.Context(), "g1"))
+		w.receipt("g1")
 		if said := w.sees(w.ana, "is over").Text; strings.Contains(said, "[Ask again]") != want {
 			t.Errorf("the end of what %s: %s", cause, said)
 		}

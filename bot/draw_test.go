@@ -67,13 +67,13 @@ func TestDrawIsIdempotent(t *testing.T) {
 	t.Parallel()
 	w := drawable(t, nil)
 	for range 3 {
-		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+		w.draws("r7k2m9")
 	}
 	if n := len(w.ws.Messages()); n != 2 {
 		t.Errorf("%d messages were posted, not a card and a notice", n)
 	}
 	calls := len(w.ws.Traffic())
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if more := len(w.ws.Traffic()) - calls; more > 0 {
 		t.Errorf("drawing what is drawn made %d calls", more)
 	}
@@ -89,7 +89,7 @@ func TestLostAnswerPostsOnce(t *testing.T) {
 	if u.Permanent || u.After <= 0 {
 		t.Errorf("a lost answer is %+v", u)
 	}
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if n := len(w.ws.Messages()); n != 2 {
 		t.Errorf("%d messages were posted", n)
 	}
@@ -102,7 +102,7 @@ func TestUnrecordedPostIsFoundAgain(t *testing.T) {
 	undelivered(t, w.bot.Draw(t.Context(), "r7k2m9"))
 	w.outbox.fail = nil
 	clear(w.outbox.claims) // the lease ran out
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if n := len(w.ws.Messages()); n != 2 {
 		t.Errorf("%d messages were posted", n)
 	}
@@ -149,7 +149,7 @@ func TestStateMovingOnIsDrawnAgain(t *testing.T) {
 	w := drawable(t, nil)
 	w.service.changed = func(string) {}
 	w.bot.service = &moving{fakeService: w.service}
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if w.cards("Cancelled by") != 1 || w.cards("Waiting for approval") != 0 {
 		t.Errorf("the channel shows\n%s", w.bo.In("approvals").Sees())
 	}
@@ -190,7 +190,7 @@ func TestSlackTroubleSaysWhenToRetry(t *testing.T) {
 				return
 			}
 			w.ws.Heal()
-			no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+			w.draws("r7k2m9")
 			if w.cards("Waiting for approval") != 1 {
 				t.Error("the card did not catch up")
 			}
@@ -203,14 +203,14 @@ func TestWhatIsGoneBlocksNothing(t *testing.T) {
 	t.Run("deleted message", func(t *testing.T) {
 		t.Parallel()
 		w := drawable(t, nil)
-		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+		w.draws("r7k2m9")
 		m := w.outbox.rows[cardKey("r7k2m9")]
 		_, _, err := w.slack.api.DeleteMessageContext(t.Context(), m.Channel, m.TS)
 		no(t, err)
 		_, err = w.service.Approve(t.Context(), approvals.Press{Request: "r7k2m9", By: "U0BO"})
 		no(t, err)
 		w.drawing.Wait()
-		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+		w.draws("r7k2m9")
 		if !m.Gone || w.outbox.gone[m.Key] != "message_not_found" {
 			t.Errorf("the card is %+v", m)
 		}
@@ -222,17 +222,17 @@ func TestWhatIsGoneBlocksNothing(t *testing.T) {
 			over := writings["ordinary"].granted(grants.Revoked)
 			c.Request.State, c.Grant = approvals.Activated, over.Grant
 		})
-		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+		w.draws("r7k2m9")
 		w.outbox.rows[cardKey("r7k2m9")].Gone = true
-		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
-		no(t, w.bot.PostReceipt(t.Context(), "g1"))
+		w.draws("r7k2m9")
+		w.receipt("g1")
 		w.sees(w.bo, "Looked at in the catalogs")
 	})
 	t.Run("person who left", func(t *testing.T) {
 		t.Parallel()
 		w := drawable(t, nil)
 		w.ws.RemovePerson("ana")
-		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+		w.draws("r7k2m9")
 		if w.cards("Waiting for approval") != 1 {
 			t.Error("the channel has no card")
 		}
@@ -280,13 +280,13 @@ func TestReceiptGoesIntoTheThreadOnce(t *testing.T) {
 	if u := undelivered(t, w.bot.PostReceipt(t.Context(), "g1")); u.Permanent {
 		t.Errorf("a receipt before its card is %v", u)
 	}
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	cut := &lossy{RoundTripper: w.slack.client.Transport, method: "/chat.postMessage"}
 	cut.lose.Store(1)
 	w.slack.client.Transport = cut
 	undelivered(t, w.bot.PostReceipt(t.Context(), "g1"))
 	for range 2 {
-		no(t, w.bot.PostReceipt(t.Context(), "g1"))
+		w.receipt("g1")
 	}
 	card := w.outbox.rows[cardKey("r7k2m9")].TS
 	n := 0

@@ -250,7 +250,7 @@ func TestWithdraw(t *testing.T) {
 		c := writings["ordinary"].states()["pending-half"]
 		c.Request.Requester.ID, c.Approvals[0].By.ID = w.ana.ID(), w.bo.ID()
 		w.service.put(c)
-		no(w.T, w.bot.Draw(w.Context(), c.Request.ID))
+		w.draws(c.Request.ID)
 		w.ws.Join("approvals", "cy")
 		for _, who := range []*sandbox.Actor{w.cy.In("approvals"), w.bo.In("approvals")} {
 			w.button(who, "Withdraw my approval")

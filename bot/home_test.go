@@ -209,23 +209,23 @@ func TestStaleHome(t *testing.T) {
 func TestOnlyOpenedHomesAreKeptFresh(t *testing.T) {
 	t.Parallel()
 	w := drawable(t, nil)
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if n := w.publishes(); n != 0 {
 		t.Errorf("%d Homes were published that nobody opened", n)
 	}
 	w.bot.homes.open(w.ana.ID(), time.Now())
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	w.home(w.ana, "Waiting for approval")
 	w.bot.homes.open(w.ana.ID(), time.Now().Add(-2*openedLately))
 	before := w.publishes()
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if w.publishes() != before {
 		t.Error("a Home was published that was opened long ago")
 	}
 	// A Home is not a promise: a job does not come again for it.
 	w.bot.homes.open(w.ana.ID(), time.Now())
 	w.ws.Fail("views.publish", sandbox.Fault{Error: "internal_error"})
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 }
 
 func TestHomeOutlivesSlacksTrouble(t *testing.T) {

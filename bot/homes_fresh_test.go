@@ -165,7 +165,7 @@ func TestFresheningTrouble(t *testing.T) {
 	w.homes.fail = errors.New("the store is down")
 	w.homes.mu.Unlock()
 	no(t, now.pass(t.Context(), homesEvery))
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	undelivered(t, w.bot.FreshenHomes(t.Context()))
 }
 

@@ -26,8 +26,8 @@ func TestRequesterIsToldInOneThread(t *testing.T) {
 		w.service.secured("r1")
 		w.drawing.Wait()
 		for range 2 {
-			no(w.T, w.bot.PostReceipt(w.Context(), w.service.cases["r1"].Grant.ID))
-			no(w.T, w.bot.Draw(w.Context(), "r1"))
+			w.receipt(w.service.cases["r1"].Grant.ID)
+			w.draws("r1")
 		}
 		w.sees(w.ana, "is over: revoked by bo (wrong database). Verified")
 		thread, said := w.outbox.rows[noticeKey("r1")].TS, 0

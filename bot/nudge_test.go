@@ -24,7 +24,7 @@ func nudged(t *testing.T, state string, change func(*world, *approvals.Case)) *w
 		change(w, &c)
 	}
 	w.service.put(c)
-	no(t, w.bot.Draw(t.Context(), c.Request.ID))
+	w.draws(c.Request.ID)
 	return w
 }
 

@@ -136,7 +136,7 @@ func TestBrokenGlassIsNeverSilent(t *testing.T) {
 				t.Errorf("the audit channel shows\n%s", w.bo.In("audit").Sees())
 			}
 			doors.set(w.security, "")
-			no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+			w.draws("r7k2m9")
 			if w.has(w.security, "review closed") != 1 || w.has(w.audit, "review closed") != 0 || w.has(w.audit, "can be reached again") != 1 {
 				t.Errorf("the security channel shows\n%s\nthe audit channel shows\n%s", w.bo.In("security").Sees(), w.bo.In("audit").Sees())
 			}
@@ -144,7 +144,7 @@ func TestBrokenGlassIsNeverSilent(t *testing.T) {
 				t.Errorf("health heard %d times of the security channel", heard["security"])
 			}
 			calls := len(w.ws.Traffic())
-			no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+			w.draws("r7k2m9")
 			if more := len(w.ws.Traffic()) - calls; more > 0 {
 				t.Errorf("drawing what is drawn made %d calls", more)
 			}
@@ -207,9 +207,9 @@ func TestDeletedLoudMessageStaysGone(t *testing.T) {
 	no(t, err)
 	_, err = w.service.CloseReview(t.Context(), approvals.Press{Request: "r7k2m9", By: w.bo.ID()}, approvals.Justified, "fine")
 	no(t, err)
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	doors.set(w.security, "is_archived")
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if seen := w.bo.In("security").Sees() + w.bo.In("audit").Sees(); !m.Gone || strings.Contains(seen, "review") {
 		t.Errorf("the message is %+v; the audit channel shows\n%s", m, w.bo.In("audit").Sees())
 	}
@@ -236,8 +236,8 @@ func TestChannelsComeBack(t *testing.T) {
 	w.sees(w.ana, "Your access to")
 	doors.set(w.approvals, "")
 	doors.set(w.audit, "")
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
-	no(t, w.bot.PostReceipt(t.Context(), over.Grant.ID))
+	w.draws("r7k2m9")
+	w.receipt(over.Grant.ID)
 	no(t, w.bot.PostDigest(t.Context(), noon))
 	if w.has(w.approvals, "Access is over") != 1 || w.has(w.approvals, "Looked at in the catalogs") != 1 || len(w.bo.In("audit").Messages()) != 1 {
 		t.Errorf("the approvals channel shows\n%s", w.bo.In("approvals").Sees())
@@ -251,7 +251,7 @@ func TestFormerChannelIsGone(t *testing.T) {
 	w.bot.securityChannel = w.ws.AddChannel("security-2", "bo")
 	_, err := w.service.change("", "r7k2m9", func(*approvals.Case) error { return nil })
 	no(t, err)
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if m := w.outbox.rows[glassKey("r7k2m9")]; !m.Gone {
 		t.Error("a channel that is configured no more is waited for")
 	}
@@ -278,14 +278,14 @@ func TestGivenUpChannelComesBack(t *testing.T) {
 	doors.set(former, "is_archived")
 	w.bot.approvalsChannel = w.ws.AddChannel("approvals-2", "bo")
 	again()
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	m := w.outbox.rows[cardKey("r7k2m9")]
 	if !m.Gone || m.Why != "is_archived" {
 		t.Fatalf("in a former channel: %+v", m)
 	}
 	delete(w.outbox.gone, m.Key)
 	again()
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if !m.Gone || w.outbox.gone[m.Key] != "" {
 		t.Error("a former channel was tried again")
 	}
@@ -297,7 +297,7 @@ func TestGivenUpChannelComesBack(t *testing.T) {
 		return nil
 	})
 	no(t, err)
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if m.Gone || w.has(former, "Lapsed") != 1 || w.has(former, "Waiting") != 0 {
 		t.Errorf("the card is %+v; the channel shows\n%s", m, w.bo.In("approvals").Sees())
 	}
@@ -305,7 +305,7 @@ func TestGivenUpChannelComesBack(t *testing.T) {
 	// One that was never posted is posted.
 	w.forget()
 	w.outbox.rows[cardKey("r7k2m9")] = &outbox.Message{Key: cardKey("r7k2m9"), FirstTriedAt: time.Now(), Gone: true, Why: "channel_not_found"}
-	no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+	w.draws("r7k2m9")
 	if m := w.outbox.rows[cardKey("r7k2m9")]; m.Gone || strings.Count(w.bo.In("approvals").Sees(), "Request r7k2m9") != 1 {
 		t.Errorf("never posted, it is %+v", m)
 	}
@@ -313,7 +313,7 @@ func TestGivenUpChannelComesBack(t *testing.T) {
 	no(t, err)
 	for range 2 {
 		again()
-		no(t, w.bot.Draw(t.Context(), "r7k2m9"))
+		w.draws("r7k2m9")
 	}
 	if m := w.outbox.rows[cardKey("r7k2m9")]; !m.Gone || m.Why != "message_not_found" || strings.Contains(w.bo.In("approvals").Sees(), "r7k2m9") {
 		t.Errorf("deleted, it is %+v", m)

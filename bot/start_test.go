@@ -233,7 +233,7 @@ func TestReadyIsSaidAtTheStart(t *testing.T) {
 	no(t, err)
 	w.sees(w.ana, "can be taken now. Press *Get credentials* above")
 	w.button(w.ana, "Get credentials")
-	no(t, w.bot.Draw(t.Context(), "r1"))
+	w.draws("r1")
 	if n := strings.Count(w.ana.Sees(), "can be taken now"); n != 1 {
 		t.Errorf("it is said %d times", n)
 	}

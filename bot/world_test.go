@@ -3,6 +3,7 @@ package bot
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -200,6 +201,28 @@ func (w *world) does(r sandbox.Reply) sandbox.Reply {
 		w.Fatal(err)
 	}
 	return r
+}
+
+// draws and receipt deliver now, if need be after whatever is being drawn already: then they wait in line.
+func (w *world) draws(request string) {
+	w.Helper()
+	w.delivered(func() error { return w.bot.Draw(w.Context(), request) })
+}
+
+func (w *world) receipt(grant string) {
+	w.Helper()
+	w.delivered(func() error { return w.bot.PostReceipt(w.Context(), grant) })
+}
+
+func (w *world) delivered(deliver func() error) {
+	w.Helper()
+	limit := soon(w.T)
+	err := deliver()
+	for errors.Is(err, ErrInLine) && limit.Err() == nil {
+		time.Sleep(20 * time.Millisecond)
+		err = deliver()
+	}
+	no(w.T, err)
 }
 
 // sees waits until somebody sees a message with words.

@@ -60,6 +60,10 @@ func connectionLimit(t *testing.T, b *bench) {
 	b.open(t, o)
 	b.open(t, o)
 	b.shutOut(t, o)
+	// Whoever was refused is for a moment still among the sessions.
+	for deadline := time.Now().Add(10 * time.Second); b.Sessions(t, login.OID) != 2 && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
 	if secured := b.secure(t, login); secured.Killed != 2 {
 		t.Errorf("killed %d sessions of 2", secured.Killed)
 	}

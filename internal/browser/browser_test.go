@@ -52,7 +52,7 @@ func TestABrowserDoesWhatAPersonDoes(t *testing.T) {
 	if err := p.Sees(ctx, "Pressed"); err != nil {
 		t.Error(err)
 	}
-	short, stop := context.WithTimeout(ctx, 300*time.Millisecond)
+	short, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
 	if err := p.Clicks(short, "button", "Covered"); err == nil || !strings.Contains(err.Error(), "lies over it") {
 		t.Errorf("a button under something was pressed: %v", err)

@@ -109,17 +109,21 @@ const look = 40 * time.Millisecond
 
 // until looks again until find says yes or ctx ends.
 func (p *Page) until(ctx context.Context, what string, find func() (bool, error)) error {
+	var why error // what stood in the way when there was still time, which says more than that the last look was cut short
 	for {
 		found, err := find()
 		if found {
 			return nil
+		}
+		if ctx.Err() == nil || why == nil {
+			why = err
 		}
 		select {
 		case <-time.After(look):
 		case <-ctx.Done():
 			after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			return fmt.Errorf("waiting for %s: %w (%v); the page shows:\n%s", what, ctx.Err(), err, p.Text(after))
+			return fmt.Errorf("waiting for %s: %w (%v); the page shows:\n%s", what, ctx.Err(), why, p.Text(after))
 		}
 	}
 }
