@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/grants/rowlimit"
 )
 
 // everything stands for all tables of a database, those to come included, and for all databases of the target.
@@ -32,15 +33,15 @@ func refusals(p grants.Profile) []string {
 	if len(p.MemberOf) > 0 {
 		refuse("MySQL and MariaDB bring no roles along; leave member_of out, or name the engine postgres")
 	}
+	for _, problem := range rowlimit.Problems(p, dialect) {
+		refuse("%s", problem)
+	}
 	for _, g := range p.Privileges {
 		if g.Schema == "" || len(g.Tables)+len(g.Functions)+len(g.Sequences) == 0 || len(g.Privileges) == 0 {
 			refuse("each entry needs a schema (here: a database), tables or functions, and privileges")
 		}
 		if len(g.Tables) > 1 && slices.Contains(g.Tables, everything) {
 			refuse(`"*" stands alone in a list of tables`)
-		}
-		if _, err := parseCondition(g.Rows, p.Parameters); err != nil {
-			refuse("rows: %v", err)
 		}
 		if limited(g) && !slices.Contains(g.Privileges, "select") {
 			refuse("an entry with rows or a mask needs select")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/grants/rowlimit"
 )
 
 // viewOwner is the definer of every view of ours: an account that is locked, has no password, and may read what the views
@@ -28,7 +29,7 @@ type view struct {
 	name     string // of the base table, and of the view
 	columns  []viewColumn
 	base     []column
-	rows     condition
+	rows     rowlimit.Limit
 	limits   bool     // rows has a text
 	writes   []string // insert, update, delete
 	// plain is a table that the profile does not narrow: the view is there so that its name is found as well, and works
@@ -78,7 +79,7 @@ func viewsOf(p grants.Profile, c *catalog, databases []string) (views []view, pr
 }
 
 func viewsIn(p grants.Profile, g grants.Privilege, c *catalog, database string, taken map[string]string, several bool) (views []view, problems []string) {
-	rows, err := parseCondition(g.Rows, p.Parameters)
+	rows, err := rowlimit.Parse(g.Rows, p.Parameters, dialect)
 	if err != nil {
 		return nil, nil // refusals has said so
 	}
@@ -158,10 +159,10 @@ func (v *view) fill(g grants.Privilege) (problems []string) {
 // clocks refuses limits that the session's time zone, which its holder sets, would move.
 func (v *view) clocks(problem func(string, ...any)) {
 	takes := func(kind string) bool {
-		return slices.ContainsFunc(v.rows.uses, func(p grants.Parameter) bool { return p.Type == kind })
+		return slices.ContainsFunc(v.rows.Uses, func(p grants.Parameter) bool { return p.Type == kind })
 	}
 	for _, c := range v.base {
-		if !slices.Contains(v.rows.words, strings.ToLower(c.name)) {
+		if !slices.Contains(v.rows.Words, strings.ToLower(c.name)) {
 			continue
 		}
 		switch {
@@ -194,9 +195,9 @@ func (v *view) create(f flavour) string {
 	if !v.limits {
 		return sql
 	}
-	sql += " WHERE (" + v.rows.sql(f.value) + ")"
-	if len(v.rows.uses) > 0 {
-		sql += " AND " + bound(v.rows.uses)
+	sql += " WHERE (" + v.rows.SQL(f.value) + ")"
+	if len(v.rows.Uses) > 0 {
+		sql += " AND " + bound(v.rows.Uses)
 	}
 	if len(v.writes) > 0 {
 		return sql + " WITH CASCADED CHECK OPTION" // what is written must be among what is seen
@@ -275,7 +276,7 @@ func (v *view) written() (names []string) {
 func (v *view) reads() (names []string) {
 	for _, c := range v.base {
 		shows := slices.ContainsFunc(v.columns, func(x viewColumn) bool { return strings.Contains(x.expression, ident(c.name)) })
-		if shows || slices.Contains(v.rows.words, strings.ToLower(c.name)) {
+		if shows || slices.Contains(v.rows.Words, strings.ToLower(c.name)) {
 			names = append(names, c.name)
 		}
 	}

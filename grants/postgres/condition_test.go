@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/grants/rowlimit"
 )
 
 var declared = []grants.Parameter{{Name: "id", Type: "bigint"}, {Name: "name", Type: "text"}}
@@ -26,22 +27,22 @@ func TestConditions(t *testing.T) {
 		"(a + (:id)) > 0":        "(a + (<id>)) > 0",
 		"größe = :id":            "größe = <id>",
 	} {
-		c, err := parseCondition(text, declared)
-		if err != nil || c.sql(stand) != want {
-			t.Errorf("%q: %q, %v", text, c.sql(stand), err)
+		c, err := rowlimit.Parse(text, declared, dialect)
+		if err != nil || c.SQL(stand) != want {
+			t.Errorf("%q: %q, %v", text, c.SQL(stand), err)
 		}
 	}
 	for _, text := range []string{
 		"a = :other", "true; DROP TABLE x", "a = 'x", `a = "x`, "a = 1)", "(a = 1", "a = 1) OR (b = 2", "a = 1 -- :id", "a /* */ = 1", "a = $1", "a = $$x$$",
 		"a = E'\\''", "a = e'x'", `a = 'x\'`, "a = U&'x'", "a IN (SELECT b FROM c)", "a IN (select 1)", "a IN (VALUES (1))", "a = (TABLE b)", "a = 1\x00", "a = \x7f",
 	} {
-		if c, err := parseCondition(text, declared); err == nil {
-			t.Errorf("%q was taken: %q", text, c.sql(stand))
+		if c, err := rowlimit.Parse(text, declared, dialect); err == nil {
+			t.Errorf("%q was taken: %q", text, c.SQL(stand))
 		}
 	}
-	c, err := parseCondition(`Amount > 1 AND "Weird ""x" = :id OR :id < lower(amount)`, declared)
-	if err != nil || !slices.Equal(c.words, []string{"amount", "and", `Weird "x`, "or", "lower", "amount"}) || len(c.uses) != 1 {
-		t.Errorf("%q %+v, %v", c.words, c.uses, err)
+	c, err := rowlimit.Parse(`Amount > 1 AND "Weird ""x" = :id OR :id < lower(amount)`, declared, dialect)
+	if err != nil || !slices.Equal(c.Words, []string{"amount", "and", `Weird "x`, "or", "lower", "amount"}) || len(c.Uses) != 1 {
+		t.Errorf("%q %+v, %v", c.Words, c.Uses, err)
 	}
 }
 
@@ -51,16 +52,16 @@ func FuzzCondition(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := parseCondition(text, declared)
+		c, err := rowlimit.Parse(text, declared, dialect)
 		if err != nil {
 			return
 		}
-		if same := c.sql(func(p grants.Parameter) string { return ":" + p.Name }); same != text {
+		if same := c.SQL(func(p grants.Parameter) string { return ":" + p.Name }); same != text {
 			t.Errorf("%q became %q", text, same)
 		}
-		again, err := parseCondition("("+c.sql(func(grants.Parameter) string { return "(NULL)" })+")", nil)
-		if err != nil || len(again.uses) != 0 {
-			t.Errorf("%q: %v, %+v", text, err, again.uses)
+		again, err := rowlimit.Parse("("+c.SQL(func(grants.Parameter) string { return "(NULL)" })+")", nil, dialect)
+		if err != nil || len(again.Uses) != 0 {
+			t.Errorf("%q: %v, %+v", text, err, again.Uses)
 		}
 		if strings.ContainsAny(text, "\\\x00") {
 			t.Errorf("%q was taken", text)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/grants/rowlimit"
 )
 
 // everything stands for all tables, or all schemas, those to come included.
@@ -45,23 +46,13 @@ func refusals(p grants.Profile) []string {
 			refuse("it cannot be a member of %s; there are %s", role, strings.Join(predefined, ", "))
 		}
 	}
-	used := map[string]bool{}
 	for _, g := range p.Privileges {
 		for _, problem := range unfit(g) {
 			refuse("%s", problem)
 		}
-		rows, err := parseCondition(g.Rows, p.Parameters)
-		if err != nil {
-			refuse("rows %q: %v", g.Rows, err)
-		}
-		for _, parameter := range rows.uses {
-			used[parameter.Name] = true
-		}
 	}
-	for _, parameter := range p.Parameters {
-		if !used[parameter.Name] {
-			refuse("the parameter %s is asked for and limits nothing; use :%s in rows", parameter.Name, parameter.Name)
-		}
+	for _, problem := range rowlimit.Problems(p, dialect) {
+		refuse("%s", problem)
 	}
 	if hasViews(p) {
 		if creates(p) {

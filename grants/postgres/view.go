@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/grants/rowlimit"
 )
 
 // view is a table as a profile with masks or a row limit shows it.
@@ -16,7 +17,7 @@ type view struct {
 	name    string   // of the base table, and of the view
 	base    []string // the base table's columns
 	columns []viewColumn
-	rows    condition
+	rows    rowlimit.Limit
 	limits  bool     // rows has a text
 	writes  []string // insert, update, delete
 	hashes  bool
@@ -44,7 +45,7 @@ func viewsOf(p grants.Profile, c *catalog) (views []view, problems []string) {
 		if !limited(g) {
 			continue
 		}
-		rows, err := parseCondition(g.Rows, p.Parameters)
+		rows, err := rowlimit.Parse(g.Rows, p.Parameters, dialect)
 		if err != nil {
 			continue // refusals has said so
 		}
@@ -159,11 +160,11 @@ func (v *view) query(stand func(grants.Parameter) string, bound bool, key string
 	}
 	sql := "SELECT " + strings.Join(columns, ",\n       ") + "\n  FROM " + ident(v.schema) + "." + ident(v.name)
 	if v.limits {
-		sql += "\n WHERE (" + v.rows.sql(stand) + ")"
-		if bound && len(v.rows.uses) > 0 {
+		sql += "\n WHERE (" + v.rows.SQL(stand) + ")"
+		if bound && len(v.rows.Uses) > 0 {
 			// A login without values sees nothing, whatever the condition makes of NULL.
-			names := make([]string, len(v.rows.uses))
-			for i, p := range v.rows.uses {
+			names := make([]string, len(v.rows.Uses))
+			for i, p := range v.rows.Uses {
 				names[i] = literal(p.Name)
 			}
 			sql += "\n   AND (SELECT " + ident(internal) + ".parameters_bound(ARRAY[" + strings.Join(names, ", ") + "]))"
@@ -215,7 +216,7 @@ func (v *view) wants(add func(entry)) {
 		onView(strings.ToUpper(word), v.written()...)
 		onBase(strings.ToUpper(word), v.written()...)
 	}
-	if len(v.rows.uses) > 0 {
+	if len(v.rows.Uses) > 0 {
 		add(entry{role: role, kind: onFunction, schema: internal, object: "parameter_value(text)", privilege: "EXECUTE"})
 		add(entry{role: role, kind: onFunction, schema: internal, object: "parameters_bound(text[])", privilege: "EXECUTE"})
 	}
@@ -231,7 +232,7 @@ func (v *view) reads() (names []string) {
 			names = append(names, c.name)
 		}
 	}
-	for _, word := range v.rows.words {
+	for _, word := range v.rows.Words {
 		if slices.Contains(v.base, word) && !slices.Contains(names, word) {
 			names = append(names, word)
 		}
