@@ -110,9 +110,9 @@ func (r *Reaper) RunOnce(ctx context.Context) (Reaped, error) {
 	return out, err
 }
 
-func (r *Reaper) pass(ctx context.Context) (Reaped, error) {
+func (r *Reaper) pass(life context.Context) (Reaped, error) {
 	// A store that hangs must not keep the pass, and with it the deadlines, waiting.
-	ctx, cancel := context.WithTimeout(ctx, passTimeout)
+	ctx, cancel := context.WithTimeout(life, passTimeout)
 	defer cancel()
 	s := r.service
 	var out Reaped
@@ -132,7 +132,7 @@ func (r *Reaper) pass(ctx context.Context) (Reaped, error) {
 			return change
 		})
 		if err != nil {
-			return out, fmt.Errorf("taking due grants: %w", err)
+			return out, errors.Join(fmt.Errorf("taking due grants: %w", err), r.sentinel.relearn(life, s.cfg.Now()))
 		}
 		for _, g := range taken {
 			s.pursue(g)

@@ -30,11 +30,24 @@ type sentinel struct {
 	locked map[string]bool
 }
 
-// learn reads the next deadlines, unless it did a moment ago. That the store answered ends an outage.
+// learn reads the next deadlines, unless it did a moment ago. That the store took what was due ends an outage.
 func (n *sentinel) learn(ctx context.Context, now time.Time) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.locked = map[string]bool{}
+	return n.read(ctx, now)
+}
+
+// relearn does so from a store that answers and takes nothing: its disk is full, or a standby answers in its place.
+func (n *sentinel) relearn(ctx context.Context, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.read(ctx, now)
+}
+
+func (n *sentinel) read(ctx context.Context, now time.Time) error {
 	if now.Sub(n.readAt) < refreshEvery {
 		return nil
 	}
