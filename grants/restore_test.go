@@ -286,3 +286,48 @@ func TestWritingOff(t *testing.T) {
 		t.Errorf("when the cluster is back: %+v", swept)
 	}
 }
+
+// A cluster that was moved with its roles (an upgrade, a dump of everything) has the logins of live grants, with their
+// passwords. The grants cannot end them there: it is not the cluster that they were issued on.
+func TestALoginThatWasCopiedToAnotherClusterIsTakenAway(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g, c := b.issue(time.Hour)
+	session, err := b.connect(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := b.serve(b.store, &impostor{Driver: &moved{b.driver.Driver}, fingerprint: "4711"})
+	swept, err := s.Sweep(t.Context())
+	if grants.ReasonOf(err) != grants.FailSwapped {
+		t.Fatalf("the sweep of another cluster: %+v %v", swept, err)
+	}
+	if !slices.Contains(swept[0].Orphans, g.Login) {
+		t.Errorf("taken for explained: %+v", swept)
+	}
+	if _, err := b.connect(c); err == nil {
+		t.Error("the login works on the other cluster")
+	}
+	if _, err := session.Exec(t.Context(), `SELECT 1`); err == nil {
+		t.Error("its session lives on the other cluster")
+	}
+	if b.events(audit.LoginOrphaned, g.ID) != 1 {
+		t.Error("nobody is told")
+	}
+	if b.read(g.ID).State != grants.Active {
+		t.Error("the grant itself was ended by what was found elsewhere")
+	}
+}
+
+// moved lets a test's cluster pass for another one: what the sweep found on it names no other fingerprint.
+type moved struct{ grants.Driver }
+
+func (m *moved) Secure(ctx context.Context, login grants.Login) (grants.Secured, error) {
+	login.Fingerprint = ""
+	return m.Driver.Secure(ctx, login)
+}
+
+func (m *moved) Clean(ctx context.Context, login grants.Login) (grants.Cleaned, error) {
+	login.Fingerprint = ""
+	return m.Driver.Clean(ctx, login)
+}

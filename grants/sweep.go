@@ -106,9 +106,10 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 		out.Err = fmt.Errorf("reading unfinished grants: %w", err)
 		return out
 	}
+	// A grant explains its login on the cluster that it was issued on, and nowhere else: nothing could end it there.
 	explained := map[string]bool{}
 	for _, g := range after {
-		explained[g.ID] = true
+		explained[g.ID] = g.Fingerprint == fingerprint
 	}
 	for _, login := range logins {
 		if explained[login.Stamp.Grant] {
@@ -120,7 +121,7 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 			out.Err = errors.Join(out.Err, err)
 			continue
 		}
-		if known && (g.State != Revoked || g.EndedAt.After(started.Add(-justEnded))) {
+		if known && g.Fingerprint == fingerprint && (g.State != Revoked || g.EndedAt.After(started.Add(-justEnded))) {
 			continue
 		}
 		if !known && back && s.mayLive(login) {
@@ -245,7 +246,9 @@ func (s *Service) orphan(ctx context.Context, target string, login Login, known 
 		Request: known.Request, Profile: known.Profile, Detail: map[string]string{"login": login.Name, "oid": fmt.Sprint(login.OID)},
 	}
 	event.Reason = "no grant in the store explains this login"
-	if known.State == Revoked && known.Receipt != nil && known.Receipt.WrittenOff != "" {
+	if known.ID != "" && known.Fingerprint != login.Fingerprint {
+		event.Reason = "this login's grant was issued on another cluster, from which it was copied"
+	} else if known.State == Revoked && known.Receipt != nil && known.Receipt.WrittenOff != "" {
 		event.Reason = "this login was written off, and its cluster is there again"
 	} else if known.State == Revoked {
 		event.Reason = "this login was revoked and has come back, as it does after a failover or a restore"
