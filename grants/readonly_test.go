@@ -9,15 +9,7 @@ import (
 )
 
 // readOnly is a store that can be read and not written, as when its disk is full or a standby answers in its place.
-type readOnly struct {
-	grants.Store
-	asked int
-}
-
-func (r *readOnly) NextDeadline(ctx context.Context) (time.Time, error) {
-	r.asked++
-	return r.Store.NextDeadline(ctx)
-}
+type readOnly struct{ grants.Store }
 
 func (*readOnly) TakeDue(context.Context, time.Time, int, func(grants.Grant) grants.Change) ([]grants.Grant, error) {
 	return nil, errAway

@@ -15,6 +15,8 @@ const (
 	reapBatch = 100
 	// reapAtLeast is the longest sleep: another replica may have died with the only knowledge of a nearer deadline.
 	reapAtLeast = time.Second
+	// heldPause is how long what somebody else is at is left to them, who may take seconds.
+	heldPause = 20 * time.Millisecond
 	// answerTimeout is how long the store may take for the first answer of a pass, and passTimeout for all of them.
 	answerTimeout = 2 * time.Second
 	passTimeout   = 15 * time.Second
@@ -42,6 +44,8 @@ type Reaped struct {
 	Resumed int
 	// Next is the earliest deadline left, zero when there is none.
 	Next time.Time
+	// held says that somebody else was at what is due.
+	held bool
 }
 
 // NewReaper makes a reaper that is not running.
@@ -87,6 +91,9 @@ func (r *Reaper) loop(ctx context.Context) {
 		pause := reapAtLeast
 		if err == nil && !result.Next.IsZero() {
 			pause = min(pause, max(result.Next.Sub(s.cfg.Now()), 0))
+		}
+		if result.held {
+			pause = max(pause, heldPause)
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -141,8 +148,8 @@ func (r *Reaper) pass(life context.Context) (Reaped, error) {
 		if next, err = s.cfg.Store.NextDeadline(ctx); err != nil {
 			return out, fmt.Errorf("reading the next deadline: %w", err)
 		}
-		if len(taken) == 0 {
-			break // somebody else holds them
+		if out.held = len(taken) == 0; out.held {
+			break
 		}
 	}
 	out.Next = next
