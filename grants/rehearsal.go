@@ -48,3 +48,8 @@ func (r Rehearsal) OK() bool {
 	}
 	return len(r.Steps) > 0
 }
+
+// Warn adds a warning; mend is what puts it right, empty where nothing simple does.
+func (r *Rehearsal) Warn(what, mend string) {
+	r.Warnings = append(r.Warnings, Finding{What: what, Mend: mend})
+}
