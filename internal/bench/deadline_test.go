@@ -25,7 +25,7 @@ func BenchmarkDeadline(b *testing.B) {
 		for b.Loop() {
 			const many, apart = 100, 80 * time.Millisecond
 			first := time.Now().Add(12 * time.Second) // by then all of them are issued and have a session
-			ends := l.stagger(b, many, many, func(i int) time.Time { return first.Add(time.Duration(i) * apart) })
+			ends := l.stagger(b, many, many, openSession, func(i int) time.Time { return first.Add(time.Duration(i) * apart) })
 			publishLate(b, "one deadline: login locked", ends.locked, 25*time.Millisecond, 100*time.Millisecond)
 			publishLate(b, "one deadline: session dead, seen by its holder", ends.dead, 25*time.Millisecond, 100*time.Millisecond)
 			publishLate(b, "one deadline: receipt written", ends.proven, 0, 0)
@@ -39,20 +39,26 @@ func BenchmarkDeadline(b *testing.B) {
 	}{{200, 12 * time.Second, 0, 0}, {1000, 45 * time.Second, time.Second, 3 * time.Second}} {
 		b.Run(fmt.Sprintf("at-one-instant=%d", c.many), func(b *testing.B) {
 			for b.Loop() {
-				at := time.Now().Add(c.ahead)
-				ends := l.stagger(b, c.many, 100, func(int) time.Time { return at })
-				locked, dead, proven := quantile(1, ends.locked), quantile(1, ends.dead), quantile(1, ends.proven)
-				b.ReportMetric(millis(locked), "all-locked-ms")
-				b.ReportMetric(millis(dead), "all-dead-ms")
-				b.ReportMetric(millis(proven), "all-proven-ms")
-				what := fmt.Sprintf("%d at one instant: ", c.many)
-				report.add(what+"all locked", ms(locked), fmt.Sprintf("median %s", ms(quantile(0.5, ends.locked))), goalOf(c.lock), locked <= c.lock)
-				report.add(what+"100 sessions, all dead", ms(dead), fmt.Sprintf("median %s", ms(quantile(0.5, ends.dead))), goalOf(c.lock), dead <= c.lock)
-				report.add(what+"all dropped and proven", ms(proven), fmt.Sprintf("median %s", ms(quantile(0.5, ends.proven))), goalOf(c.proven), proven <= c.proven)
+				l.oneInstant(b, "", c.many, c.ahead, openSession, c.lock, c.proven)
 			}
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// oneInstant lets many grants end at one instant, 100 of them in use.
+func (l *library) oneInstant(b *testing.B, where string, many int, ahead time.Duration, visit visiting, lock, drop time.Duration) {
+	b.Helper()
+	at := time.Now().Add(ahead)
+	ends := l.stagger(b, many, 100, visit, func(int) time.Time { return at })
+	locked, dead, proven := quantile(1, ends.locked), quantile(1, ends.dead), quantile(1, ends.proven)
+	b.ReportMetric(millis(locked), "all-locked-ms")
+	b.ReportMetric(millis(dead), "all-dead-ms")
+	b.ReportMetric(millis(proven), "all-proven-ms")
+	what := fmt.Sprintf("%s%d at one instant: ", where, many)
+	report.add(what+"all locked", ms(locked), fmt.Sprintf("median %s", ms(quantile(0.5, ends.locked))), goalOf(lock), locked <= lock)
+	report.add(what+"100 sessions, all dead", ms(dead), fmt.Sprintf("median %s", ms(quantile(0.5, ends.dead))), goalOf(lock), dead <= lock)
+	report.add(what+"all dropped and proven", ms(proven), fmt.Sprintf("median %s", ms(quantile(0.5, ends.proven))), goalOf(drop), proven <= drop)
 }
 
 func goalOf(d time.Duration) string {
@@ -79,7 +85,7 @@ type endings struct{ locked, dead, proven []time.Duration }
 
 // stagger issues grants with the given deadlines, opens sessions with the first of them, and waits for the end of all.
 // Deadlines are set by the end of the shift.
-func (l *library) stagger(b *testing.B, many, sessions int, deadline func(i int) time.Time) endings {
+func (l *library) stagger(b *testing.B, many, sessions int, visit visiting, deadline func(i int) time.Time) endings {
 	b.Helper()
 	requests := make([]string, many)
 	for i := range many {
@@ -99,7 +105,7 @@ func (l *library) stagger(b *testing.B, many, sessions int, deadline func(i int)
 		over[i] = done
 		mu.Unlock()
 		if i < sessions {
-			dead[i], err = openSession(b.Context(), credential)
+			dead[i], err = visit(b.Context(), credential)
 		}
 		return err
 	})
@@ -121,6 +127,9 @@ func (l *library) stagger(b *testing.B, many, sessions int, deadline func(i int)
 	}
 	return out
 }
+
+// visiting opens a session with a credential and tells when it dies.
+type visiting func(context.Context, grants.Credential) (<-chan time.Time, error)
 
 // openSession opens a session with a credential and tells when it dies.
 func openSession(ctx context.Context, credential grants.Credential) (<-chan time.Time, error) {

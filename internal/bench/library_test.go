@@ -27,14 +27,41 @@ import (
 // store, the sealer, the job engine and, once it is asked for, the reaper.
 type library struct {
 	*stage.Stage
+	place     place
 	store     *watched
 	grants    *grants.Service
 	approvals *approvals.Service
 	people    *people
 }
 
-// openLibrary makes a library as internal/app wires it.
-func openLibrary(b *testing.B) *library {
+// place is a library's one target.
+type place struct {
+	target    grants.Target
+	driver    grants.Driver
+	processor func(*testing.B) time.Duration // that the server has used
+}
+
+// opening opens it for an installation.
+type opening func(b *testing.B, s *stage.Stage, installation string) place
+
+// openLibrary makes a library as internal/app wires it, with the stage's own target.
+func openLibrary(b *testing.B) *library { return openLibraryOn(b, stagesTarget) }
+
+func stagesTarget(b *testing.B, s *stage.Stage, installation string) place {
+	b.Helper()
+	target := grants.Target{
+		Name: "orders-prod", Engine: "postgres", Environment: "production", Databases: []string{"orders"},
+		Connect: grants.Endpoint{Host: "127.0.0.1", Port: s.Target.Port(), SSLMode: "disable"},
+	}
+	driver, err := postgres.Open(postgres.Config{
+		Target: target, AdminURL: secret.New(s.Conf.AdminURL), Installation: installation, MaxConns: 16,
+	})
+	fatal(b, err)
+	b.Cleanup(driver.Close)
+	return place{target, driver, func(b *testing.B) time.Duration { return processor(b, s.Target) }}
+}
+
+func openLibraryOn(b *testing.B, open opening) *library {
 	b.Helper()
 	ctx := b.Context()
 	s, err := stage.Open(ctx, stage.Options{Binary: binary, Durable: true, Settings: map[string]string{"max_connections": "600"}})
@@ -51,17 +78,9 @@ func openLibrary(b *testing.B) *library {
 	fatal(b, err)
 	installation, err := st.Installation(ctx)
 	fatal(b, err)
-	target := grants.Target{
-		Name: "orders-prod", Engine: "postgres", Environment: "production", Databases: []string{"orders"},
-		Connect: grants.Endpoint{Host: "127.0.0.1", Port: s.Target.Port(), SSLMode: "disable"},
-	}
-	driver, err := postgres.Open(postgres.Config{
-		Target: target, AdminURL: secret.New(s.Conf.AdminURL), Installation: installation, MaxConns: 16,
-	})
-	fatal(b, err)
-	b.Cleanup(driver.Close)
+	l.place = open(b, s, installation)
 	l.grants, err = grants.New(grants.Config{
-		Store: l.store, Targets: []grants.Target{target}, Drivers: map[string]grants.Driver{target.Name: driver},
+		Store: l.store, Targets: []grants.Target{l.place.target}, Drivers: map[string]grants.Driver{l.place.target.Name: l.place.driver},
 		Installation: installation, Now: time.Now, Log: zerolog.Nop(), ConnectionLimit: 5, Grace: time.Minute,
 		OverdueAfter: time.Minute, Parallel: 16,
 	})
@@ -73,7 +92,7 @@ func openLibrary(b *testing.B) *library {
 	})
 	l.approvals, err = approvals.New(approvals.Config{
 		Store: l.store, Grants: l.grants, Directory: l.people, Roster: l.people, Policy: func() *policy.Policy { return rules },
-		Targets: []grants.Target{target}, Now: time.Now, LapseAfter: time.Hour, TakeWithin: time.Hour, FactsWithin: time.Second,
+		Targets: []grants.Target{l.place.target}, Now: time.Now, LapseAfter: time.Hour, TakeWithin: time.Hour, FactsWithin: time.Second,
 	})
 	fatal(b, err)
 	sealer := store.NewSealer(st)

@@ -18,7 +18,7 @@ type spent struct{ target, store, self time.Duration }
 
 func (l *library) spent(b *testing.B) spent {
 	b.Helper()
-	return spent{target: processor(b, l.Target), store: processor(b, l.Store), self: own()}
+	return spent{target: l.place.processor(b), store: processor(b, l.Store), self: own()}
 }
 
 func (s spent) since(before spent, many int) spent {
@@ -52,21 +52,27 @@ func processor(b *testing.B, s *localpg.Server) time.Duration {
 	pids = append(pids, strings.Fields(string(children))...)
 	var ticks int64
 	for i, pid := range pids {
-		stat, err := os.ReadFile("/proc/" + pid + "/stat")
-		if err != nil {
-			continue // it has just ended, and its parent counts it from now on
-		}
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		fields := strings.Fields(rest)
-		last := 13 // utime and stime; of the postmaster also those of its ended children
-		if i == 0 {
-			last = 15
-		}
-		for _, field := range fields[11:last] {
-			n, err := strconv.ParseInt(field, 10, 64)
-			fatal(b, err)
-			ticks += n
-		}
+		ticks += ticksOf(b, pid, i == 0)
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// ticksOf is what a process has used, and, where it is asked for, what its ended children had.
+func ticksOf(b *testing.B, pid string, children bool) (ticks int64) {
+	b.Helper()
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return 0 // it has just ended, and its parent counts it from now on
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	last := 13 // utime and stime
+	if children {
+		last = 15
+	}
+	for _, field := range strings.Fields(rest)[11:last] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		fatal(b, err)
+		ticks += n
+	}
+	return ticks
 }
