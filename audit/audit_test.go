@@ -186,6 +186,8 @@ func TestVerify(t *testing.T) {
 	middle := audit.Head{Seq: 4, Hash: honest.links[3].Seal.Hash}
 	young, old := sample(), sample()
 	young.ID, old.ID, old.At = 11, 12, noon.Add(-audit.SealWithin-time.Second)
+	ahead := sample()
+	ahead.ID, ahead.At = 13, noon.AddDate(100, 0, 0)
 	for name, tc := range map[string]struct {
 		tamper func(m *memory)
 		heads  []audit.Head
@@ -194,6 +196,7 @@ func TestVerify(t *testing.T) {
 		"nothing":              {func(*memory) {}, []audit.Head{head, middle, {}}, nil},
 		"a young event":        {func(m *memory) { m.links = append(m.links, audit.Link{Event: &young}) }, nil, nil},
 		"an old event":         {func(m *memory) { m.links = append(m.links, audit.Link{Event: &old}) }, nil, []audit.Fault{audit.SealMissing}},
+		"an event to come":     {func(m *memory) { m.links = append(m.links, audit.Link{Event: &ahead}) }, nil, []audit.Fault{audit.SealMissing}},
 		"a changed event":      {func(m *memory) { m.links[4].Event.Reason = "better" }, nil, []audit.Fault{audit.EventChanged}},
 		"a missing event":      {func(m *memory) { m.links[4].Event = nil }, nil, []audit.Fault{audit.EventMissing}},
 		"a missing seal":       {func(m *memory) { m.links = slices.Delete(m.links, 4, 5) }, nil, []audit.Fault{audit.SealGap}},

@@ -30,7 +30,7 @@ const (
 	EventChanged Fault = "event-changed"
 	// EventMissing: there is a seal, but its event is gone.
 	EventMissing Fault = "event-missing"
-	// SealMissing: an event older than SealWithin has no seal.
+	// SealMissing: an event older than SealWithin has no seal, or one that says it is from later than anybody's clock may be.
 	SealMissing Fault = "seal-missing"
 	// SealGap: numbers of seals are missing.
 	SealGap Fault = "seal-gap"
@@ -150,7 +150,7 @@ func (v *verification) seal(s Seal, e *Event) {
 
 func (v *verification) unsealed(e Event) {
 	v.report.Events++
-	if v.now.Sub(e.At) <= SealWithin {
+	if v.now.Sub(e.At).Abs() <= SealWithin {
 		v.report.Unsealed++
 		return
 	}
