@@ -339,6 +339,42 @@ func TestWhoMayEndAccess(t *testing.T) {
 	refusedWith(t, err, approvals.AlreadyOver)
 }
 
+// What a shift gives at once can be taken until that shift ends.
+func TestWhatAShiftGivesAtOnceIsTakenBeforeItEnds(t *testing.T) {
+	t.Parallel()
+	o := setup(t)
+	end := time.Now().Add(10 * time.Minute).Truncate(time.Second)
+	o.people.shift["ana@example.com"] = end
+	if c := o.asks("ana", "read-only"); c.Request.State != approvals.Approved || !c.Request.LapsesAt.Equal(end) {
+		t.Errorf("%s, can be taken until %s, and the shift ends %s", c.Request.State, c.Request.LapsesAt, end)
+	}
+}
+
+// From its end on access is over for its holder, also before that is written down.
+func TestAccessIsOverAtItsEnd(t *testing.T) {
+	t.Parallel()
+	o := setup(t)
+	o.people.shift["ana@example.com"] = time.Now().Add(8 * time.Hour)
+	asked := o.asks("ana", "read-only")
+	c, err := o.Activate(t.Context(), press("ana", asked))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Issue(t.Context(), c.Grant.ID); err != nil {
+		t.Fatal(err)
+	}
+	o.sleeps(c.Grant.Deadline.Sub(o.now()))
+	_, err = o.Release(t.Context(), press("ana", asked))
+	refusedWith(t, err, approvals.AlreadyOver)
+	_, err = o.ShowAgain(t.Context(), press("ana", asked))
+	refusedWith(t, err, approvals.AlreadyOver)
+	_, err = o.Extend(t.Context(), press("ana", asked), 30*time.Minute)
+	refusedWith(t, err, approvals.AlreadyOver)
+	if c, err = o.Case(t.Context(), asked.Request.ID); err != nil || c.Grant.State != grants.Active {
+		t.Errorf("what ended is %s: %v", c.Grant.State, err)
+	}
+}
+
 func TestExtendingAsksThePolicyAgain(t *testing.T) {
 	t.Parallel()
 	o := setup(t)
