@@ -20,7 +20,7 @@ func (c *command) config() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := c.load()
 			if faults, ok := errors.AsType[config.Faults](err); ok {
-				say(c.out, "%s", faults)
+				say(c.out, "%s", c.withHint(faults))
 				return findings{len(faults)}
 			}
 			if err != nil {

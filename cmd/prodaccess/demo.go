@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -21,6 +22,9 @@ it plays the story to its end and prints it: asked, approved, used, cut off at t
 It leaves nothing behind.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if page && play || page && interactive || play && interactive {
+				return errors.New("choose one of --page, --play and --interactive")
+			}
 			self, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("finding this program: %w", err)
@@ -39,7 +43,6 @@ It leaves nothing behind.`,
 	cmd.Flags().BoolVar(&play, "play", false, "play the story in the terminal")
 	cmd.Flags().BoolVar(&interactive, "interactive", false, "type in the terminal what each person does")
 	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "do not open a browser")
-	cmd.MarkFlagsMutuallyExclusive("page", "play", "interactive")
 	return cmd
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,7 +23,17 @@ running prodaccess.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := c.load()
 			if faults, ok := errors.AsType[config.Faults](err); ok {
-				say(c.out, "%s", faults)
+				if asJSON {
+					wrong := make([]app.Diagnosis, len(faults))
+					for i, f := range faults {
+						wrong[i] = app.Diagnosis{Part: "configuration", What: "the configuration is complete", Wrong: f.String()}
+					}
+					if err := c.printJSON(wrong); err != nil {
+						return err
+					}
+				} else {
+					say(c.out, "%s", c.withHint(faults))
+				}
 				return findings{len(faults)}
 			}
 			if err != nil {
@@ -46,9 +55,7 @@ running prodaccess.`,
 				}
 			}}.Examine(cmd.Context())
 			if asJSON {
-				encoder := json.NewEncoder(c.out)
-				encoder.SetIndent("", "  ")
-				if err := encoder.Encode(all); err != nil {
+				if err := c.printJSON(all); err != nil {
 					return err
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,6 +52,10 @@ Start with "prodaccess demo" for the whole story on this machine, without a Slac
 	root.PersistentFlags().StringVarP(&c.configFile, "config", "c", os.Getenv("PRODACCESS_CONFIG"),
 		"configuration file (also PRODACCESS_CONFIG); without one, the environment alone")
 	root.AddCommand(c.serve(), c.demo(), c.migrate(), c.config(), c.policy(), c.targets(), c.grants(), c.audit(), c.doctor(), c.version())
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasSubCommands)}}", 1))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	strict(root)
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -62,9 +67,17 @@ Start with "prodaccess demo" for the whole story on this machine, without a Slac
 	case errors.As(err, new(findings)):
 		return exitFindings
 	default:
-		say(errs, "prodaccess: %s", err)
+		say(errs, "prodaccess: %s", c.withHint(err))
 		return exitFailed
 	}
+}
+
+// withHint are an error's words. Where the environment alone was read and is not enough, most often a file was meant.
+func (c *command) withHint(err error) string {
+	if _, faults := errors.AsType[config.Faults](err); faults && c.configFile == "" {
+		return err.Error() + "\nNo configuration file was read. If there is one, name it with --config FILE or in PRODACCESS_CONFIG."
+	}
+	return err.Error()
 }
 
 // load reads the configuration; the error lists everything that is wrong with it.
