@@ -139,6 +139,12 @@ func TestApprovedAccessDoesNotOutliveTheShiftItRestsOn(t *testing.T) {
 	if !c.Request.LapsesAt.Equal(began.Add(10 * time.Minute)) {
 		t.Errorf("lapses %s, after the shift", c.Request.LapsesAt)
 	}
+	c = must(t, c, Activate{By: person("ana")}, began.Add(8*time.Minute))
+	c.Grant = &grants.Grant{State: grants.Revoking, Cause: grants.Failed}
+	c = must(t, c, Reopen{}, began.Add(9*time.Minute))
+	if !c.Request.LapsesAt.Equal(began.Add(10 * time.Minute)) {
+		t.Errorf("reopened, lapses %s, after the shift", c.Request.LapsesAt)
+	}
 }
 
 func TestASecondPressOnGetCredentials(t *testing.T) {
