@@ -2,6 +2,7 @@ package approvals_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -202,4 +203,53 @@ func TestTheNewEndIsAnnouncedToo(t *testing.T) {
 			t.Errorf("extension %d: announced at %s, want %s", i+1, at, want)
 		}
 	}
+}
+
+// One job counts down to an end, an extension files one that counts down to its own, and too short access has none.
+func TestAnExtensionMovesTheCountdown(t *testing.T) {
+	o := setup(t)
+	o.rules(twoAgree())
+	takes := func(length time.Duration) approvals.Case {
+		w := o.wish("ana", "read-only")
+		w.Duration = length
+		c, err := o.File(t.Context(), w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, who := range []string{"dora", "bo"} {
+			if _, err := o.Approve(t.Context(), press(who, c)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return o.takes("ana", c)
+	}
+	counts := func(c approvals.Case, number int, left time.Duration) {
+		t.Helper()
+		subject := fmt.Sprintf("left/%d/%s", number, c.Request.ID)
+		at := o.waiting(jobs.Nudge, subject)
+		if left == 0 {
+			if len(at) != 0 {
+				t.Errorf("%s comes at %s", subject, at)
+			}
+			return
+		}
+		if want := c.Grant.Deadline.Add(-left); len(at) != 1 || at[0].Sub(want).Abs() > time.Second {
+			t.Errorf("%s comes at %s, want %s", subject, at, want)
+		}
+	}
+	c := takes(20 * time.Minute)
+	counts(c, 1, 15*time.Minute)
+	c, err := o.Extend(t.Context(), press("ana", c), 30*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts(c, 2, 30*time.Minute)
+	counts(c, 3, 0)
+
+	short := takes(4 * time.Minute)
+	counts(short, 1, 0)
+	if short, err = o.Extend(t.Context(), press("ana", short), 2*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	counts(short, 2, 5*time.Minute)
 }

@@ -76,7 +76,8 @@
 //
 // Start, Lapse, Remind, Escalate and Review are filed with the change that sets their time, and again with every change that moves
 // it. A job that comes twice, or after the request is over, does nothing; one that comes too early fails with an
-// [Early], to be tried again when its time has come. Nudge posts what Remind, Escalate and Review wrote down.
+// [Early], to be tried again when its time has come. Nudge posts what Remind, Escalate and Review wrote down, tells a holder of the
+// end that is near, and has the messages about live access drawn anew as it comes nearer.
 //
 // # What a failure leaves behind
 //

@@ -36,7 +36,7 @@ func card(c approvals.Case, now time.Time) message { return cardOf(c, now, "") }
 func cardOf(c approvals.Case, now time.Time, usual string) message {
 	s := standsWith(c, now, usual)
 	m := message{text: glance(summary(c, s)), long: summary(c, s)}
-	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(lead(c)+"\n"+s.now))
+	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(lead(c)+"\n"+s.saying(c, now)))
 	if c.Review != nil {
 		m.blocks = append(m.blocks, section("🚨 *The glass was broken: nobody approved this.* The security channel has the timeline and the review.\n*Review*: "+reviewWords(c, now)))
 	}
@@ -62,7 +62,7 @@ func notice(c approvals.Case, now time.Time) message { return noticeOf(c, now, "
 func noticeOf(c approvals.Case, now time.Time, usual string) message {
 	s := standsWith(c, now, usual)
 	m := message{text: glance(summary(c, s)), long: summary(c, s)}
-	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(strings.TrimSpace(lead(c)+"\n"+s.now+"\n"+s.next)))
+	m.blocks = append(m.blocks, header(s.icon+" "+s.head), section(strings.TrimSpace(lead(c)+"\n"+s.saying(c, now)+"\n"+s.next)))
 	if c.Review != nil {
 		m.blocks = append(m.blocks, section(glassWords(c, now)))
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/prodaccess/prodaccess/approvals"
 )
 
-// What time does next is said as an instant in each reader's own zone. Slack documents {ago} for what is past only, and a card is
-// not redrawn while nothing happens, so a count of minutes would be wrong as soon as it is read.
+// What time does next is said as an instant in each reader's own zone. Slack documents {ago} for what is past only, and the card of what
+// is not live is not redrawn while nothing happens, so a count of minutes would be wrong as soon as it is read.
 
 // clockWords say what time will do to a pending request: "Reminds today 14:10, escalates to @dba today 14:20, lapses today 15:00
 // without an answer."

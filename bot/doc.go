@@ -17,6 +17,8 @@
 //     seconds at most and only if something on it changed. A Home that fell behind is put right when it is opened.
 //     Its buttons are those of the messages. Who may neither ask nor answer sees words there.
 //   - A message that stays says "at most" of the time that is left, which time makes no less true; instants are in each reader's own zone.
+//     Every copy about live access, and its holder's Home where it is open, is drawn anew when 4h, 2h, 1h, 30m, 15m and 5m are left, which
+//     notifies nobody and goes behind all other drawings.
 //   - The text of a request's message says in one line where it stands, who, what, where and for how long.
 //   - Who is refused is offered what the policy would let through, and only their own requests are repeated by a press.
 //   - A credential is shown in a modal and nowhere else: no message, response_url, private_metadata, log line or error of

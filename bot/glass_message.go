@@ -42,7 +42,7 @@ func glassMessage(c approvals.Case, events []audit.Event, now time.Time) message
 	if reason := plain(r.Reason, longestSection); reason != "" {
 		m.blocks = append(m.blocks, section("*Reason*"), plainSection(reason))
 	}
-	m.blocks = append(m.blocks, section("*"+mrkdwn(s.head, 100)+"*. "+s.now), section("*Allowed by the policy, approved by nobody*\n"+said(r.Decision)))
+	m.blocks = append(m.blocks, section("*"+mrkdwn(s.head, 100)+"*. "+s.saying(c, now)), section("*Allowed by the policy, approved by nobody*\n"+said(r.Decision)))
 	if c.Grant != nil && c.Grant.Live() && r.State == approvals.Activated {
 		m.blocks = append(m.blocks, buttonsOf("access", button("Revoke", actRevoke, r.ID).WithStyle(slack.StyleDanger)))
 	}

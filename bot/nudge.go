@@ -18,6 +18,7 @@ const (
 	nudgeReview   = "review"
 	nudgeOverdue  = "overdue"
 	nudgeEnding   = "ending"
+	nudgeLeft     = "left"
 )
 
 // nudge is a reminder that is about to be posted.
@@ -33,7 +34,7 @@ func parseNudge(subject string) (nudge, error) {
 	if len(parts) == 3 && parts[2] != "" {
 		n, err := strconv.Atoi(parts[1])
 		switch parts[0] {
-		case nudgeRemind, nudgeEscalate, nudgeReview, nudgeOverdue, nudgeEnding:
+		case nudgeRemind, nudgeEscalate, nudgeReview, nudgeOverdue, nudgeEnding, nudgeLeft:
 			if err == nil && n > 0 {
 				return nudge{parts[0], n, parts[2]}, nil
 			}
@@ -53,8 +54,11 @@ func (b *Bot) PostNudge(ctx context.Context, subject string) error {
 	if err != nil {
 		return unread(fmt.Errorf("reading request %s: %w", n.request, err))
 	}
-	if n.what == nudgeEnding {
+	switch n.what {
+	case nudgeEnding:
 		return b.warnOfEnd(ctx, c)
+	case nudgeLeft:
+		return b.countDown(ctx, c, n.number)
 	}
 	if n.late(c, b.now()) {
 		return nil

@@ -142,6 +142,22 @@ func (l *lane) turn(now time.Time, who string, u urgency) (wait time.Duration, w
 	return wait, why
 }
 
+// leave gives up a place in line.
+func (p *pacer) leave(name, who string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.lanes[name]; l != nil {
+		l.queue.leave(who)
+	}
+}
+
+// spend counts a call that is made in the turn of the one before it: whoever comes next waits longer.
+func (p *pacer) spend(name string, pace pace) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lane(name, pace).limit.ReserveN(p.now(), 1)
+}
+
 // near is after what time the turn of a place will be near.
 func (l *lane) near(p *place, now time.Time) time.Duration {
 	return time.Duration(l.queue.ahead(p, now))*l.pace.every - early

@@ -33,6 +33,9 @@ type posting struct {
 	thread  string
 	content message
 	urgency urgency
+	// anew draws once more what shows this very version, in the turn of whoever asks: only time passed. What was never posted, or shows
+	// another version, is for whom that is to be drawn.
+	anew bool
 	// calling gives the mentions of those who are called when the message is posted. An update calls nobody: Slack would not
 	// tell them.
 	calling func(context.Context) string
@@ -44,26 +47,28 @@ func (b *Bot) keep(ctx context.Context, p posting) error {
 	if err != nil && !errors.Is(err, outbox.ErrNoMessage) {
 		return delay(fmt.Errorf("reading where %s is: %w", p.key, err))
 	}
-	if known.Gone && b.mended(known, p) {
+	if !p.anew && known.Gone && b.mended(known, p) {
 		if err := b.outbox.ReviveMessage(ctx, p.key, known.Why); err != nil {
 			return delay(fmt.Errorf("taking up %s again: %w", p.key, err))
 		}
 		known.Gone = false
 	}
-	if shows(known, p.version) {
+	if p.done(known) {
 		return nil
 	}
 	// Whoever is sent away here has tried nothing and holds nothing, so that many may wait: their message cannot have arrived, and
 	// when their turn comes they draw what is stored then.
 	name, pace := b.laneFor(known, p)
-	if err := b.pace.turn(ctx, name, pace, p.key, p.urgency); err != nil {
-		return delay(fmt.Errorf("drawing %s: %w", p.key, err))
+	if !p.anew {
+		if err := b.pace.turn(ctx, name, pace, p.key, p.urgency); err != nil {
+			return delay(fmt.Errorf("drawing %s: %w", p.key, err))
+		}
 	}
 	m, claim, err := b.claim(ctx, p.key)
 	if err != nil {
 		return err
 	}
-	if shows(m, p.version) {
+	if p.done(m) {
 		if err := b.release(ctx, p.key, claim); err != nil {
 			return delay(err)
 		}
@@ -95,9 +100,12 @@ func (b *Bot) keep(ctx context.Context, p posting) error {
 	return undelivered
 }
 
-// shows says whether nothing is left to be done about a message.
-func shows(m outbox.Message, version int64) bool {
-	return m.Gone || (m.TS != "" && m.Version >= version)
+// done says whether nothing is left to be done about a message.
+func (p posting) done(m outbox.Message) bool {
+	if p.anew {
+		return m.Gone || m.TS == "" || m.Version != p.version
+	}
+	return m.Gone || (m.TS != "" && m.Version >= p.version)
 }
 
 const updateLane = "chat.update"

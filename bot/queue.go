@@ -13,6 +13,8 @@ const (
 	waitedFor urgency = iota
 	// record is what is there to be looked up.
 	record
+	// countdown is what was true already, and is said more exactly.
+	countdown
 
 	urgencies
 )

@@ -41,8 +41,8 @@ const (
 	Escalate Kind = "escalate"
 	// Review reminds of an open break-glass review, escalates it, and files the next look at it. Subject: request.
 	Review Kind = "review"
-	// Nudge posts one reminder or escalation into the thread of its request. Subject: what is said ("remind", "escalate",
-	// "review", "overdue", "ending"), the number and the request, as in "remind/2/abc".
+	// Nudge posts one reminder or escalation into the thread of its request, or counts down in its messages. Subject: what is said
+	// ("remind", "escalate", "review", "overdue", "ending", "left"), the number and the request, as in "remind/2/abc".
 	Nudge Kind = "nudge"
 	// Incident opens an incident in PagerDuty for broken glass. Subject: request.
 	Incident Kind = "incident"
