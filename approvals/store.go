@@ -47,7 +47,9 @@ type Change struct {
 // Query selects cases. Zero fields select everything.
 type Query struct {
 	Requester string // Slack user ID
-	States    []State
+	// Target and Profile select what was asked for, which may be more than was given.
+	Target, Profile string
+	States          []State
 	// LiveGrants selects only cases whose latest grant is provisioning, active, revoking or cleanup.
 	LiveGrants bool
 	// OpenReviews selects only cases whose break-glass review is open.

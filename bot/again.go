@@ -175,18 +175,16 @@ func (b *Bot) fitting(target, profile string, params map[string]string) map[stri
 	return out
 }
 
-// newest is the last request of somebody for an access on a database; empty when there is none lately.
+// newest is the last request of somebody for an access on a database, however long ago; empty when there is none.
 func (b *Bot) newest(ctx context.Context, f approvals.Filing) (approvals.Case, error) {
-	mine, err := b.service.Cases(ctx, approvals.Query{Requester: f.By, Limit: 50})
+	mine, err := b.service.Cases(ctx, approvals.Query{Requester: f.By, Target: f.Target, Profile: f.Profile, Limit: 1})
 	if err != nil {
 		return approvals.Case{}, fmt.Errorf("reading the requests of %s: %w", f.By, err)
 	}
-	for _, c := range mine {
-		if c.Request.Target == f.Target && c.Request.Profile == f.Profile {
-			return c, nil
-		}
+	if len(mine) == 0 {
+		return approvals.Case{}, nil
 	}
-	return approvals.Case{}, nil
+	return mine[0], nil
 }
 
 // underWay says whether a request still waits, can be taken, or is in use.

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/policy"
 	"github.com/prodaccess/prodaccess/sandbox"
+	"github.com/slack-go/slack"
 )
 
 // wishes are the requests the service holds, the oldest first.
@@ -63,6 +65,47 @@ func TestLapsedRequestIsRepeatedWithOnePress(t *testing.T) {
 			t.Errorf("%d requests: what lapsed again was not repeated", n)
 		}
 	})
+}
+
+// An old button knows what came of it, whatever else its owner asked for since: a press repeats what is over, and only that.
+func TestAnOldButtonAsksOnceMore(t *testing.T) {
+	t.Parallel()
+	w := overHTTP(t, sandbox.Options{NoRateLimits: true, Scopes: appScopes})
+	w.does(w.ana.Command(askLine))
+	w.lapse("r1")
+	w.sees(w.ana, "Nobody answered in time, so this lapsed")
+	w.drawing.Wait()
+	old, _ := w.service.Case(t.Context(), "r1")
+	others := func() {
+		for i := range 60 {
+			c := old
+			c.Request.ID, c.Request.Profile, c.Request.FiledAt = fmt.Sprintf("other%d-%d", i, len(w.wishes())), "data-fix", time.Now()
+			w.service.put(c)
+		}
+	}
+	of := func() (out []approvals.Request) {
+		for _, r := range w.wishes() {
+			if r.Profile == old.Request.Profile {
+				out = append(out, r)
+			}
+		}
+		return out
+	}
+	w.does(w.ana.Clicks("Ask again"))
+	w.drawing.Wait()
+	if n := len(of()); n != 2 {
+		t.Fatalf("%d requests after the first press", n)
+	}
+	others()
+	w.does(w.ana.Clicks("Ask again"))
+	w.sees(w.ana, "You have asked for this already.")
+	w.lapse(of()[1].ID)
+	w.drawing.Wait()
+	others()
+	pressed := w.bot.onAgain(t.Context(), slack.InteractionCallback{User: slack.User{ID: w.ana.ID()}}, `{"request":"r1"}`, "test") // the oldest
+	if n := len(of()); n != 3 {
+		t.Errorf("%d requests: what lapsed again was not repeated (%s)", n, pressed.outcome)
+	}
 }
 
 func TestRefusalSaysWhatToDoInstead(t *testing.T) {

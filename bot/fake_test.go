@@ -326,7 +326,7 @@ func (f *fakeService) Case(_ context.Context, id string) (approvals.Case, error)
 
 func (f *fakeService) Cases(_ context.Context, q approvals.Query) ([]approvals.Case, error) {
 	return f.some(q.Limit, func(c *approvals.Case) bool {
-		return c.Request.Requester.ID == q.Requester && (!q.OpenReviews || c.Review.Open()) && (!q.LiveGrants || (c.Grant != nil && c.Grant.State != grants.Revoked)) &&
+		return c.Request.Requester.ID == q.Requester && (q.Target == "" || c.Request.Target == q.Target) && (q.Profile == "" || c.Request.Profile == q.Profile) && (!q.OpenReviews || c.Review.Open()) && (!q.LiveGrants || (c.Grant != nil && c.Grant.State != grants.Revoked)) &&
 			(len(q.States) == 0 || slices.Contains(q.States, c.Request.State))
 	}), f.err("Cases")
 }

@@ -67,6 +67,8 @@ func (s *Store) Cases(ctx context.Context, q approvals.Query) ([]approvals.Case,
 	}
 	var where conditions
 	where.add(q.Requester != "", "r.requester_id = $%d", q.Requester)
+	where.add(q.Target != "", "r.target = $%d", q.Target)
+	where.add(q.Profile != "", "r.profile = $%d", q.Profile)
 	where.add(len(states) > 0, "r.state = ANY ($%d)", states)
 	// The first condition finds the few by an index, the second keeps those whose latest try it is.
 	where.add(q.LiveGrants, `r.id IN (SELECT g.request_id FROM grants AS g WHERE g.state <> 'revoked') AND (

@@ -267,6 +267,9 @@ func TestQueries(t *testing.T) {
 	}{
 		"newest first":   {approvals.Query{Limit: 1}, []string{other.ID}},
 		"of a person":    {approvals.Query{Requester: cy.ID}, []string{other.ID}},
+		"of an access":   {approvals.Query{Requester: cy.ID, Target: other.Target, Profile: other.Profile}, []string{other.ID}},
+		"of another":     {approvals.Query{Requester: cy.ID, Profile: "ddl"}, nil},
+		"elsewhere":      {approvals.Query{Requester: cy.ID, Target: "billing-prod"}, nil},
 		"in a state":     {approvals.Query{States: []approvals.State{approvals.Pending}, Requester: ana.ID}, []string{waiting.Request.ID}},
 		"in either":      {approvals.Query{States: []approvals.State{approvals.Pending, approvals.Lapsed}, Since: noon.Add(time.Minute)}, []string{other.ID}},
 		"live":           {approvals.Query{LiveGrants: true}, []string{live.Request}},
