@@ -31,6 +31,9 @@ type Digest struct {
 	OpenReviews []OpenItem
 	// Waiting is how many requests are pending now, Live how many grants are live now.
 	Waiting, Live int
+	// Later is how many requests are approved now whose access starts later, and NextStart when the first of them does.
+	Later     int
+	NextStart time.Time
 	// MedianAnswer is the median time from asking to the last approval needed, 0 when nobody was asked.
 	MedianAnswer time.Duration
 	// Approvers lists who answered, most first; an answer that was taken back is none.

@@ -264,6 +264,7 @@ func (w writing) digest() audit.Digest {
 		From: ago(24 * time.Hour), To: noon, Asked: 14, ApprovedAtOnce: 6, ApprovedByPeople: 5, DeniedByPolicy: 2, DeniedByPeople: 1, Cancelled: 1, Lapsed: 1, Refused: 3,
 		Issued: 10, Ended: 9, EndedEarly: 4, FailedToIssue: 1, Waiting: 1, Live: 2, MedianAnswer: 4 * time.Minute, Orphans: w.many,
 		BrokenGlass: 3, Escalated: 2, Withdrawn: 1, Reviewed: audit.Reviewed{Justified: 1, NotJustified: 1, Unused: 1},
+		Later: 2, NextStart: noon.Add(time.Hour),
 		Head: audit.Head{Seq: 1234, Hash: strings.Repeat("ab", 32)},
 	}
 	for range w.many {

@@ -70,6 +70,9 @@ func figures(d audit.Digest) slack.Block {
 	case d.Waiting > 0:
 		add("Now", d.Waiting, "waiting for an answer; none live")
 	}
+	if d.Later > 0 {
+		add("Starts later", d.Later, "approved; the next starts "+at(d.NextStart))
+	}
 	if len(fields) == 0 {
 		return section("Nothing was asked and nothing is live.")
 	}

@@ -91,7 +91,11 @@ func TestDigestLeavesOutNothingness(t *testing.T) {
 			t.Errorf("the digest lacks %q:\n%s", want, busy)
 		}
 	}
-	for _, zero := range []string{" 0 ", " 0\n", "0s", "Refused", "Issued", "Ended", "Not taken up"} {
+	booked := read(audit.Digest{Later: 1, NextStart: noon.Add(time.Hour)})
+	if want := "*Starts later* 1\napproved; the next starts 2 Mar 13:00 UTC"; !strings.Contains(booked, want) {
+		t.Errorf("the digest lacks %q:\n%s", want, booked)
+	}
+	for _, zero := range []string{" 0 ", " 0\n", "0s", "Starts later", "Refused", "Issued", "Ended", "Not taken up"} {
 		if strings.Contains(quietDay, zero) || strings.Contains(busy, zero) {
 			t.Errorf("a digest says %q:\n%s\n%s", zero, quietDay, busy)
 		}

@@ -47,6 +47,7 @@ func (s *Store) Digest(ctx context.Context, from, to, now time.Time) (audit.Dige
 	err := s.read(ctx, func(tx pgx.Tx) error {
 		b := &pgx.Batch{}
 		queueRequestFigures(b, &d)
+		queueLaterStarts(b, &d, now)
 		queueGrantFigures(b, &d)
 		queueLists(b, &d, now)
 		queueReviewFigures(b, &d, now)
@@ -81,6 +82,12 @@ func queueRequestFigures(b *pgx.Batch, d *audit.Digest) {
 		FROM audit_events AS e WHERE e.at >= $1 AND e.at < $2 AND (e.refused OR e.kind = 'login.orphaned')`, &d.Refused, &d.Orphans)
 	b.Queue(`SELECT count(*) FROM requests AS r WHERE r.state = 'pending'`).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&d.Waiting)
+	})
+}
+
+func queueLaterStarts(b *pgx.Batch, d *audit.Digest, now time.Time) {
+	b.Queue(`SELECT count(*), min(r.starts_at) FROM requests AS r WHERE r.state = 'approved' AND r.starts_at > $1`, now).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&d.Later, (*moment)(&d.NextStart))
 	})
 }
 
