@@ -29,6 +29,10 @@
 // idempotent: the [Reaper] moves due grants to revoking and carries out the security step at once; the Revoke job
 // committed in the same transaction is its safety net; the sweep compares every target with the store, for ever.
 //
+// No target delays another, however many of its grants are due and however long it keeps silent. What waits for a target
+// waits in that target's lane; the job only begins a try ([Service.TakeUp]), holds no worker of the job engine while that is
+// under way, and looks again until the store says that the grant is over.
+//
 // # What a failure leaves behind
 //
 //   - Died before the intent committed: nothing.

@@ -70,8 +70,8 @@ func (s *Service) Recover(ctx context.Context, id string) error {
 	return err
 }
 
-// Revoke carries a grant's revocation as far as it goes. It is the Revoke job: nil means that there is nothing left to
-// do, and any error means "again, after [Service.Pause]".
+// Revoke carries a grant's revocation as far as it goes, and returns when the try is over. nil means that there is nothing
+// left to do.
 func (s *Service) Revoke(ctx context.Context, id string) error {
 	s.mu.Lock()
 	_, pursued := s.pursuits[id]
@@ -251,10 +251,22 @@ func (s *Service) failed(ctx context.Context, g Grant, step string, cause error)
 	return errors.Join(fmt.Errorf("%s of grant %s on %s: %w", step, g.ID, g.Target, cause), err)
 }
 
-// Pause is how long to wait before trying a grant's revocation again: doubling from half a second, bounded by
-// MaxSecurityPause until the login is locked out and by MaxHygienePause after, with a little randomness so that many
-// grants of a target that came back do not all press at once.
+// Pause is how long to wait before looking at a grant's revocation again: as long as before the next try, and, while this
+// replica is at it, longer the longer that takes, so that the jobs of a target that hangs do not keep the store busy.
 func (s *Service) Pause(ctx context.Context, id string) time.Duration {
+	s.mu.Lock()
+	since, pursued := s.pursuits[id]
+	s.mu.Unlock()
+	pause := s.untilNextTry(ctx, id)
+	if pursued {
+		pause = max(pause, min(MaxSecurityPause, time.Since(since)))
+	}
+	return pause
+}
+
+// untilNextTry doubles from half a second with each failure, bounded by MaxSecurityPause until the login is locked out and
+// by MaxHygienePause after, with a little randomness so that many grants of a target that came back do not all press at once.
+func (s *Service) untilNextTry(ctx context.Context, id string) time.Duration {
 	g, err := s.cfg.Store.Grant(ctx, id)
 	if err != nil {
 		return 5 * time.Second

@@ -44,9 +44,9 @@ type Service struct {
 	// woken tells the reaper that a deadline may have come closer.
 	woken chan struct{}
 
-	// pursuits are revocations under way in this replica, by grant id; lanes orders them per target.
+	// pursuits are revocations under way in this replica, and since when, by grant id; lanes orders them per target.
 	mu       sync.Mutex
-	pursuits map[string]struct{}
+	pursuits map[string]time.Time
 	lanes    map[string]*lane
 	// together are the targets whose driver takes many logins back in one message.
 	together map[string]*together
@@ -88,7 +88,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, targets: map[string]Target{}, woken: make(chan struct{}, 1),
-		pursuits: map[string]struct{}{}, lanes: map[string]*lane{}, together: map[string]*together{}, orphans: map[string]time.Time{},
+		pursuits: map[string]time.Time{}, lanes: map[string]*lane{}, together: map[string]*together{}, orphans: map[string]time.Time{},
 		identities: map[string]identity{}, marking: map[string]bool{}, draining: make(chan struct{}),
 	}
 	for _, t := range cfg.Targets {

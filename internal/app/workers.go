@@ -24,6 +24,10 @@ const (
 	jobTimeout  = 40 * time.Second
 	rescueAfter = 50 * time.Second
 
+	// endingsAtOnce is how many jobs that end access one replica works on. None of them waits for a target but the sweep and
+	// the survey, of which there is one each.
+	endingsAtOnce = 16
+
 	// drawingsAtOnce is how many drawings one replica works on. They wait for Slack more than they work, but each also asks the
 	// store, whose connections they share with what people are waiting for.
 	drawingsAtOnce = 8
@@ -82,7 +86,7 @@ func (a *App) work(ctx context.Context, job jobs.Job) error {
 		}
 		return a.bot.PostDigest(ctx, due)
 	case jobs.Revoke:
-		return a.grants.Revoke(ctx, job.Subject)
+		return a.grants.TakeUp(ctx, job.Subject)
 	case jobs.Recover:
 		return a.grants.Recover(ctx, job.Subject)
 	case jobs.Lapse:
@@ -159,7 +163,7 @@ func (a *App) newEngine(digests, sweeps river.PeriodicSchedule) (*river.Client[p
 	return a.store.WorkClient(river.Config{
 		Workers: workers,
 		Queues: map[string]river.QueueConfig{
-			store.QueueSecurity: {MaxWorkers: 16}, store.QueueSlack: {MaxWorkers: drawingsAtOnce, FetchCooldown: fetchDrawingsEvery}, store.QueuePager: {MaxWorkers: 2},
+			store.QueueSecurity: {MaxWorkers: endingsAtOnce}, store.QueueSlack: {MaxWorkers: drawingsAtOnce, FetchCooldown: fetchDrawingsEvery}, store.QueuePager: {MaxWorkers: 2},
 			store.QueueHomes: {MaxWorkers: 1},
 		},
 		PeriodicJobs:         []*river.PeriodicJob{periodic(jobs.Sweep, sweeps), periodic(jobs.DigestDue, digests), periodic(jobs.Survey, cron.Every(surveyEvery))},
