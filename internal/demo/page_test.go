@@ -60,6 +60,11 @@ func (n *newcomer) step(title string) {
 	n.Helper()
 	n.waits(fmt.Sprintf("document.querySelector('#tour h2').textContent === %q", title))
 	n.fits()
+	apart := false
+	n.must(n.page.Eval(n.ctx, `new Set([...document.querySelectorAll('#tour [data-key=skip], #tour [data-key=end]')].filter(b => ['Skip', 'End'].includes(b.textContent)).map(b => Math.round(b.getBoundingClientRect().top))).size > 1`, &apart))
+	if apart {
+		n.Errorf("Skip and End are on two lines in step %q", title)
+	}
 	n.shot(title)
 }
 

@@ -57,8 +57,7 @@ function draw(card, t, now) {
     h('div', { class: 'b-actions' },
       now.label && button(now.label, 'go', now.act, 'primary'),
       !now.label && now.say && h('p', { class: 'todo' }, now.say),
-      h('span', { class: 'grow' }),
-      button('Skip', 'skip', () => tourGoes('next')), button('End', 'end', end)))
+      h('span', { class: 'tour-ends' }, button('Skip', 'skip', () => tourGoes('next')), button('End', 'end', end))))
 }
 
 // leave puts the card away on this page; other pages may go on.
