@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -92,6 +93,9 @@ func (c *command) readPolicy(file string) (*policy.Policy, []policy.Warning, err
 		source, err = io.ReadAll(c.in)
 	} else {
 		source, err = os.ReadFile(file)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("reading the policy: no such file: %s; name another on the command line or as policy.file in the configuration", file)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the policy: %w", err)

@@ -40,6 +40,18 @@ func TestPolicyPageLoads(t *testing.T) {
 	}
 }
 
+// TestPolicyPageShowsTheHash holds that the hash that docs/policy.md shows is that of the example file.
+func TestPolicyPageShowsTheHash(t *testing.T) {
+	t.Parallel()
+	p, _, err := policy.Load([]byte(read(t, "policy.example.yaml")), "policy.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := "Its hash is " + p.Hash()[:8] + "…."; !strings.Contains(read(t, "docs/policy.md"), shown) {
+		t.Errorf("docs/policy.md does not say %q", shown)
+	}
+}
+
 // TestPolicyWorkflow reads the workflow that docs/policy.md gives people, and runs what it runs on a file that gives more
 // and on one that does not.
 func TestPolicyWorkflow(t *testing.T) {

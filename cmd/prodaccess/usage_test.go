@@ -20,6 +20,7 @@ func TestSlipsOnTheCommandLine(t *testing.T) {
 		"audit list --bogus":  "unknown flag: --bogus\nusage: prodaccess audit list",
 		"migrate down":        "usage: prodaccess migrate down --to VERSION",
 		"migrate down --to x": `invalid argument "x" for "--to" flag` + "\nusage: ",
+		"policy check nope":   "reading the policy: no such file: nope; name another on the command line or as policy.file in the configuration",
 		"demo --play --page":  "choose one of --page, --play and --interactive",
 	} {
 		got := prodaccess(t, strings.Fields(line)...)
