@@ -83,19 +83,26 @@ func (b *Bot) insteadOf(ctx context.Context, c approvals.Case) []slack.Block {
 	if len(found) == 0 {
 		return nil
 	}
+	return ways(c.Request, found, func(a approvals.Alternative, differs string, number int) *slack.ButtonBlockElement {
+		return again{c.Request.ID, a.Target, a.Profile, int64(a.Duration / time.Second)}.button("Ask "+differs+" instead", number)
+	})
+}
+
+// ways are alternatives to what was refused, in words and as buttons. What a button says is in what its alternative differs.
+func ways(r approvals.Request, found []approvals.Alternative, press func(a approvals.Alternative, differs string, number int) *slack.ButtonBlockElement) []slack.Block {
 	var lines []string
 	var acts []*slack.ButtonBlockElement
 	for i, a := range found {
 		what := "*" + mrkdwn(a.Profile, 100) + "* on *" + mrkdwn(a.Target, 100) + "* for " + lasting(a.Duration)
-		lines = append(lines, what+startAgain(c.Request, a.StartsAt)+": "+promised(a.Decision))
-		label := "Ask for " + plain(a.Profile, 30) + " instead"
-		switch r := c.Request; {
+		lines = append(lines, what+startAgain(r, a.StartsAt)+": "+promised(a.Decision))
+		differs := "for " + plain(a.Profile, 30)
+		switch {
 		case a.Target != r.Target:
-			label = "Ask on " + plain(a.Target, 40) + " instead"
+			differs = "on " + plain(a.Target, 40)
 		case a.Profile == r.Profile:
-			label = "Ask for " + lasting(a.Duration) + " instead"
+			differs = "for " + lasting(a.Duration)
 		}
-		acts = append(acts, again{c.Request.ID, a.Target, a.Profile, int64(a.Duration / time.Second)}.button(label, i+1))
+		acts = append(acts, press(a, differs, i+1))
 	}
 	return []slack.Block{section("*What you can have instead*\n" + bullets(lines, len(lines))), buttonsOf("instead", acts...)}
 }

@@ -90,6 +90,7 @@ func (b *Bot) form(m menu, w wish, preview string) slack.ModalViewRequest {
 		slack.NewInputBlock(w.id(blockReason), literal(labelReason), nil, reason).WithDispatchAction(true),
 		slack.NewInputBlock(w.id(blockTicket), literal(labelTicket), nil, ticket).WithOptional(true).WithDispatchAction(true),
 		said)
+	v.Blocks.BlockSet = append(v.Blocks.BlockSet, w.instead...)
 	if !w.empty() {
 		v.Blocks.BlockSet = append(v.Blocks.BlockSet, buttonsOf("draft", button("Clear", actClear, "draft")))
 	}

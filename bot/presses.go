@@ -13,6 +13,9 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 		if len(cb.ActionCallback.BlockActions) > 0 && cb.ActionCallback.BlockActions[0].ActionID == actClear {
 			return answer{outcome: "cleared", after: func(ctx context.Context) { b.clear(ctx, cb) }}
 		}
+		if actions := cb.ActionCallback.BlockActions; len(actions) > 0 && isFill(actions[0].ActionID) {
+			return answer{outcome: "filled", after: func(ctx context.Context) { b.onFill(ctx, cb, actions[0].Value, source) }}
+		}
 		return answer{outcome: "redraw", after: func(ctx context.Context) { b.onChange(ctx, cb, source) }}
 	}
 	if len(cb.ActionCallback.BlockActions) == 0 {

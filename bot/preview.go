@@ -138,6 +138,7 @@ func (b *Bot) redraw(ctx context.Context, cb slack.InteractionCallback, w wish, 
 		return // who may not ask has been told when the form did not open
 	}
 	w.settle(m, b.now())
+	w.instead = b.alternatives(ctx, cb.User.ID, source, m, w)
 	view := b.form(m, w, b.foresee(ctx, cb.User.ID, source, w))
 	_, err = b.slack.api.UpdateViewContext(ctx, view, "", cb.View.Hash, cb.View.ID)
 	if err != nil && codeOf(err) == "hash_conflict" {

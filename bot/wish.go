@@ -23,6 +23,8 @@ type wish struct {
 	// asked are the parameters that the form has a field for.
 	asked []string
 	note  formNote
+	// instead are the ways out of a wish that is not allowed.
+	instead []slack.Block
 	// accessBlock and lengthBlock are the ids of the blocks whose ids change.
 	accessBlock, lengthBlock string
 }
