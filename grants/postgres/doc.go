@@ -23,6 +23,10 @@
 //   - Clean: what the login owned goes to the quarantine role, database by database as pg_shdepend lists them; its
 //     prepared transactions are rolled back; then DROP ROLE and a last look at roles, memberships and sessions.
 //
+// What somebody set for the administrator's role or for a database (default_transaction_read_only, timeouts, a role to act as,
+// formats) is of no consequence: the driver asks for what it needs when it connects. Not for transaction_timeout and
+// createrole_self_grant, which not every supported version has.
+//
 // # Without rights of its own
 //
 // In the least-privilege mode the administrator has no attribute and no membership. It calls functions that a superuser

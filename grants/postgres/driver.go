@@ -198,7 +198,27 @@ func parseURL(cfg Config, url secret.String) (*pgxpool.Config, error) {
 		"standard_conforming_strings": "on",
 		"client_encoding":             "UTF8",
 		// A commit that waited for a dead standby would be done and not seen; and a login could appear late.
-		"synchronous_commit":                  "local",
+		"synchronous_commit": "local",
+		// A default of the role or the database must not close the driver's single statements, which open no transaction
+		// themselves, nor let them fail beside others.
+		"default_transaction_read_only":  "off",
+		"default_transaction_isolation":  "read committed",
+		"default_transaction_deferrable": "off",
+		"role":                           "none",
+		"row_security":                   "on",
+		"transform_null_equals":          "off",
+		// What is read back is compared with what was written.
+		"datestyle":             "ISO, MDY",
+		"intervalstyle":         "postgres",
+		"timezone":              "UTC",
+		"bytea_output":          "hex",
+		"extra_float_digits":    "1",
+		"quote_all_identifiers": "off",
+		// A plan that warns has not done what it says.
+		"client_min_messages": "notice",
+		// A guard that refuses ends a transaction, not the session.
+		"exit_on_error":                       "off",
+		"idle_session_timeout":                "0",
 		"lock_timeout":                        ms(lockTimeout),
 		"statement_timeout":                   ms(statementTimeout),
 		"idle_in_transaction_session_timeout": ms(idleTimeout),
