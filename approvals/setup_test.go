@@ -229,7 +229,7 @@ func setup(t *testing.T) *office {
 			return err
 		}
 		defer conn.Close(ctx)
-		if _, err := conn.Exec(ctx, `CREATE ROLE `+login+` LOGIN PASSWORD 'a-password-for-tests'`); err != nil {
+		if _, err := conn.Exec(ctx, `CREATE ROLE `+login+` LOGIN PASSWORD '`+localpg.Verifier("a-password-for-tests")+`'`); err != nil {
 			return err
 		}
 		return migrations.Up(ctx, secret.New(url), login, func(string) {})

@@ -181,8 +181,8 @@ func setup(t *testing.T) *bundle {
 	t.Helper()
 	srv := localpg.Shared(t)
 	once.Do(func() {
-		mustExec(t, srv.URL("postgres"), `CREATE ROLE `+serviceLogin+` LOGIN PASSWORD '`+somePassword+`';
-			CREATE ROLE `+adminLogin+` LOGIN CREATEROLE PASSWORD '`+somePassword+`'; GRANT pg_signal_backend TO `+adminLogin+`;
+		mustExec(t, srv.URL("postgres"), `CREATE ROLE `+serviceLogin+` LOGIN PASSWORD '`+localpg.Verifier(somePassword)+`';
+			CREATE ROLE `+adminLogin+` LOGIN CREATEROLE PASSWORD '`+localpg.Verifier(somePassword)+`'; GRANT pg_signal_backend TO `+adminLogin+`;
 			CREATE ROLE pa_read_only NOLOGIN; CREATE ROLE pa_quarantine NOLOGIN; GRANT pa_quarantine TO `+adminLogin)
 	})
 	template := localpg.Template(t, srv, "grants_store", func(url string) error {

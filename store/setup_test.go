@@ -50,7 +50,7 @@ func setup(t testing.TB) *bundle {
 	t.Helper()
 	srv := localpg.Shared(t)
 	template := localpg.Template(t, srv, "store_template", func(url string) error {
-		if err := execute(context.Background(), url, `CREATE ROLE `+serviceLogin+` LOGIN PASSWORD '`+servicePassword+`'`); err != nil {
+		if err := execute(context.Background(), url, `CREATE ROLE `+serviceLogin+` LOGIN PASSWORD '`+localpg.Verifier(servicePassword)+`'`); err != nil {
 			return err
 		}
 		return migrations.Up(context.Background(), secret.New(url), serviceLogin, func(string) {})

@@ -70,8 +70,8 @@ func setupOn(t *testing.T, srv *localpg.Server) place {
 	storeDB, targetDB := localpg.NewDatabase(t, srv, ""), localpg.NewDatabase(t, srv, "")
 	suffix := strings.ToLower(filepath.Base(storeDB))
 	service, admin := "svc_"+suffix, "adm_"+suffix
-	execSQL(t, srv.URL(storeDB), `CREATE ROLE `+service+` LOGIN PASSWORD 'pw-service-canary'`)
-	execSQL(t, srv.URL(targetDB), `CREATE ROLE `+admin+` LOGIN CREATEROLE PASSWORD 'pw-admin-canary'; GRANT pg_signal_backend TO `+admin+`;
+	execSQL(t, srv.URL(storeDB), `CREATE ROLE `+service+` LOGIN PASSWORD '`+localpg.Verifier("pw-service-canary")+`'`)
+	execSQL(t, srv.URL(targetDB), `CREATE ROLE `+admin+` LOGIN CREATEROLE PASSWORD '`+localpg.Verifier("pw-admin-canary")+`'; GRANT pg_signal_backend TO `+admin+`;
 		CREATE TABLE orders (id int)`)
 	p := place{
 		dir: dir, config: filepath.Join(dir, "config.yaml"), owner: srv.URL(storeDB),

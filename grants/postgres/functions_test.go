@@ -83,7 +83,7 @@ func prepareFunctions(t testing.TB, srv *localpg.Server, major int) *cluster {
 	fillShop(t, srv)
 	c := &cluster{major: major, srv: srv, admin: secret.New(srv.UserURL("prodaccess_admin", password, "app"))}
 	c.applyFunctions(t, readOnly)
-	run(t, srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD '"+password+"'")
+	run(t, srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD '"+localpg.Verifier(password)+"'")
 	var err error
 	if c.super, err = pgxpool.New(context.Background(), srv.URL("app")); err != nil {
 		t.Fatal(err)

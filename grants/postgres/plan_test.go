@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/localpg"
 	"github.com/prodaccess/prodaccess/internal/secret"
 )
 
@@ -90,7 +91,7 @@ func planApplyCheck(t *testing.T, c *cluster) {
 	if findings, err := drifted(t, d, profiles); err != nil || len(findings) != 0 {
 		t.Fatalf("findings: %+v, %v", findings, err)
 	}
-	run(t, c.srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD 'admin'")
+	run(t, c.srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD '"+localpg.Verifier("admin")+"'")
 
 	// The plan is enough: the administrator issues, the visitor can do what the profile says and nothing else.
 	may := func(profile grants.Profile, sql string) bool {
@@ -245,7 +246,7 @@ func TestApplyWithoutRights(t *testing.T) {
 		for _, step := range Bootstrap("prodaccess_admin") {
 			run(t, c.srv.URL("app"), step.SQL)
 		}
-		run(t, c.srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD 'admin'")
+		run(t, c.srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD '"+localpg.Verifier("admin")+"'")
 		d := c.open(t, nil)
 		err := d.Apply(t.Context(), mustPlan(t, d, readOnly))
 		if grants.ReasonOf(err) != grants.FailPrivilege || !strings.Contains(err.Error(), `GRANT SELECT ON ALL TABLES IN SCHEMA "sc" TO "pa_read_only"; -- in database app`) ||

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/localpg"
 	"github.com/prodaccess/prodaccess/internal/secret"
 )
 
@@ -44,7 +45,7 @@ func prepareFor(t *testing.T, c *cluster, d *Driver, profiles ...grants.Profile)
 	if again := mustPlan(t, d, profiles...); len(again.Steps) != 0 {
 		t.Fatalf("an applied plan still plans: %+v", again.Steps)
 	}
-	run(t, c.srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD 'admin'")
+	run(t, c.srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD '"+localpg.Verifier("admin")+"'")
 }
 
 // visit issues a login of a profile with values and opens a session.

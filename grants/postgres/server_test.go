@@ -102,7 +102,7 @@ func prepare(t testing.TB, srv *localpg.Server, major int) *cluster {
 	if err := d.Apply(context.Background(), plan); err != nil {
 		t.Fatal(err)
 	}
-	run(t, srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD '"+password+"'")
+	run(t, srv.URL("app"), "ALTER ROLE prodaccess_admin PASSWORD '"+localpg.Verifier(password)+"'")
 	if c.super, err = pgxpool.New(context.Background(), srv.URL("app")); err != nil {
 		t.Fatal(err)
 	}

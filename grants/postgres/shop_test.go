@@ -71,7 +71,7 @@ func (s *shops) Shop(t testing.TB, schema string, profiles []grants.Profile) gra
 	if s.least {
 		admin, rights = "prodaccess_admin", " LOGIN"
 	}
-	run(t, url, ifNo("SELECT FROM pg_roles WHERE rolname = "+literal(admin), "CREATE ROLE "+admin+rights+" PASSWORD 'admin'"))
+	run(t, url, ifNo("SELECT FROM pg_roles WHERE rolname = "+literal(admin), "CREATE ROLE "+admin+rights+" PASSWORD '"+localpg.Verifier("admin")+"'"))
 	d, err := Open(Config{
 		Target: grants.Target{Name: database, Engine: "postgres", Databases: []string{database}}, Installation: grantstest.Installation,
 		AdminURL: secret.New(s.srv.UserURL(admin, "admin", database)), PrepareURL: secret.New(url), MaxConns: 4,

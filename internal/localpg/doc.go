@@ -13,7 +13,8 @@
 //
 // Tests want [Options.Fast], which gives up safety against a crash of the machine, and only that: a server that is
 // killed and started again still has everything it acknowledged. Clusters of Fast servers are copies of one cached
-// cluster and so share a system identifier, unless [Options.Fresh] asks for a cluster of its own.
+// cluster and so share a system identifier, unless [Options.Fresh] asks for a cluster of its own. Where memory is plentiful
+// their directories are in /dev/shm, and their superuser is quick to let in (see [Verifier]).
 //
 // A test package needs one server:
 //

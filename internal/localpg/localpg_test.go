@@ -367,3 +367,40 @@ func TestEveryVersionStarts(t *testing.T) {
 		}
 	}
 }
+
+func TestShortcutsAreForServersOfTestsOnly(t *testing.T) {
+	t.Parallel()
+	const iterations = "SELECT split_part(split_part(rolpassword, '$', 2), ':', 1) FROM pg_authid WHERE rolname = 'postgres'"
+	for _, c := range []struct {
+		opts localpg.Options
+		want string
+	}{
+		{localpg.Options{Fast: true}, "1"},
+		{localpg.Options{Fast: true, Fresh: true}, "1"},
+		{localpg.Options{}, "4096"},
+	} {
+		srv := start(t, c.opts)
+		if got := query(t, srv.URL("postgres"), iterations); got != c.want {
+			t.Errorf("%+v: the superuser's verifier has %s iterations, want %s", c.opts, got, c.want)
+		}
+		if !c.opts.Fast && strings.HasPrefix(srv.DataDir(), "/dev/shm/") {
+			t.Errorf("a server that keeps its promises is in memory: %s", srv.DataDir())
+		}
+	}
+}
+
+func TestAVerifierLetsInWhoKnowsThePassword(t *testing.T) {
+	t.Parallel()
+	srv := localpg.Shared(t)
+	exec1(t, srv.URL("postgres"), "CREATE ROLE quick LOGIN PASSWORD '"+localpg.Verifier("right")+"'")
+	if got := query(t, srv.UserURL("quick", "right", "postgres"), "SELECT current_user::text"); got != "quick" {
+		t.Errorf("logged in as %q", got)
+	}
+	conn, err := pgx.Connect(t.Context(), srv.UserURL("quick", "wrong", "postgres"))
+	if err == nil {
+		conn.Close(t.Context())
+		t.Error("a wrong password got in")
+	} else if !strings.Contains(err.Error(), "28P01") {
+		t.Errorf("want a refused password, got %v", err)
+	}
+}

@@ -83,7 +83,7 @@ func newServer(opts Options) (*Server, error) {
 	}
 	dir, temp := opts.Dir, false
 	if dir == "" {
-		if dir, err = tempDir(); err != nil {
+		if dir, err = tempDir(opts.Fast); err != nil {
 			return nil, fmt.Errorf("making a directory: %w", err)
 		}
 		temp = true
@@ -120,7 +120,7 @@ func (s *Server) create(ctx context.Context, opts Options) (err error) {
 	case opts.Fast && !opts.Fresh:
 		err = s.cluster.copyCached(ctx)
 	default:
-		err = s.cluster.init(ctx)
+		err = s.cluster.init(ctx, opts.Fast)
 	}
 	if err != nil {
 		return err

@@ -10,14 +10,21 @@ import (
 	"syscall"
 )
 
-// tempDir makes a directory for one server, named after our process so that a later one can tell whose it was.
-func tempDir() (string, error) {
-	cache, err := CacheDir()
-	if err != nil {
-		return "", err
+// tempDir makes a directory for one server, named after our process so that a later one can tell whose it was. One that need
+// not survive the machine is in memory, where there is enough.
+func tempDir(fast bool) (string, error) {
+	base := ""
+	if fast {
+		base = memoryDir()
 	}
-	parent := filepath.Join(cache, "run")
-	for _, dir := range []string{cache, parent} {
+	if base == "" {
+		var err error
+		if base, err = CacheDir(); err != nil {
+			return "", err
+		}
+	}
+	parent := filepath.Join(base, "run")
+	for _, dir := range []string{base, parent} {
 		if err := sharedDir(dir); err != nil {
 			return "", err
 		}
