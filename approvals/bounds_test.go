@@ -253,3 +253,27 @@ func TestAnExtensionMovesTheCountdown(t *testing.T) {
 	}
 	counts(short, 2, 5*time.Minute)
 }
+
+// A press is delivered to two replicas when the first one's acknowledgement is lost.
+func TestAnExtensionThatIsDeliveredTwiceCountsOnce(t *testing.T) {
+	o := setup(t)
+	o.rules(twoAgree())
+	c := o.takes("ana", o.narrowed("one-table", ""))
+	twice := press("ana", c)
+	twice.Until = c.Grant.Deadline
+	once, err := o.Extend(t.Context(), twice, 10*time.Minute)
+	if err != nil || !once.Grant.Deadline.Equal(c.Grant.Deadline.Add(10*time.Minute)) {
+		t.Fatalf("extended to %s from %s: %v", once.Grant.Deadline, c.Grant.Deadline, err)
+	}
+	again, err := o.Extend(t.Context(), twice, 10*time.Minute)
+	if refusal := refusedWith(t, err, approvals.InProgress); !strings.Contains(refusal.Words, once.Grant.Deadline.UTC().Format("15:04")) {
+		t.Error(refusal.Words)
+	}
+	if !again.Grant.Deadline.Equal(once.Grant.Deadline) || again.Grant.Extensions != 1 {
+		t.Errorf("extended to %s, %d times", again.Grant.Deadline, again.Grant.Extensions)
+	}
+	twice.Until = once.Grant.Deadline // who saw the new end may go on
+	if _, err := o.Extend(t.Context(), twice, 10*time.Minute); err != nil {
+		t.Error(err)
+	}
+}

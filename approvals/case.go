@@ -203,4 +203,6 @@ type Press struct {
 	By      string // Slack user ID
 	Request string
 	Source  string
+	// Until is the end of the access as the presser saw it; zero where they were shown none. Only Extend asks.
+	Until time.Time
 }

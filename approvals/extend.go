@@ -13,7 +13,7 @@ import (
 )
 
 // Extend moves the deadline of live access as far as the policy lets it without anybody being asked again; only its holder
-// may. Who is on call is asked afresh, and the shift that the answer rests on bounds the new deadline.
+// may. Whoever saw another end than there is now is refused: their press was delivered twice, or somebody was quicker. Who is on call is asked afresh, and the shift that the answer rests on bounds the new deadline.
 func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Case, error) {
 	person, c, err := s.holder(ctx, press, audit.GrantExtended)
 	if err != nil {
@@ -21,6 +21,10 @@ func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Ca
 	}
 	if by < time.Second {
 		return c, s.refusal(ctx, c, person, press, audit.GrantExtended, input("Duration", "Say by how long, for example 30m."))
+	}
+	if until := c.Grant.Deadline; !press.Until.IsZero() && !press.Until.Equal(until) {
+		return c, s.refusal(ctx, c, person, press, audit.GrantExtended,
+			refuse(InProgress, "This access was extended already: it ends at %s UTC. Press Extend again if you need more.", until.UTC().Format("15:04")))
 	}
 	deadline, notAfter, err := s.extension(ctx, c, person, by)
 	if err != nil {

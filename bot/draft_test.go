@@ -197,6 +197,7 @@ func TestWritingDrawsNothing(t *testing.T) {
 		}
 		return n
 	}
+	no(t, w.bot.Drain(soon(t))) // the drawing of what was chosen may be under way
 	before := updates()
 	for _, text := range []string{"c", "ch", "che", "chec", "check"} {
 		w.does(w.ana.Fills(map[string]string{"Reason": text}))

@@ -2,7 +2,9 @@ package bot
 
 import (
 	"context"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/policy"
@@ -106,7 +108,18 @@ func (b *Bot) withReason(cb slack.InteractionCallback, press approvals.Press, do
 	return answer{payload: slack.NewClearViewSubmissionResponse(), request: press.Request, outcome: done, acted: true}
 }
 
+// endSeen is what a window to extend in is about: the request, and the end that it shows. A press that is delivered twice, be it
+// to two replicas, speaks of an end that the first has moved.
+func endSeen(c approvals.Case) string {
+	return c.Request.ID + " " + strconv.FormatInt(c.Grant.Deadline.UnixMicro(), 10)
+}
+
 func (b *Bot) submitExtend(ctx context.Context, cb slack.InteractionCallback, press approvals.Press) answer {
+	var seen string
+	press.Request, seen, _ = strings.Cut(press.Request, " ")
+	if until, err := strconv.ParseInt(seen, 10, 64); err == nil { // a window of the binary before has none
+		press.Until = time.UnixMicro(until)
+	}
 	length := bare(asTyped(valueOf(cb.View, blockDuration)))
 	by, err := policy.ParseDuration(length)
 	if err != nil {

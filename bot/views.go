@@ -49,7 +49,7 @@ func extendView(c approvals.Case) slack.ModalViewRequest {
 	v := modal("Extend access",
 		section("Access to "+mrkdwn(c.Request.Target, 200)+" ends "+atSecond(c.Grant.Deadline)+". Open sessions go on; the password stays the same."),
 		slack.NewInputBlock("duration", literal("Duration"), literal("For how much longer: 30m, 1h30m, 45s."), input))
-	v.CallbackID, v.PrivateMetadata = viewExtend, c.Request.ID
+	v.CallbackID, v.PrivateMetadata = viewExtend, endSeen(c)
 	v.Submit, v.Close = literal("Extend"), literal("Back")
 	return v
 }
