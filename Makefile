@@ -32,7 +32,8 @@ test: ## everything the project can check about itself, with the race detector
 	@$(MAKE) --no-print-directory lint
 	@echo "==> go test -race ./... (each package starts a Postgres of its own; some minutes)"
 	@# Not from the cache: the acceptance tests build the binary themselves, which the cache does not see.
-	@$(GO) test -race -count=1 -p $(TEST_PACKAGES_AT_ONCE) -timeout $(TEST_TIMEOUT) ./...
+	@# go vet has looked at everything already.
+	@$(GO) test -race -vet=off -count=1 -p $(TEST_PACKAGES_AT_ONCE) -timeout $(TEST_TIMEOUT) ./...
 	@echo "==> all is well"
 
 lint: ## formatting, go vet, staticcheck

@@ -127,7 +127,7 @@ type worker struct {
 func (w *worker) Work(ctx context.Context, job *river.Job[store.JobArgs]) error {
 	switch job.Args.Work {
 	case jobs.Revoke:
-		if w.grants.Revoke(ctx, job.Args.Subject) != nil {
+		if w.grants.TakeUp(ctx, job.Args.Subject) != nil {
 			return river.JobSnooze(time.Second)
 		}
 	case jobs.Recover:

@@ -15,8 +15,8 @@ const (
 
 // memoryDir is a directory on a file system in memory, empty where there is none with much to spare: a container has 64 MB.
 //
-// A cluster is a thousand files and a copied database three hundred. On ext4 a third of the processor time of a test went
-// into finding an inode for each that was not freed a moment ago, by the test before.
+// A cluster is a thousand files and a copied database three hundred. On ext4 much of the time of copying them
+// went into finding an inode for each that was not freed a moment ago, by the test before.
 func memoryDir() string {
 	var at syscall.Statfs_t
 	if err := syscall.Statfs(sharedMemory, &at); err != nil || int64(at.Type) != tmpfsMagic || at.Bavail*uint64(at.Bsize) < memoryToSpare {

@@ -12,7 +12,7 @@ import (
 // Verifier is what CREATE ROLE … PASSWORD takes instead of the password, for the logins that tests connect as all the time.
 //
 // A client has to repeat the verifier's iterations for every connection. At the usual 4,096 that takes it 15 ms of a
-// processor under the race detector, and tests make tens of thousands of connections. This one has a single iteration: the
+// processor under the race detector, and tests make many connections. This one has a single iteration: the
 // exchange is the same, and every version of the server and pgx accept it. It protects nothing from somebody who can read
 // pg_authid; logins that prodaccess issues get a verifier of its own making.
 func Verifier(password string) string {
