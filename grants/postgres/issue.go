@@ -60,32 +60,25 @@ func (d *Driver) issueOn(
 	if !now.Before(order.NotAfter) {
 		return grants.Issued{}, late(order)
 	}
-	statements := []string{
-		begin,
-		// Before the 4 ms that the server may spend on the verifier.
-		guard("abs(extract(epoch FROM clock_timestamp() - " + instant(now) + ")) <= " + strconv.Itoa(int(maxSkew.Seconds())) +
-			" AND clock_timestamp() <= " + instant(order.NotAfter) +
-			" AND " + isAccessRole(order.AccessRole) + " AND " + shape.unchanged(order.AccessRole) + sameCluster(order.Fingerprint)),
-	}
+	// The guard comes before the milliseconds that the server spends on the verifier.
+	statements := append(plain(begin), sentence{sql: mayIssue, args: []string{
+		moment(now), moment(order.NotAfter), order.AccessRole, shape.text, order.Fingerprint,
+	}})
 	if len(shape.Parameters)+len(order.Params) > 0 {
 		if err := d.bindFirst(ctx, conn, statements, order, login, shape); err != nil {
 			return grants.Issued{}, err
 		}
 		statements = nil
 	}
-	statements = append(statements, through.create(order, verifier)...)
-	statements = append(statements, shape.statements(through, login)...)
+	making := append(through.create(order, verifier), shape.statements(through, login)...)
 	if order.StatementTimeout > 0 {
-		statements = append(statements, through.set(login, "statement_timeout", order.StatementTimeout.Milliseconds()))
+		making = append(making, through.set(login, "statement_timeout", order.StatementTimeout.Milliseconds()))
 	}
-	statements = append(statements,
-		// From 16 on, issuers of one profile wait for each other from here to COMMIT, so this comes last.
-		through.grant(login, order.AccessRole),
-		guard("clock_timestamp() <= "+instant(order.NotAfter)),
-		"COMMIT",
-		readBack(order.Login),
-	)
-	results, err := sendOn(ctx, conn, statements...)
+	// From 16 on, issuers of one profile wait for each other from here to COMMIT, so this comes last.
+	making = append(making, through.grant(login, order.AccessRole))
+	statements = append(append(statements, plain(making...)...), sentence{sql: inTime, args: []string{moment(order.NotAfter)}})
+	statements = append(append(statements, plain("COMMIT")...), sentence{sql: readBack, args: []string{order.Login}})
+	results, err := exchangeOn(ctx, conn, statements)
 	switch {
 	case refused(err), duplicate(err):
 		return grants.Issued{}, d.explain(ctx, conn, login, order, shape, duplicate(err))
@@ -98,7 +91,7 @@ func (d *Driver) issueOn(
 // bindFirst writes the values of a request before there is a login that could look for them: in other databases at once,
 // in this one in the transaction that it opens, which goes on to make the login.
 func (d *Driver) bindFirst(
-	ctx context.Context, conn *pgx.Conn, opening []string, order grants.Order, login grants.Login, shape prepared,
+	ctx context.Context, conn *pgx.Conn, opening []sentence, order grants.Order, login grants.Login, shape prepared,
 ) error {
 	if err := shape.accepts(order.Params); err != nil {
 		return err
@@ -106,7 +99,7 @@ func (d *Driver) bindFirst(
 	if err := d.bindElsewhere(ctx, shape, order); err != nil {
 		return err
 	}
-	_, err := sendOn(ctx, conn, opening...)
+	_, err := exchangeOn(ctx, conn, opening)
 	if err == nil && d.homeIsTarget() {
 		if err = bind(ctx, conn, order.Login, shape, order.Params); err != nil {
 			_, _ = conn.PgConn().Exec(ctx, "ROLLBACK").ReadAll()
@@ -140,23 +133,31 @@ func checkOrder(order grants.Order) error {
 }
 
 func validUntil(t time.Time) string {
-	return "'" + t.UTC().Truncate(time.Microsecond).Format("2006-01-02 15:04:05.000000") + "+00'"
+	return "'" + moment(t) + "'"
 }
 
-// isAccessRole refuses to make anybody a member of a role that is more than a bundle of privileges.
+// isAccessRole refuses to make anybody a member of a role that is more than a bundle of privileges. The name is a literal
+// or a parameter.
 func isAccessRole(name string) string {
-	return "EXISTS (SELECT FROM pg_roles WHERE rolname = " + literal(name) +
+	return "EXISTS (SELECT FROM pg_roles WHERE rolname = " + name +
 		" AND NOT rolcanlogin AND NOT rolsuper AND NOT rolcreaterole AND NOT rolcreatedb AND NOT rolreplication AND NOT rolbypassrls)"
 }
 
-// readBack selects what the catalogs say about a login that was just made.
-func readBack(name string) string {
-	return "SELECT r.oid, r.rolcanlogin AND r.rolinherit, r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls," +
-		" r.rolconnlimit, (extract(epoch FROM r.rolvaliduntil) * 1000000)::bigint, shobj_description(r.oid, 'pg_authid')," +
-		" (SELECT string_agg(g.rolname || CASE WHEN m.admin_option THEN ' with admin' ELSE '' END, ',' ORDER BY g.rolname::text COLLATE \"C\")" +
-		" FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)" +
-		" FROM pg_roles r WHERE r.rolname = " + literal(name)
-}
+// The guards of an issue: our clock, the last moment, the access role, its text and the cluster are the parameters of the
+// first, the last moment that of the second, which stands right before COMMIT.
+var (
+	mayIssue = guard("abs(extract(epoch FROM clock_timestamp() - $1::timestamptz)) <= " + strconv.Itoa(int(maxSkew.Seconds())) +
+		" AND clock_timestamp() <= $2::timestamptz AND " + isAccessRole("$3::name") + " AND " + unchanged("$3::name", "$4::text") +
+		" AND (SELECT system_identifier::text FROM pg_control_system()) = $5::text")
+	inTime = guard("clock_timestamp() <= $1::timestamptz")
+)
+
+// readBack selects what the catalogs say about a login, whose name is the parameter.
+var readBack = "SELECT r.oid, r.rolcanlogin AND r.rolinherit, r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls," +
+	" r.rolconnlimit, (extract(epoch FROM r.rolvaliduntil) * 1000000)::bigint, " + commentOf("r.oid") + "," +
+	" (SELECT string_agg(g.rolname || CASE WHEN m.admin_option THEN ' with admin' ELSE '' END, ',' ORDER BY g.rolname::text COLLATE \"C\")" +
+	" FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)" +
+	" FROM pg_roles r WHERE r.rolname = $1::name"
 
 func checkIssued(r *pgconn.Result, order grants.Order, shape prepared) (grants.Issued, error) {
 	if len(r.Rows) != 1 || len(r.Rows[0]) != 7 {
@@ -186,7 +187,8 @@ func checkIssued(r *pgconn.Result, order grants.Order, shape prepared) (grants.I
 func (d *Driver) explain(ctx context.Context, conn *pgx.Conn, login grants.Login, order grants.Order, shape prepared, duplicate bool) error {
 	sent := d.cfg.Now()
 	results, err := sendOn(ctx, conn, factsAbout(order.Login, 0),
-		"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(order.AccessRole)+")", "SELECT "+isAccessRole(order.AccessRole), "SELECT "+shape.unchanged(order.AccessRole))
+		"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(order.AccessRole)+")", "SELECT "+isAccessRole(literal(order.AccessRole)),
+		"SELECT "+unchanged(literal(order.AccessRole), literal(shape.text)))
 	if err != nil {
 		return err
 	}

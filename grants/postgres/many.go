@@ -285,7 +285,7 @@ func areOurs(batch []grants.Login) sentence {
 // An empty fingerprint is the sweep's, which names what it has just listed.
 var allAreOurs = guard("(SELECT count(*) FROM unnest($1::name[], $2::oid[], $3::text[]) w (name, oid, stamp)" +
 	" CROSS JOIN LATERAL (SELECT r.oid FROM pg_roles r WHERE r.rolname = w.name OFFSET 0) r" +
-	" WHERE r.oid = coalesce(nullif(w.oid, 0), r.oid) AND shobj_description(r.oid, 'pg_authid') = w.stamp) = $4::int" +
+	" WHERE r.oid = coalesce(nullif(w.oid, 0), r.oid) AND " + commentOf("r.oid") + " = w.stamp) = $4::int" +
 	" AND ($5::text = '' OR (SELECT system_identifier::text FROM pg_control_system()) = $5::text)")
 
 func pick(logins []grants.Login, which []int) []grants.Login {

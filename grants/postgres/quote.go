@@ -48,8 +48,11 @@ func literal(text string) string {
 
 // instant is a timestamp literal that means the same under any DateStyle and TimeZone, to the microsecond that
 // PostgreSQL keeps.
-func instant(t time.Time) string {
-	return "'" + t.UTC().Truncate(time.Microsecond).Format("2006-01-02 15:04:05.000000") + "+00'::timestamptz"
+func instant(t time.Time) string { return "'" + moment(t) + "'::timestamptz" }
+
+// moment is an instant as a parameter of that type.
+func moment(t time.Time) string {
+	return t.UTC().Truncate(time.Microsecond).Format("2006-01-02 15:04:05.000000") + "+00"
 }
 
 func oidText(oid uint32) string { return strconv.FormatUint(uint64(oid), 10) }

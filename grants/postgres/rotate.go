@@ -52,11 +52,11 @@ func (d *Driver) alterWith(ctx context.Context, login grants.Login, change []str
 	if err := checkLogin(login); err != nil {
 		return nil, err
 	}
-	statements := append([]string{
+	statements := plain(append([]string{
 		begin,
 		guard(isOurs(login) + " AND EXISTS (SELECT FROM pg_roles WHERE rolcanlogin AND rolname = " + literal(login.Name) + ")"),
-	}, change...)
-	results, err := send(ctx, d.everyday, append(statements, "COMMIT", readBack(login.Name))...)
+	}, append(change, "COMMIT")...)...)
+	results, err := exchange(ctx, d.everyday, append(statements, sentence{sql: readBack, args: []string{login.Name}}))
 	if refused(err) {
 		r, found, err := lookUp(ctx, d.everyday, login)
 		switch {

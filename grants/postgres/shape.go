@@ -100,7 +100,7 @@ func (d *Driver) shapeFor(ctx context.Context, conn *pgx.Conn, accessRole string
 	if known, ok := d.shapes.Load(accessRole); ok && !again {
 		return known.(prepared), nil
 	}
-	results, err := sendOn(ctx, conn, "SELECT "+shapeText(accessRole), "SELECT current_setting('server_version_num')::int / 10000")
+	results, err := sendOn(ctx, conn, "SELECT "+shapeText(literal(accessRole)), "SELECT current_setting('server_version_num')::int / 10000")
 	if err != nil {
 		return prepared{}, err
 	}
@@ -118,15 +118,13 @@ func (d *Driver) shapeFor(ctx context.Context, conn *pgx.Conn, accessRole string
 	return p, nil
 }
 
-// shapeText is the expression of an access role's comment.
+// shapeText is the expression of an access role's comment; the role is a literal or a parameter, as are those of unchanged.
 func shapeText(accessRole string) string {
-	return "coalesce((SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = " + literal(accessRole) + "), '')"
+	return "coalesce((SELECT " + commentOf("r.oid") + " FROM pg_roles r WHERE r.rolname = " + accessRole + "), '')"
 }
 
-// unchanged is the condition that the shape is still what it was when it was read.
-func (p prepared) unchanged(accessRole string) string {
-	return shapeText(accessRole) + " = " + literal(p.text)
-}
+// unchanged is the condition that the shape is still what it was when its text was read.
+func unchanged(accessRole, text string) string { return shapeText(accessRole) + " = " + text }
 
 // statements make a login that was just created fit the shape.
 func (p prepared) statements(through door, login grants.Login) (statements []string) {
