@@ -61,14 +61,14 @@ func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (fil
 			return err
 		}
 		created = true
-		b, c := &pgx.Batch{}, approvals.Case{Request: r}
+		w, c := &caseRows{}, approvals.Case{Request: r}
 		if change.Review != nil {
-			c.Review = queueNewReview(b, r, *change.Review)
+			c.Review = queueNewReview(&w.hanging, r, *change.Review)
 		}
-		if filed, err = queueHangings(b, c, change); err != nil {
+		if filed, err = addHangings(w, c, change); err != nil {
 			return err
 		}
-		return s.writeCases(ctx, tx, b, []approvals.Case{filed}, []approvals.Change{change})
+		return s.writeCases(ctx, tx, w, []approvals.Case{filed}, []approvals.Change{change})
 	})
 	if err = openReview(err); err != nil {
 		return approvals.Case{}, false, fmt.Errorf("filing request %s: %w", change.Request.ID, err)
@@ -79,8 +79,22 @@ func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (fil
 	return filed, created, nil
 }
 
-// queueCaseChange adds the writing of a change to a batch, but for its events and jobs.
-func (s *Store) queueCaseChange(b *pgx.Batch, before approvals.Case, c approvals.Change) (approvals.Case, error) {
+const updateRequests = `
+	UPDATE requests AS r SET version = n.version, state = n.state, profile = n.profile, duration = n.duration,
+		lapses_at = n.lapses_at, approved_at = n.approved_at, ended_at = n.ended_at, answer = n.answer, reminders = n.reminders,
+		escalated = n.escalated, escalated_at = n.escalated_at, less_duration = n.less_duration, less_profile = n.less_profile,
+		ended_by_id = n.ended_by_id, ended_by_name = n.ended_by_name, ended_by_email = n.ended_by_email,
+		ended_by_zone = n.ended_by_zone, started_at = n.started_at
+	FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::interval[], $6::timestamptz[], $7::timestamptz[],
+		$8::timestamptz[], $9::text[], $10::integer[], $11::integer[], $12::timestamptz[], $13::interval[], $14::text[],
+		$15::text[], $16::text[], $17::text[], $18::text[], $19::timestamptz[])
+		AS n (id, version, state, profile, duration, lapses_at, approved_at, ended_at, answer, reminders, escalated,
+			escalated_at, less_duration, less_profile, ended_by_id, ended_by_name, ended_by_email, ended_by_zone, started_at)
+	WHERE r.id = n.id AND r.version = n.version - 1
+	RETURNING r.id`
+
+// addCaseChange adds the writing of a change, but for its events and jobs.
+func addCaseChange(w *caseRows, before approvals.Case, c approvals.Change) (approvals.Case, error) {
 	r := c.Request
 	if r.ID != before.Request.ID {
 		return approvals.Case{}, fmt.Errorf("the change is about request %q", r.ID)
@@ -89,36 +103,27 @@ func (s *Store) queueCaseChange(b *pgx.Batch, before approvals.Case, c approvals
 	if _, _, err := settleRequest(&r); err != nil {
 		return approvals.Case{}, err
 	}
-	args := []any{
+	row := []any{
 		r.ID, r.Version, string(r.State), r.Profile, r.Duration, moment(r.LapsesAt), moment(r.ApprovedAt), moment(r.EndedAt), r.Answer,
 		r.Reminders, r.Escalated, moment(r.EscalatedAt),
 	}
-	args = append(append(append(args, lessColumns(r.Less)...), requestEndedBy(r)...), moment(r.StartedAt))
-	b.Queue(`
-		UPDATE requests SET version = $2, state = $3, profile = $4, duration = $5, lapses_at = $6, approved_at = $7,
-			ended_at = $8, answer = $9, reminders = $10, escalated = $11, escalated_at = $12, less_duration = $13,
-			less_profile = $14, ended_by_id = $15, ended_by_name = $16, ended_by_email = $17, ended_by_zone = $18, started_at = $19
-		WHERE id = $1 AND version = $2 - 1
-		RETURNING id`, args...,
-	).QueryRow(func(row pgx.Row) error {
-		return onlyOne(row)
-	})
+	w.requests = append(w.requests, append(append(append(row, lessColumns(r.Less)...), requestEndedBy(r)...), moment(r.StartedAt)))
 	after := before
 	after.Request = r
-	if err := queueWithdrawals(b, &after, c); err != nil {
+	if err := queueWithdrawals(&w.hanging, &after, c); err != nil {
 		return approvals.Case{}, err
 	}
 	if c.Review != nil {
 		if before.Review == nil {
 			return approvals.Case{}, fmt.Errorf("request %s has no review to change", r.ID)
 		}
-		after.Review = queueReview(b, r.ID, *c.Review)
+		after.Review = queueReview(&w.hanging, r.ID, *c.Review)
 	}
-	return queueHangings(b, after, c)
+	return addHangings(w, after, c)
 }
 
-// queueHangings adds what hangs on a request's row to a batch: answers, the intent of a grant.
-func queueHangings(b *pgx.Batch, c approvals.Case, change approvals.Change) (approvals.Case, error) {
+// addHangings adds what hangs on a request's row: answers, the intent of a grant.
+func addHangings(w *caseRows, c approvals.Case, change approvals.Change) (approvals.Case, error) {
 	c.Approvals = slices.Clone(c.Approvals)
 	for _, a := range change.Approvals {
 		a.At = audit.Cut(a.At)
@@ -128,7 +133,7 @@ func queueHangings(b *pgx.Batch, c approvals.Case, change approvals.Change) (app
 		if fills == nil {
 			fills = []int{}
 		}
-		b.Queue(`
+		w.hanging.Queue(`
 			INSERT INTO approvals (request_id, requester_id, by_id, by_name, by_email, by_zone, verdict, reason, at, fills,
 				less_duration, less_profile)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
@@ -146,9 +151,11 @@ func queueHangings(b *pgx.Batch, c approvals.Case, change approvals.Change) (app
 		if _, err := settleGrant(&g); err != nil {
 			return c, err
 		}
-		if err := queueNewGrant(b, &g); err != nil {
+		intent, err := intentRow(&g)
+		if err != nil {
 			return c, err
 		}
+		w.intents = append(w.intents, intent)
 		c.Grant, c.Grants, c.Unsecured = &g, c.Grants+1, c.Unsecured+1
 	}
 	return c, nil

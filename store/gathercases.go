@@ -56,7 +56,7 @@ func queueLockedCases(b *pgx.Batch, ids []string, place map[string]*approvals.Ca
 
 // decideCases lets every change decide on what is locked, and writes what they say: rows, events, jobs, each kind at once.
 func (s *Store) decideCases(ctx context.Context, tx pgx.Tx, batch []*caseWish, place map[string]*approvals.Case) (recorded bool, err error) {
-	b := &pgx.Batch{}
+	rows := &caseRows{}
 	var changes []approvals.Change
 	var written []*caseWish
 	var after []approvals.Case
@@ -69,7 +69,7 @@ func (s *Store) decideCases(ctx context.Context, tx pgx.Tx, batch []*caseWish, p
 		case w.refused != nil:
 			refusals = append(refusals, c.Events...)
 		default:
-			next, err := s.queueCaseChange(b, *row, c)
+			next, err := addCaseChange(rows, *row, c)
 			if err != nil {
 				return false, err
 			}
@@ -85,7 +85,7 @@ func (s *Store) decideCases(ctx context.Context, tx pgx.Tx, batch []*caseWish, p
 	if len(changes) == 0 {
 		return recorded, nil
 	}
-	if err := s.writeCases(ctx, tx, b, after, changes); err != nil {
+	if err := s.writeCases(ctx, tx, rows, after, changes); err != nil {
 		return false, err
 	}
 	for i, w := range written {
@@ -94,8 +94,9 @@ func (s *Store) decideCases(ctx context.Context, tx pgx.Tx, batch []*caseWish, p
 	return recorded, nil
 }
 
-// writeCases sends what is queued with the events and jobs of all changes.
-func (s *Store) writeCases(ctx context.Context, tx pgx.Tx, b *pgx.Batch, after []approvals.Case, changes []approvals.Change) error {
+// writeCases sends the rows with the events and jobs of all changes.
+func (s *Store) writeCases(ctx context.Context, tx pgx.Tx, w *caseRows, after []approvals.Case, changes []approvals.Change) error {
+	b := w.batch()
 	var events []audit.Event
 	var wait bool
 	for _, c := range changes {
@@ -150,11 +151,11 @@ func (s *Store) changeCaseAlone(ctx context.Context, id string, change func(appr
 			return insertEvents(ctx, tx, c.Events)
 		}
 		recorded = len(c.Events) > 0
-		b := &pgx.Batch{}
-		if out, err = s.queueCaseChange(b, before, c); err != nil {
+		w := &caseRows{}
+		if out, err = addCaseChange(w, before, c); err != nil {
 			return err
 		}
-		return s.writeCases(ctx, tx, b, []approvals.Case{out}, []approvals.Change{c})
+		return s.writeCases(ctx, tx, w, []approvals.Case{out}, []approvals.Change{c})
 	})
 	if errors.Is(err, approvals.ErrNotFound) {
 		return approvals.Case{}, approvals.ErrNotFound

@@ -138,6 +138,7 @@ func (s *Store) writeDue(ctx context.Context, tx pgx.Tx, before []grants.Grant, 
 // their requests get, where these are locked too: then everything goes in one message. Otherwise it is nil.
 func (s *Store) writeGrants(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change, versions map[string]int64) ([]grants.Grant, error) {
 	b := &pgx.Batch{}
+	var changed rows
 	after := make([]grants.Grant, len(before))
 	requests := make([]string, len(before))
 	first := make([]int64, len(before)) // the first event of each change
@@ -151,9 +152,10 @@ func (s *Store) writeGrants(ctx context.Context, tx pgx.Tx, before []grants.Gran
 			return nil, err
 		}
 		g.Version = before[i].Version + 1
-		queueGrant(b, g, receipt)
+		changed = append(changed, grantRow(g, receipt))
 		after[i], requests[i] = g, g.Request
 	}
+	changed.queue(b, updateGrants)
 	known := versions != nil
 	if known {
 		b.Queue(`UPDATE requests SET version = version + 1 WHERE id = ANY ($1)`, requests)

@@ -109,43 +109,63 @@ func settleParams(g *grants.Grant) (encoded string, err error) {
 	return encoded, nil
 }
 
-// queueNewGrant adds the insertion of an intent to a batch. Nobody has extended it yet.
-func queueNewGrant(b *pgx.Batch, g *grants.Grant) error {
+const insertIntents = `
+	INSERT INTO grants (id, request_id, state, version, holder_id, holder_name, holder_email, target, engine, database,
+		fingerprint, profile, profile_version, access_role, login, login_oid, connection_limit, intended_at, deadline,
+		not_after, note, attempts, last_error, statement_timeout_ms, params)
+	SELECT id, request_id, state, version, holder_id, holder_name, holder_email, target, engine, database,
+		fingerprint, profile, profile_version, access_role, login, login_oid, connection_limit, intended_at, deadline,
+		not_after, note, attempts, last_error, statement_timeout_ms, params::jsonb
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+		$10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[], $17::integer[],
+		$18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::text[], $22::integer[], $23::text[], $24::bigint[],
+		$25::text[])
+		AS n (id, request_id, state, version, holder_id, holder_name, holder_email, target, engine, database,
+			fingerprint, profile, profile_version, access_role, login, login_oid, connection_limit, intended_at, deadline,
+			not_after, note, attempts, last_error, statement_timeout_ms, params)
+	RETURNING id`
+
+// intentRow is the row of a new grant. Nobody has extended it yet.
+func intentRow(g *grants.Grant) ([]any, error) {
 	g.Extensions = 0
 	params, err := settleParams(g)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.Queue(`
-		INSERT INTO grants (id, request_id, state, version, holder_id, holder_name, holder_email, target, engine, database,
-			fingerprint, profile, profile_version, access_role, login, login_oid, connection_limit, intended_at, deadline,
-			not_after, note, attempts, last_error, statement_timeout_ms, params)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
+	return []any{
 		g.ID, g.Request, string(g.State), g.Version, g.Holder.ID, g.Holder.Name, g.Holder.Email, g.Target, g.Engine,
 		g.Database, g.Fingerprint, g.Profile, g.ProfileVersion, g.AccessRole, g.Login, oid(*g), g.ConnectionLimit,
-		g.Intended, g.Deadline, moment(g.NotAfter), g.Note, g.Attempts, g.LastError, g.StatementTimeout.Milliseconds(), params)
-	return nil
+		g.Intended, g.Deadline, moment(g.NotAfter), g.Note, g.Attempts, g.LastError, g.StatementTimeout.Milliseconds(), params,
+	}, nil
 }
 
 // errStale means that a row was not at the version it was read at. Under the row's lock that cannot be.
 var errStale = errors.New("the row changed under its lock")
 
-// queueGrant adds the update of a grant to a batch, from the version before g.Version. What a grant froze when it was
-// made is not among the columns; the schema refuses to change it.
-func queueGrant(b *pgx.Batch, g grants.Grant, receipt *string) {
-	args := []any{
+const updateGrants = `
+	UPDATE grants AS g SET version = n.version, state = n.state, login_oid = n.login_oid, deadline = n.deadline,
+		not_after = n.not_after, issued_at = n.issued_at, shown_at = n.shown_at, ending_at = n.ending_at,
+		secured_at = n.secured_at, ended_at = n.ended_at, cause = n.cause, note = n.note, attempts = n.attempts,
+		last_error = n.last_error, alarmed_at = n.alarmed_at, receipt = n.receipt::jsonb, extensions = n.extensions,
+		ended_by_kind = n.ended_by_kind, ended_by_id = n.ended_by_id, ended_by_name = n.ended_by_name,
+		ended_by_email = n.ended_by_email
+	FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
+		$8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::text[], $14::integer[],
+		$15::text[], $16::timestamptz[], $17::text[], $18::integer[], $19::text[], $20::text[], $21::text[], $22::text[])
+		AS n (id, version, state, login_oid, deadline, not_after, issued_at, shown_at, ending_at, secured_at, ended_at, cause,
+			note, attempts, last_error, alarmed_at, receipt, extensions, ended_by_kind, ended_by_id, ended_by_name, ended_by_email)
+	WHERE g.id = n.id AND g.version = n.version - 1
+	RETURNING g.id`
+
+// grantRow is the row of a grant that changes, from the version before g.Version. What a grant froze when it was made is not
+// in it; the schema refuses to change that.
+func grantRow(g grants.Grant, receipt *string) []any {
+	row := []any{
 		g.ID, g.Version, string(g.State), oid(g), g.Deadline, moment(g.NotAfter), moment(g.IssuedAt), moment(g.ShownAt),
 		moment(g.EndingAt), moment(g.SecuredAt), moment(g.EndedAt), word(g.Cause), g.Note, g.Attempts, g.LastError,
 		moment(g.AlarmedAt), receipt, g.Extensions,
 	}
-	b.Queue(`
-		UPDATE grants SET version = $2, state = $3, login_oid = $4, deadline = $5, not_after = $6, issued_at = $7,
-			shown_at = $8, ending_at = $9, secured_at = $10, ended_at = $11, cause = $12, note = $13, attempts = $14,
-			last_error = $15, alarmed_at = $16, receipt = $17, extensions = $18, ended_by_kind = $19, ended_by_id = $20,
-			ended_by_name = $21, ended_by_email = $22
-		WHERE id = $1 AND version = $2 - 1
-		RETURNING id`, append(args, endedBy(g)...)...,
-	).QueryRow(onlyOne)
+	return append(row, endedBy(g)...)
 }
 
 // frozen compares what a grant may never change, so that a change function that tries is told instead of ignored.
