@@ -17,21 +17,29 @@ const defaultDuration = time.Hour
 // is never laxer than it would have been had that rule matched, but for the end of an unknown shift, which nobody can
 // know. It does not cut short what a later rule approves by itself; that is then no more than the same person gets off
 // call. So nobody gains by making a fact unknown.
-func (p *Policy) Decide(request Request, facts Facts) (decision Decision) {
-	c := p.consider(request, facts, p.asking)
-	if c.Why, c.Field = p.impossible(request); c.Why != "" {
-		return c.Decision
+func (p *Policy) Decide(request Request, facts Facts) Decision {
+	c, asked := p.decide(request, facts)
+	if asked {
+		c.tell(&c.Decision)
 	}
-	defer c.tell(&decision)
+	return c.Decision
+}
+
+// decide is Decide without the steps, which take longer to write down than all else. asked is false when no rule was looked at.
+func (p *Policy) decide(request Request, facts Facts) (c *consideration, asked bool) {
+	c = p.consider(request, facts, p.asking)
+	if c.Why, c.Field = p.impossible(request); c.Why != "" {
+		return c, false
+	}
 	if c.forbidden() {
-		return c.Decision
+		return c, true
 	}
 	if r, held := c.first(); r != nil {
 		c.allowedBy(r, held)
 	} else {
 		c.allowedByNone()
 	}
-	return c.Decision
+	return c, true
 }
 
 // Forbids says why a rule denies a request, or may, as far as is known; empty when none does. Whether a rule allows it is not

@@ -15,12 +15,13 @@ type Question struct {
 	BreakGlass bool `json:"break_glass,omitempty"`
 }
 
-// ask asks a policy the question.
+// ask asks a policy the question. Nobody reads the steps of the answer.
 func (q Question) ask(p *Policy, facts Facts) Decision {
 	if q.BreakGlass {
 		return p.DecideBreakGlass(q.Request, facts)
 	}
-	return p.Decide(q.Request, facts)
+	c, _ := p.decide(q.Request, facts)
+	return c.Decision
 }
 
 // Past is one request as it was recorded.
