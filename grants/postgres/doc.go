@@ -24,8 +24,8 @@
 //     prepared transactions are rolled back; then DROP ROLE and a last look at roles, memberships and sessions.
 //
 // What somebody set for the administrator's role or for a database (default_transaction_read_only, timeouts, a role to act as,
-// formats) is of no consequence: the driver asks for what it needs when it connects. Not for transaction_timeout and
-// createrole_self_grant, which not every supported version has.
+// formats) is of no consequence: the driver asks for what it needs when it connects, and for what not every supported version
+// has (transaction_timeout, createrole_self_grant) in the first message of the connection.
 //
 // # Without rights of its own
 //
@@ -55,8 +55,6 @@
 //     them, so that functions are upgraded first and the binary follows. A plan replaces what differs, in one transaction
 //     for each database; where somebody's view stands on a function that differs, the plan stops and is told as busy, and
 //     goes on once the view is dropped. docs/operating.md has the way back.
-//   - Not pinned: createrole_self_grant. From 16 on the caller's decides what the owner of the functions holds of the roles
-//     it makes besides ADMIN OPTION.
 //
 // # Profiles
 //

@@ -191,6 +191,7 @@ func parseURL(cfg Config, url secret.String) (*pgxpool.Config, error) {
 		return nil, errors.New("it cannot be read; it should look like postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, with special characters of the password percent-encoded")
 	}
 	pc.ConnConfig.ConnectTimeout = connectTimeout
+	pc.ConnConfig.AfterConnect = pinLater
 	maps.Copy(pc.ConnConfig.RuntimeParams, map[string]string{
 		"application_name": cfg.ApplicationName,
 		// Names and texts of ours must mean what we wrote, whatever is set for the role or the database.

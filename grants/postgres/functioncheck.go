@@ -68,34 +68,34 @@ func holders(acl, owner string) string {
 }
 
 // steps makes what is missing of the functions, and mends what differs.
-func (in functionsIn) steps(admin string, longest time.Duration) (steps []grants.PreparationStep) {
+func (in functionsIn) steps(m making) (steps []grants.PreparationStep) {
 	add := func(why, sql string) { steps = append(steps, grants.PreparationStep{Why: why, SQL: sql}) }
 	if !in.schema || !in.shut {
 		add("the functions are nobody's to change, and the administrator's alone to find", "CREATE SCHEMA IF NOT EXISTS "+functionsSchema+";\n"+
 			"ALTER SCHEMA "+functionsSchema+" OWNER TO "+functionsOwner+";\n"+
-			schemaShut(admin)+
-			"GRANT USAGE ON SCHEMA "+functionsSchema+" TO "+ident(admin))
+			schemaShut()+
+			"GRANT USAGE ON SCHEMA "+functionsSchema+" TO "+ident(m.admin))
 	}
 	for _, signature := range in.extra {
 		add("it is none of the functions of this version", "DROP FUNCTION "+signature)
 	}
 	for _, f := range functions {
 		have, there := in.have[f.signature()]
-		want := f.state(admin, longest)
+		want := f.state(m)
 		switch {
 		case !there:
-			add(f.why(), f.make(admin, longest))
+			add(f.why(), f.make(m))
 		case f.name == "longest" && have.body != want.body:
-			add("the longest that the policy lets any login last is "+longest.String()+", and the functions say otherwise", f.make(admin, longest))
+			add("the longest that the policy lets any login last is "+m.longest.String()+", and the functions say otherwise", f.make(m))
 		case have != want:
-			add("the function "+f.signature()+" is not as prodaccess made it: "+have.differs(want), f.make(admin, longest))
+			add("the function "+f.signature()+" is not as prodaccess made it: "+have.differs(want), f.make(m))
 		}
 	}
 	return steps
 }
 
 // schemaShut takes every privilege on the schema from whoever has one.
-func schemaShut(admin string) string {
+func schemaShut() string {
 	return "DO $prodaccess$ DECLARE x record; BEGIN\n" +
 		"  FOR x IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END AS who\n" +
 		"    FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a WHERE n.nspname = " + literal(functionsSchema) + " AND a.grantee <> n.nspowner LOOP\n" +
@@ -123,6 +123,7 @@ func (in functionsIn) findings(database string) (findings []grants.Finding) {
 
 // surveyFunctions visits every database that functions belong in.
 func (d *Driver) surveyFunctions(ctx context.Context, s *survey, longest time.Duration) error {
+	m := making{admin: d.admin.User, longest: longest, major: s.shared.version}
 	s.functions = map[string]functionsIn{}
 	for _, database := range s.least.databases {
 		var in functionsIn
@@ -138,7 +139,7 @@ func (d *Driver) surveyFunctions(ctx context.Context, s *survey, longest time.Du
 			return failure("reading the functions in database "+database, err)
 		}
 		s.functions[database] = in
-		s.add(database, in.steps(d.admin.User, longest), nil)
+		s.add(database, in.steps(m), nil)
 	}
 	return nil
 }

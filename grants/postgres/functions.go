@@ -10,7 +10,7 @@ import (
 // functionsVersion is what prodaccess.version() says. It goes up with every change of a function, so that two binaries and
 // a DBA can say which functions are meant. A function keeps its name and arguments for as long as a supported binary calls
 // it: on the way up the functions come first, then the binary, and either works with the other.
-const functionsVersion = 2
+const functionsVersion = 3
 
 const (
 	// functionsOwner owns the functions and has what they need, CREATEROLE above all. Nobody can become it.
@@ -57,13 +57,29 @@ var functions = []function{
 //go:embed functions/*.sql
 var functionFiles embed.FS
 
-// pinned is what the caller of a function may not choose for it: where names are looked up, and how texts and times are
-// written and read. Versions differ in how they spell what they store.
-var pinned = []struct{ setting, value, stored string }{
-	{"search_path", "pg_catalog, pg_temp", "search_path=pg_catalog, pg_temp"},
-	{"standard_conforming_strings", "on", "standard_conforming_strings=on"},
-	{"DateStyle", "ISO, YMD", "datestyle=iso, ymd"},
-	{"TimeZone", "'UTC'", "timezone=utc"},
+// pin is what the caller of a function may not choose for it. Versions differ in how they spell what they store.
+type pin struct{ setting, value, stored string }
+
+// pinned is where names are looked up, how texts and times are written and read, and what the owner of the functions gets of
+// a role that it makes besides ADMIN OPTION, which on 15 nobody can choose.
+func pinned(major int) []pin {
+	pins := []pin{
+		{"search_path", "pg_catalog, pg_temp", "search_path=pg_catalog, pg_temp"},
+		{"standard_conforming_strings", "on", "standard_conforming_strings=on"},
+		{"DateStyle", "ISO, YMD", "datestyle=iso, ymd"},
+		{"TimeZone", "'UTC'", "timezone=utc"},
+	}
+	if major >= 16 {
+		pins = append(pins, pin{"createrole_self_grant", "''", "createrole_self_grant="})
+	}
+	return pins
+}
+
+// making is what the functions of a cluster are made for.
+type making struct {
+	admin   string
+	longest time.Duration
+	major   int // the server's
 }
 
 // body is what stands between the quotes.
@@ -103,7 +119,7 @@ func (f function) signature() string {
 }
 
 // make replaces the function, whatever stands there under its name and arguments, with its owner and privileges.
-func (f function) make(admin string, longest time.Duration) string {
+func (f function) make(m making) string {
 	var sql strings.Builder
 	fmt.Fprintf(&sql, "DROP FUNCTION IF EXISTS %s;\nCREATE FUNCTION %s RETURNS %s\nLANGUAGE %s", f.signature(), f.signature(), f.returns, f.language())
 	switch {
@@ -111,11 +127,11 @@ func (f function) make(admin string, longest time.Duration) string {
 		sql.WriteString(" IMMUTABLE")
 	case !f.within:
 		sql.WriteString(" SECURITY DEFINER")
-		for _, p := range pinned {
+		for _, p := range pinned(m.major) {
 			fmt.Fprintf(&sql, "\nSET %s = %s", p.setting, p.value)
 		}
 	}
-	fmt.Fprintf(&sql, "\nAS $prodaccess$%s$prodaccess$;\n", f.body(longest))
+	fmt.Fprintf(&sql, "\nAS $prodaccess$%s$prodaccess$;\n", f.body(m.longest))
 	fmt.Fprintf(&sql, "ALTER FUNCTION %s OWNER TO %s;\n", f.signature(), functionsOwner)
 	// Default privileges of whoever made it may have given it to anybody.
 	fmt.Fprintf(&sql, "DO $prodaccess$ DECLARE x record; BEGIN\n"+
@@ -125,29 +141,29 @@ func (f function) make(admin string, longest time.Duration) string {
 		"    EXECUTE 'REVOKE ALL ON FUNCTION %[1]s FROM ' || x.who;\n"+
 		"  END LOOP;\nEND $prodaccess$", f.signature(), literal(f.types()))
 	if !f.within {
-		fmt.Fprintf(&sql, ";\nGRANT EXECUTE ON FUNCTION %s TO %s", f.signature(), ident(admin))
+		fmt.Fprintf(&sql, ";\nGRANT EXECUTE ON FUNCTION %s TO %s", f.signature(), ident(m.admin))
 	}
 	return sql.String()
 }
 
 // state is how the catalogs describe the function as it should be: see readFunctions.
-func (f function) state(admin string, longest time.Duration) functionState {
+func (f function) state(m making) functionState {
 	s := functionState{
 		returns: f.returns, language: f.language(), volatility: "v", owner: functionsOwner,
-		body: f.body(longest), definer: !f.fixed && !f.within,
+		body: f.body(m.longest), definer: !f.fixed && !f.within,
 	}
 	if f.fixed {
 		s.volatility = "i"
 	}
 	if s.definer {
 		var stored []string
-		for _, p := range pinned {
+		for _, p := range pinned(m.major) {
 			stored = append(stored, p.stored)
 		}
 		s.settings = strings.Join(stored, "; ")
 	}
 	if !f.within {
-		s.callers = admin + " EXECUTE"
+		s.callers = m.admin + " EXECUTE"
 	}
 	return s
 }

@@ -207,6 +207,20 @@ func TestAStolenAdministratorOfTheLeastPrivilegeMode(t *testing.T) {
 	})
 }
 
+// What the caller sets decides nothing about what the owner of the functions gets: not of a login, and not of a mark.
+func TestTheCallerDoesNotSayWhatTheFunctionsOwnerGets(t *testing.T) {
+	t.Parallel()
+	onApart(t, []int{16, 17, 18}, prepareFunctions, func(t *testing.T, c *cluster) {
+		thief := c.connect(t, c.admin.Reveal())
+		can(t, thief, "SET createrole_self_grant = 'set, inherit'")
+		can(t, thief, "SELECT prodaccess.create_login('pa_mine', 'prodaccess installation=test grant=x', '"+aVerifier+"', now() + '1h', 1)")
+		can(t, thief, "SELECT prodaccess.remember('test', 'x')")
+		if n := c.selfGranted(t); n != 0 {
+			t.Errorf("the owner of the functions can act as %d of what it made", n)
+		}
+	})
+}
+
 // Why there is such a mode: the same tried by an administrator with CREATEROLE and pg_signal_backend.
 func TestAStolenAdministratorOfTheOrdinaryMode(t *testing.T) {
 	t.Parallel()
