@@ -1,13 +1,18 @@
 package grants_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/prodaccess/prodaccess/audit"
 	"github.com/prodaccess/prodaccess/grants"
+	"github.com/prodaccess/prodaccess/internal/localpg"
 )
 
 func TestTheReaperEndsGrantsAtTheirDeadline(t *testing.T) {
@@ -205,6 +210,85 @@ func TestALoginThatComesBackIsTakenAgain(t *testing.T) {
 	swept, err := b.Sweep(t.Context())
 	if err != nil || len(swept[0].Orphans) != 1 || b.exists(g.Login) {
 		t.Fatalf("swept %+v, %v", swept, err)
+	}
+}
+
+// Whoever can make logins knows the stamps of those that are there.
+func TestTheStampOfALiveGrantExplainsItsOwnLoginOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	live, c := b.issue(time.Hour)
+	admin, stamp := b.srv.UserURL(adminLogin, somePassword, c.Database), grants.Stamp{Installation: b.installation, Grant: live.ID}.String()
+	stray := "pa_stray_" + grants.NewID()
+	mustExec(t, admin, `CREATE ROLE `+stray+` LOGIN; COMMENT ON ROLE `+stray+` IS '`+stamp+`'`)
+	swept, err := b.Sweep(t.Context())
+	if err != nil || !slices.Equal(swept[0].Orphans, []string{stray}) || len(swept[0].Missing) != 0 || b.exists(stray) {
+		t.Fatalf("swept %+v, %v", swept, err)
+	}
+	if !b.exists(live.Login) || b.read(live.ID).State != grants.Active {
+		t.Error("the grant's own login is gone")
+	}
+	if reason := b.reason(audit.LoginOrphaned, live.ID); !strings.Contains(reason, "given out as another login, "+live.Login) {
+		t.Errorf("it is said that %s", reason)
+	}
+
+	mustExec(t, admin, `DROP ROLE `+live.Login+`; CREATE ROLE `+live.Login+` LOGIN; COMMENT ON ROLE `+live.Login+` IS '`+stamp+`'`)
+	b.clock.advance(time.Second)
+	swept, err = b.Sweep(t.Context())
+	if err != nil || !slices.Equal(swept[0].Orphans, []string{live.Login}) || !slices.Equal(swept[0].Missing, []string{live.Login}) || b.exists(live.Login) {
+		t.Fatalf("swept %+v, %v", swept, err)
+	}
+	if reason := b.reason(audit.LoginOrphaned, live.ID); !strings.Contains(reason, "made this one in its place") {
+		t.Errorf("it is said that %s", reason)
+	}
+	b.awaits(live.ID, grants.Revoked)
+}
+
+// reason is what the last event of a kind says about a grant.
+func (b *bundle) reason(kind audit.Kind, grant string) string {
+	b.t.Helper()
+	conn, err := pgx.Connect(b.t.Context(), b.owner)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var reason string
+	if err := conn.QueryRow(b.t.Context(), `SELECT reason FROM audit_events WHERE kind = $1 AND grant_id = $2 ORDER BY id DESC LIMIT 1`,
+		string(kind), grant).Scan(&reason); err != nil {
+		b.t.Fatal(err)
+	}
+	return reason
+}
+
+// The login of a rehearsal is left alone while one may be under way. After that it is taken away with its sessions, whatever end
+// whoever made it chose. Not beside other tests, whose sweeps look at the same server by clocks of their own.
+func TestTheSweepTakesWhatARehearsalLeft(t *testing.T) {
+	b := setup(t)
+	s := b.serve(b.store, b.driver.Driver)
+	_, c := b.issue(time.Hour)
+	id := grants.NewID()
+	left := "pa_doctor_" + id
+	mustExec(t, b.srv.UserURL(adminLogin, somePassword, c.Database), `CREATE ROLE `+left+` LOGIN PASSWORD '`+localpg.Verifier(somePassword)+`';
+		COMMENT ON ROLE `+left+` IS '`+grants.Stamp{Installation: grants.DoctorInstallation, Grant: id}.String()+`'; GRANT CONNECT ON DATABASE `+c.Database+` TO PUBLIC`)
+	session, err := pgx.Connect(t.Context(), b.srv.UserURL(left, somePassword, c.Database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close(context.Background()) })
+	for range 2 {
+		if swept := b.sweeps(s); len(swept.Rehearsals)+len(swept.Orphans) != 0 || !b.exists(left) {
+			t.Fatalf("a rehearsal that may be under way was swept: %+v", swept)
+		}
+		b.clock.advance(grants.RehearsalLasts)
+	}
+	if swept := b.sweeps(s); !slices.Equal(swept.Rehearsals, []string{left}) || b.exists(left) {
+		t.Errorf("swept %+v", swept)
+	}
+	if _, err := session.Exec(t.Context(), "SELECT 1"); err == nil {
+		t.Error("its session goes on")
+	}
+	if b.events(audit.LoginOrphaned, id) != 1 {
+		t.Error("nobody is told")
 	}
 }
 

@@ -5,9 +5,16 @@ import (
 	"time"
 )
 
-// DoctorInstallation stamps the logins of rehearsals. The sweep of an installation leaves them alone, as it leaves every
-// other installation's, and the next rehearsal takes back what one that died left behind.
+// DoctorInstallation stamps the logins of rehearsals. The sweep of an installation leaves them alone for as long as a
+// rehearsal may take; the next rehearsal takes back what one that died left behind, and so does, where the driver is
+// [Rehearsing], the sweep.
 const DoctorInstallation = "doctor"
+
+// Rehearsing is implemented by drivers that can list the logins of rehearsals, whoever made them. Without it they would be a
+// stamp under which a login could live that no sweep looks at.
+type Rehearsing interface {
+	Rehearsals(ctx context.Context) ([]Login, error)
+}
 
 // Rehearser is a driver that can show that a target works, by making, using and taking back a throw-away login. The driver
 // must have been opened with DoctorInstallation.

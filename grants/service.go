@@ -52,6 +52,8 @@ type Service struct {
 	together map[string]*together
 	// orphans remembers when this replica last reported an orphaned login, by target and name.
 	orphans map[string]time.Time
+	// rehearsed remembers when this replica first saw each login of a rehearsal that is still there, by target and name.
+	rehearsed map[string]map[string]time.Time
 	// identities are the clusters that targets are trusted to be, marking the targets that are about to be told of an issue.
 	identities map[string]identity
 	marking    map[string]bool
@@ -89,6 +91,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, targets: map[string]Target{}, woken: make(chan struct{}, 1),
 		pursuits: map[string]time.Time{}, lanes: map[string]*lane{}, together: map[string]*together{}, orphans: map[string]time.Time{},
+		rehearsed:  map[string]map[string]time.Time{},
 		identities: map[string]identity{}, marking: map[string]bool{}, draining: make(chan struct{}),
 	}
 	for _, t := range cfg.Targets {

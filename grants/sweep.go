@@ -31,6 +31,8 @@ type Swept struct {
 	Orphans []string
 	// Unknown are logins that the store does not know because it was restored; they are left alone and reported.
 	Unknown []string
+	// Rehearsals are logins that a rehearsal left behind, or somebody who says so; they were taken away too.
+	Rehearsals []string
 	// Missing are live grants whose login the target does not have; they were ended.
 	Missing []string
 	// Extended are logins whose server had missed an extension of their grant, and was told again.
@@ -107,12 +109,12 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 		return out
 	}
 	// A grant explains its login on the cluster that it was issued on, and nowhere else: nothing could end it there.
-	explained := map[string]bool{}
+	explaining := map[string]Grant{}
 	for _, g := range after {
-		explained[g.ID] = g.Fingerprint == fingerprint
+		explaining[g.ID] = g
 	}
 	for _, login := range logins {
-		if explained[login.Stamp.Grant] {
+		if g, ok := explaining[login.Stamp.Grant]; ok && g.explains(login, fingerprint) {
 			continue
 		}
 		// A grant revoked between the two reads explains its login too; ask the store about this one by name.
@@ -121,7 +123,7 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 			out.Err = errors.Join(out.Err, err)
 			continue
 		}
-		if known && g.Fingerprint == fingerprint && (g.State != Revoked || g.EndedAt.After(started.Add(-justEnded))) {
+		if known && g.explains(login, fingerprint) && (g.State != Revoked || g.EndedAt.After(started.Add(-justEnded))) {
 			continue
 		}
 		if !known && back && s.mayLive(login) {
@@ -138,7 +140,7 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 	}
 	for _, g := range before {
 		if g.State != Active || g.Fingerprint != fingerprint || g.Due(s.cfg.Now()) ||
-			slices.ContainsFunc(logins, func(l Login) bool { return l.Stamp.Grant == g.ID }) {
+			slices.ContainsFunc(logins, func(l Login) bool { return l.Stamp.Grant == g.ID && g.explains(l, fingerprint) }) {
 			continue
 		}
 		if err := s.missing(ctx, g); err != nil {
@@ -147,13 +149,20 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 		}
 		out.Missing = append(out.Missing, g.Login)
 	}
-	var late error
+	var late, left error
 	out.Extended, late = s.catchUp(ctx, driver, fingerprint, before, logins)
-	out.Err = errors.Join(out.Err, late)
+	out.Rehearsals, left = s.takeRehearsals(ctx, target.Name, driver, fingerprint)
+	out.Err = errors.Join(out.Err, late, left)
 	if out.Err == nil && len(out.Unknown) == 0 && len(logins) > 0 {
 		out.Err = s.leaveMark(ctx, driver)
 	}
 	return out
+}
+
+// explains says whether a login is the one that the grant was issued as, on that cluster: whoever can make logins can stamp
+// another with the id of a live grant. The OID is known once the login was read back.
+func (g Grant) explains(login Login, fingerprint string) bool {
+	return g.Fingerprint == fingerprint && g.Login == login.Name && (g.OID == 0 || login.OID == 0 || g.OID == login.OID)
 }
 
 // explains looks up the grant that a login says it belongs to.
@@ -248,10 +257,16 @@ func (s *Service) orphan(ctx context.Context, target string, login Login, known 
 	event.Reason = "no grant in the store explains this login"
 	if known.ID != "" && known.Fingerprint != login.Fingerprint {
 		event.Reason = "this login's grant was issued on another cluster, from which it was copied"
+	} else if known.ID != "" && known.Login != login.Name {
+		event.Reason = "this login carries the stamp of a grant that was given out as another login, " + known.Login
+	} else if login.Stamp.Installation == DoctorInstallation {
+		event.Reason = "a rehearsal left this login behind, or somebody made it look so"
 	} else if known.State == Revoked && known.Receipt != nil && known.Receipt.WrittenOff != "" {
 		event.Reason = "this login was written off, and its cluster is there again"
 	} else if known.State == Revoked {
 		event.Reason = "this login was revoked and has come back, as it does after a failover or a restore"
+	} else if known.ID != "" {
+		event.Reason = "the login of a live grant was dropped, and somebody made this one in its place"
 	}
 	if err := s.cfg.Store.Record(ctx, []audit.Event{event}, []jobs.Job{{Kind: jobs.Finding}}); err != nil {
 		return fmt.Errorf("recording the orphan %s: %w", login.Name, err)

@@ -22,22 +22,33 @@ func (d *Driver) Fingerprint(ctx context.Context) (string, error) {
 	return "", failure("asking "+d.cfg.Target.Name+" for its fingerprint", err)
 }
 
+var _ grants.Rehearsing = (*Driver)(nil)
+
 // Logins implements grants.Driver.
 func (d *Driver) Logins(ctx context.Context) ([]grants.Login, error) {
+	return d.loginsOf(ctx, d.cfg.Installation)
+}
+
+// Rehearsals implements grants.Rehearsing.
+func (d *Driver) Rehearsals(ctx context.Context) ([]grants.Login, error) {
+	return d.loginsOf(ctx, grants.DoctorInstallation)
+}
+
+func (d *Driver) loginsOf(ctx context.Context, installation string) ([]grants.Login, error) {
 	doing := fmt.Sprintf("listing the logins on %s", d.cfg.Target.Name)
 	results, err := send(ctx, d.everyday,
 		"SELECT r.rolname, r.oid, r.rolcanlogin, s.description,"+
 			" CASE WHEN isfinite(r.rolvaliduntil) THEN (extract(epoch FROM r.rolvaliduntil) * 1000000)::bigint END"+
 			" FROM pg_shdescription s JOIN pg_roles r ON r.oid = s.objoid"+
 			" WHERE s.classoid = 'pg_authid'::regclass AND starts_with(r.rolname, "+literal(grants.Prefix)+")"+
-			" AND starts_with(s.description, "+literal("prodaccess installation="+d.cfg.Installation+" ")+") ORDER BY 1")
+			" AND starts_with(s.description, "+literal("prodaccess installation="+installation+" ")+") ORDER BY 1")
 	if err != nil {
 		return nil, failure(doing, err)
 	}
 	var logins []grants.Login
 	for _, row := range results[0].Rows {
 		stamp, ok := grants.ParseStamp(string(row[3]))
-		if !ok || stamp.Installation != d.cfg.Installation {
+		if !ok || stamp.Installation != installation {
 			continue
 		}
 		oid, err := parseOID(row[1])
