@@ -77,6 +77,10 @@ type Stamp struct {
 	Grant        string
 }
 
+// UnknownInstallation is what a driver is opened with to prepare and to look while the store does not say which installation
+// is ours. It gives out nothing.
+const UnknownInstallation = "preparation"
+
 // String is the stamp's text on the server.
 func (s Stamp) String() string {
 	return "prodaccess installation=" + s.Installation + " grant=" + s.Grant

@@ -34,6 +34,7 @@ func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants
 	strangers := s.shared.strangers
 	if s.least != nil {
 		strangers = s.least.owner.strangers
+		findings = append(findings, s.least.registrationFindings(d.cfg.Installation)...)
 		for _, database := range s.least.databases {
 			findings = append(findings, s.functions[database].findings(database)...)
 		}

@@ -43,7 +43,7 @@ func reasonOfState(code string) (grants.Reason, string) {
 	switch code {
 	case "42501", // insufficient_privilege
 		"0LP01", "0L000": // invalid_grant_operation
-		return grants.FailPrivilege, "`prodaccess targets plan` prints the missing GRANT"
+		return grants.FailPrivilege, "`prodaccess targets plan` prints what is missing"
 	case "28P01", "28000": // invalid_password, invalid_authorization_specification
 		return grants.FailPrivilege, "check the administrator's login and password and pg_hba.conf"
 	case "55P03", "57014", "55006", // lock_not_available, query_canceled, object_in_use

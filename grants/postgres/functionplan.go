@@ -32,6 +32,7 @@ func longestOf(profiles []grants.Profile) time.Duration {
 // applied, Plan and Check go on with it.
 func (d *Driver) PlanLeastPrivilege(ctx context.Context, profiles []grants.Profile) (grants.Preparation, error) {
 	s, err := d.survey(ctx, profiles, true)
+	s.unsure(d.cfg.Installation)
 	return s.prepared, failure("planning "+d.cfg.Target.Name, err)
 }
 
@@ -47,6 +48,8 @@ type leastPrivilege struct {
 	rights []string
 	// handed says that all logins there are belong to the owner to administer.
 	handed bool
+	// registered are the installations whose logins the functions accept.
+	registered []string
 	// databases are those that functions belong in.
 	databases []string
 }
@@ -76,6 +79,7 @@ func readLeastPrivilege(ctx context.Context, conn *pgx.Conn, admin string) (*lea
 		"SELECT count(*) FROM pg_roles r WHERE "+stamped+" AND NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.member"+
 			" WHERE m.roleid = r.oid AND m.admin_option AND o.rolname = "+owner+")",
 		"SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname <> current_database(), 1",
+		"SELECT coalesce(max(shobj_description(oid, 'pg_authid')), '') FROM pg_roles WHERE rolname = "+owner,
 	)
 	if err != nil {
 		return nil, err
@@ -96,11 +100,16 @@ func readLeastPrivilege(ctx context.Context, conn *pgx.Conn, admin string) (*lea
 	// Up to 15 CREATEROLE administers every login.
 	l.handed = l.owner.version < 16 || left == 0
 	l.databases = slices.DeleteFunc(column(5), func(name string) bool { return slices.Contains(untouchable, name) })
+	comment, err := first(results[6])
+	if err != nil {
+		return nil, err
+	}
+	l.registered = readRegistered(comment)
 	return l, nil
 }
 
 // steps mends the roles. s is seen from the administrator.
-func (l *leastPrivilege) steps(s *shared, admin string, profiles []grants.Profile) (steps []grants.PreparationStep, problems []string) {
+func (l *leastPrivilege) steps(s *shared, admin, installation string, profiles []grants.Profile) (steps []grants.PreparationStep, problems []string) {
 	add := func(why, sql string) { steps = append(steps, grants.PreparationStep{Why: why, SQL: sql}) }
 	const attributes = " NOLOGIN CREATEROLE INHERIT NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS"
 	switch {
@@ -110,6 +119,7 @@ func (l *leastPrivilege) steps(s *shared, admin string, profiles []grants.Profil
 	case !l.sound:
 		add("the owner of the functions may make roles, and nothing else", "ALTER ROLE "+functionsOwner+attributes)
 	}
+	steps = append(steps, l.registration(installation)...)
 	me, exists := s.roles[admin]
 	switch {
 	case !exists:

@@ -10,7 +10,7 @@ import (
 // functionsVersion is what prodaccess.version() says. It goes up with every change of a function, so that two binaries and
 // a DBA can say which functions are meant. A function keeps its name and arguments for as long as a supported binary calls
 // it: on the way up the functions come first, then the binary, and either works with the other.
-const functionsVersion = 3
+const functionsVersion = 4
 
 const (
 	// functionsOwner owns the functions and has what they need, CREATEROLE above all. Nobody can become it.
@@ -32,12 +32,14 @@ var functions = []function{
 	{name: "version", returns: "integer", fixed: true},
 	{name: "longest", returns: "interval", fixed: true},
 	{name: "ours", args: "login text, stamp text, login_oid oid", returns: "oid", within: true},
+	{name: "is_registered", args: "installation text", returns: "boolean", within: true},
+	{name: "is_accepted", args: "stamp text", returns: "boolean", within: true},
 	{name: "is_access_role", args: "role_oid oid", returns: "boolean", within: true},
 	{name: "ours_alive", args: "login text, stamp text, login_oid oid", returns: "oid", within: true},
 	{name: "is_alone", args: "role_oid oid", returns: "boolean", within: true},
 	{name: "is_new", args: "role_oid oid", returns: "boolean", within: true},
 	{name: "is_verifier", args: "verifier text", returns: "boolean", within: true},
-	{name: "may_last_until", args: "valid_until timestamp with time zone", returns: "boolean", within: true},
+	{name: "may_last_until", args: "stamp text, valid_until timestamp with time zone", returns: "boolean", within: true},
 	{name: "create_login", args: "login text, stamp text, verifier text, valid_until timestamp with time zone, connections integer", returns: "void"},
 	{name: "set_timeout", args: "login text, stamp text, setting text, milliseconds bigint", returns: "void"},
 	{name: "set_search_path", args: "login text, stamp text, path text[]", returns: "void"},

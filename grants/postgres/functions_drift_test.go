@@ -58,6 +58,9 @@ func TestDriftOfTheFunctionsIsFoundAndMended(t *testing.T) {
 			{"the owner logs in", "ALTER ROLE prodaccess_functions LOGIN", "may make roles, and nothing else"},
 			{"the owner is a superuser", "ALTER ROLE prodaccess_functions SUPERUSER", "may make roles, and nothing else"},
 			{"the owner cannot make roles", "ALTER ROLE prodaccess_functions NOCREATEROLE", "may make roles, and nothing else"},
+			{"nobody is registered", "COMMENT ON ROLE prodaccess_functions IS NULL", "accept the logins of this installation, test"},
+			{"somebody else is registered", "COMMENT ON ROLE prodaccess_functions IS 'prodaccess installations=tests'", "accept the logins of this installation, test"},
+			{"somebody's own comment", "COMMENT ON ROLE prodaccess_functions IS 'ask Eve about test'", "accept the logins of this installation, test"},
 			{"somebody can become the owner", "GRANT prodaccess_functions TO app_owner", "app_owner can become the owner"},
 			{"the owner can do more", "GRANT pg_read_all_data TO prodaccess_functions", "does not need it"},
 			{"the owner ends no sessions", "REVOKE pg_signal_backend FROM prodaccess_functions", "end sessions"},
@@ -148,7 +151,7 @@ func TestTheFunctionsHaveAVersion(t *testing.T) {
 	for _, f := range functions {
 		sum.Write([]byte(f.make(making{admin: "admin", longest: time.Hour, major: 18})))
 	}
-	known := map[int]string{1: "9de1dbdc864863af", 2: "b05ab8d5960fe6fb", 3: "c0cf589f3af25517"}
+	known := map[int]string{1: "9de1dbdc864863af", 2: "b05ab8d5960fe6fb", 3: "c0cf589f3af25517", 4: "7cd4be618653b3b1"}
 	if got := hex.EncodeToString(sum.Sum(nil))[:16]; known[functionsVersion] != got {
 		t.Errorf("the functions hash to %s, version %d to %s: raise functionsVersion, and write the hash here", got, functionsVersion, known[functionsVersion])
 	}

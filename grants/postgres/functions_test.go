@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ func TestConformanceWithLeastPrivilege(t *testing.T) {
 	t.Parallel()
 	onEachWithFunctions(t, func(t *testing.T, c *cluster) {
 		powerless(t, c)
+		c.register(t, grantstest.Installation)
 		grantstest.Exercise(t, fixture{c})
 		if _, through := (*c.open(t, nil).mustKnow(t)).(byFunctions); !through {
 			t.Error("the suite did not go through the functions")
@@ -116,6 +118,23 @@ func (c *cluster) applyFunctions(t testing.TB, profiles ...grants.Profile) {
 	}
 }
 
+// register applies a plan of another installation, on a cluster that is prepared but for it.
+func (c *cluster) register(t testing.TB, installation string) {
+	t.Helper()
+	d := c.open(t, func(cfg *Config) { cfg.PrepareURL, cfg.Installation = secret.New(c.srv.URL("app")), installation })
+	plan, err := d.Plan(context.Background(), []grants.Profile{readOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Steps = slices.DeleteFunc(plan.Steps, func(s grants.PreparationStep) bool { return !strings.Contains(s.SQL, registeredMark) })
+	if len(plan.Steps) > 1 {
+		t.Fatalf("registered %d times", len(plan.Steps))
+	}
+	if err := d.Apply(context.Background(), plan); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestRehearsalWithLeastPrivilege(t *testing.T) {
 	t.Parallel()
 	onEachWithFunctions(t, func(t *testing.T, c *cluster) {
@@ -137,6 +156,7 @@ func TestRehearsalWithLeastPrivilege(t *testing.T) {
 func TestRememberingWithLeastPrivilege(t *testing.T) {
 	t.Parallel()
 	onEachWithFunctions(t, func(t *testing.T, c *cluster) {
+		c.register(t, "remembering")
 		d := c.open(t, func(cfg *Config) { cfg.Installation = "remembering" })
 		for _, text := range []string{"first 1", "second 2"} {
 			if err := d.Remember(t.Context(), text); err != nil {

@@ -20,6 +20,7 @@ import (
 // A profile that cannot be compiled is a problem, and gets no step.
 func (d *Driver) Plan(ctx context.Context, profiles []grants.Profile) (grants.Preparation, error) {
 	s, err := d.survey(ctx, profiles, false)
+	s.unsure(d.cfg.Installation)
 	return s.prepared, failure("planning "+d.cfg.Target.Name, err)
 }
 
@@ -85,7 +86,7 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile, least bo
 		steps, problems := s.shared.steps(d.admin.User, sound)
 		s.add(home, steps, problems)
 	} else {
-		steps, problems := s.least.steps(s.shared, d.admin.User, sound)
+		steps, problems := s.least.steps(s.shared, d.admin.User, d.cfg.Installation, sound)
 		s.add(home, steps, problems)
 		if err := d.surveyFunctions(ctx, &s, longestOf(sound)); err != nil {
 			return s, err
@@ -139,6 +140,13 @@ func (s *survey) add(database string, steps []grants.PreparationStep, problems [
 		s.prepared.Steps = append(s.prepared.Steps, step)
 	}
 	s.prepared.Problems = append(s.prepared.Problems, problems...)
+}
+
+// unsure tells of a plan that may lack something because nobody knows whose it is.
+func (s *survey) unsure(installation string) {
+	if why := s.least.unsure(installation); why != "" {
+		s.prepared.Problems = append(s.prepared.Problems, why)
+	}
 }
 
 // visit runs f on a connection that may prepare. It returns the database's name.

@@ -151,7 +151,8 @@ func (c *cluster) wholeLife(t *testing.T) {
 
 	done, err := d.Secure(ctx, loginOf(o))
 	must("securing", err)
-	if done.Killed != 1 || session.Ping(ctx) == nil {
+	if done.Killed < 1 || // the server may not be done with sessions that were closed a moment ago
+		session.Ping(ctx) == nil {
 		t.Errorf("killed %d sessions", done.Killed)
 	}
 	cleaned, err := d.Clean(ctx, loginOf(o))

@@ -78,6 +78,17 @@ var thefts = []theft{
 	{name: "an access role's name", states: []string{"42710"}, sql: `SELECT prodaccess.create_login('pa_read_only', 'prodaccess installation=test grant=x', '` + aVerifier + `', now() + '1h', 1)`},
 	{name: "a stamp with a quote and a newline", sql: `SELECT prodaccess.create_login('pa_mine', E'prodaccess installation=test grant=x''\n; ALTER ROLE prodaccess_admin SUPERUSER', '` + aVerifier + `', now() + '1h', 1)`},
 	{name: "no stamp", sql: `SELECT prodaccess.create_login('pa_mine', '', '` + aVerifier + `', now() + '1h', 1)`},
+	{name: "another installation's stamp", sql: `SELECT prodaccess.create_login('pa_mine', 'prodaccess installation=nobodys grant=x', '` + aVerifier + `', now() + '1h', 1)`},
+	{name: "a part of a registered installation's stamp", sql: `SELECT prodaccess.create_login('pa_mine', 'prodaccess installation=tes grant=x', '` + aVerifier + `', now() + '1h', 1)`},
+	{name: "a rehearsal that lasts", sql: `SELECT prodaccess.create_login('pa_mine', 'prodaccess installation=doctor grant=x', '` + aVerifier + `', now() + '6min', 1)`},
+	{
+		name: "more time for a rehearsal", sql: `DO $$ BEGIN PERFORM prodaccess.create_login('pa_mine', 'prodaccess installation=doctor grant=x', '` + aVerifier + `', now() + '1min', 1);
+			PERFORM prodaccess.set_valid_until('pa_mine', 'prodaccess installation=doctor grant=x', 0, now() + '6min'); END $$`,
+	},
+	{name: "the list of installations", sql: "COMMENT ON ROLE prodaccess_functions IS 'prodaccess installations=test nobodys'"},
+	{name: "another word on the list", sql: "SELECT prodaccess.is_registered('test')"},
+	{name: "a note for another installation", sql: "SELECT prodaccess.remember('nobodys', 'x')"},
+	{name: "a note for rehearsals", sql: "SELECT prodaccess.remember('doctor', 'x')"},
 	{name: "a plain password", sql: `SELECT prodaccess.create_login('pa_mine', 'prodaccess installation=test grant=x', 'mine', now() + '1h', 1)`},
 	{name: "an MD5 password", sql: `SELECT prodaccess.create_login('pa_mine', 'prodaccess installation=test grant=x', 'md5' || md5('x'), now() + '1h', 1)`},
 	{name: "a verifier with more behind it", sql: `SELECT prodaccess.create_login('pa_mine', 'prodaccess installation=test grant=x', '` + aVerifier + `'' SUPERUSER', now() + '1h', 1)`},
@@ -136,7 +147,7 @@ var thefts = []theft{
 	{name: "an application's session under another OID", sql: "SELECT 1 / (prodaccess.end_session({ledger_pid}, {ana_oid}))::int", states: []string{"22012"}},
 	{name: "a process of the server's own", sql: "SELECT 1 / (prodaccess.end_session((SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'), 0))::int", states: []string{"22012"}},
 	{name: "a note that is more than a text", sql: "SELECT prodaccess.remember('test', E'x''\\nSUPERUSER')"},
-	{name: "a note over somebody's comment", sql: "SELECT prodaccess.remember('stolen', 'x')"},
+	{name: "a note over somebody's comment", sql: "SELECT prodaccess.remember('test', 'x')"},
 
 	// Around them: names that mean something else, ways of writing that mean something else.
 	{
@@ -286,7 +297,7 @@ type victims struct {
 
 func (c *cluster) victims(t *testing.T) victims {
 	t.Helper()
-	mark, _ := (&Driver{cfg: Config{Installation: "stolen"}}).memory()
+	mark, _ := (&Driver{cfg: Config{Installation: "test"}}).memory()
 	run(t, c.srv.URL("app"),
 		"CREATE ROLE ledger LOGIN PASSWORD 'ledger'", "GRANT CONNECT ON DATABASE app TO ledger",
 		"CREATE TABLE sc.ledger (id int)", "ALTER TABLE sc.ledger OWNER TO ledger",

@@ -115,11 +115,12 @@ func Plan(ctx context.Context, p Preparer, profiles []grants.Profile, leastPrivi
 // OpenPreparer makes the driver of one target for plan, apply and check. The URL as, where it is not empty, names a login
 // with more rights than prodaccess's own.
 //
-// It knows its installation by the store. Where that does not answer, it takes every login for another's.
+// It knows its installation by the store. Where that does not answer, it takes every login for another's, and does not register
+// the installation with functions that the administrator acts through.
 func OpenPreparer(ctx context.Context, cfg config.Config, target string, as secret.String) (Preparer, error) {
 	for i, t := range cfg.Targets {
 		if t.Name == target {
-			return openTarget(cfg, i, installationOf(ctx, cfg, "preparation"), as)
+			return openTarget(cfg, i, installationOf(ctx, cfg, grants.UnknownInstallation), as)
 		}
 	}
 	return nil, fmt.Errorf("no target is called %q", target)

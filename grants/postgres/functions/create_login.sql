@@ -10,10 +10,13 @@ BEGIN
   IF (length(stamped) <= 300 AND stamped ~ '^prodaccess installation=[!-~]+ grant=[!-~]+$') IS NOT TRUE THEN
     RAISE insufficient_privilege USING MESSAGE = 'that is not a stamp of prodaccess';
   END IF;
+  IF prodaccess.is_accepted(stamped) IS NOT TRUE THEN
+    RAISE insufficient_privilege USING MESSAGE = 'no plan registered the installation of that stamp with the functions';
+  END IF;
   IF prodaccess.is_verifier(verifier) IS NOT TRUE THEN
     RAISE insufficient_privilege USING MESSAGE = 'that is not a SCRAM-SHA-256 verifier';
   END IF;
-  IF prodaccess.may_last_until(valid_until) IS NOT TRUE THEN
+  IF prodaccess.may_last_until(stamped, valid_until) IS NOT TRUE THEN
     RAISE insufficient_privilege USING MESSAGE = format('no login may last longer than %s', prodaccess.longest());
   END IF;
   IF (connections BETWEEN 1 AND 1000) IS NOT TRUE THEN

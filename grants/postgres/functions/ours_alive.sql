@@ -3,6 +3,9 @@
 DECLARE
   login_role CONSTANT oid := prodaccess.ours(login, stamp, login_oid);
 BEGIN
+  IF prodaccess.is_accepted(stamp) IS NOT TRUE THEN
+    RAISE insufficient_privilege USING MESSAGE = 'no plan registered the installation of that stamp with the functions';
+  END IF;
   IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = login_role AND r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolcreaterole
                    AND NOT r.rolcreatedb AND NOT r.rolreplication AND NOT r.rolbypassrls) THEN
     RAISE insufficient_privilege USING MESSAGE = 'the login is locked, or somebody gave it attributes';

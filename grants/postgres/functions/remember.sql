@@ -7,6 +7,9 @@ BEGIN
   IF (installation COLLATE "C" ~ '^[!-~]{1,200}$' AND note COLLATE "C" ~ '^[a-z0-9: ]{1,200}$') IS NOT TRUE THEN
     RAISE insufficient_privilege USING MESSAGE = 'that is neither an installation nor a plain text';
   END IF;
+  IF prodaccess.is_registered(installation) IS NOT TRUE THEN
+    RAISE insufficient_privilege USING MESSAGE = 'no plan registered that installation with the functions';
+  END IF;
   SELECT r.oid INTO login_role FROM pg_roles r WHERE r.rolname = keeper::name;
   IF login_role IS NULL THEN
     EXECUTE format('CREATE ROLE %I NOLOGIN', keeper);
