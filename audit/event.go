@@ -43,6 +43,7 @@ const (
 	GrantRetried    Kind = "grant.retried"    // an operator had the revocation tried once more
 	GrantMissing    Kind = "grant.missing"    // live in the store, absent on the target
 	LoginOrphaned   Kind = "login.orphaned"   // a stamped login no live grant explains
+	LoginCopied     Kind = "login.copied"     // of a live grant, on a copy of its server too; Detail "origin"; left alone until the grant ends
 	LoginUnknown    Kind = "login.unknown"    // stamped with a grant that the store lost when it was restored; left alone until somebody decides
 	GrantWrittenOff Kind = "grant.writtenoff" // ended by an operator without proof: its cluster is gone for good
 	// LeftoversSettled: an operator says that what a visitor left behind was dealt with.

@@ -46,6 +46,8 @@
 //   - Died during revocation: the state says how far it came; every step is safe to repeat.
 //   - A cluster that is gone for good: its grants stay in revoking until an operator writes them off, which proves nothing and
 //     says so.
+//   - A physical copy of a cluster, as a target of its own: the logins that it brought along are left alone and reported while
+//     their grants are live, and taken away afterwards.
 //   - Another cluster under a target's name: nobody is given a login on it until an operator trusts it.
 //   - The store was restored from a backup: each target remembers a link of the audit chain that the restored one does not
 //     have. Logins that the store then does not know are reported, and left alone until their own end or an operator's

@@ -33,6 +33,8 @@ type Swept struct {
 	Unknown []string
 	// Rehearsals are logins that a rehearsal left behind, or somebody who says so; they were taken away too.
 	Rehearsals []string
+	// Copied are logins of other targets' live grants, on a server that is a copy of theirs; they are left alone and reported.
+	Copied []string
 	// Missing are live grants whose login the target does not have; they were ended.
 	Missing []string
 	// Extended are logins whose server had missed an extension of their grant, and was told again.
@@ -113,6 +115,7 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 	for _, g := range after {
 		explaining[g.ID] = g
 	}
+	elsewhere := map[string][]Login{} // by the target that the login was issued on
 	for _, login := range logins {
 		if g, ok := explaining[login.Stamp.Grant]; ok && g.explains(login, fingerprint) {
 			continue
@@ -123,7 +126,10 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 			out.Err = errors.Join(out.Err, err)
 			continue
 		}
-		if known && g.explains(login, fingerprint) && (g.State != Revoked || g.EndedAt.After(started.Add(-justEnded))) {
+		if known && g.explains(login, fingerprint) && g.entitles(target.Name, started) {
+			if g.Target != target.Name && g.Live() && login.CanLogin {
+				elsewhere[g.Target] = append(elsewhere[g.Target], login)
+			}
 			continue
 		}
 		if !known && back && s.mayLive(login) {
@@ -149,10 +155,11 @@ func (s *Service) sweep(ctx context.Context, target Target) Swept {
 		}
 		out.Missing = append(out.Missing, g.Login)
 	}
-	var late, left error
+	var late, left, twice error
 	out.Extended, late = s.catchUp(ctx, driver, fingerprint, before, logins)
 	out.Rehearsals, left = s.takeRehearsals(ctx, target.Name, driver, fingerprint)
-	out.Err = errors.Join(out.Err, late, left)
+	out.Copied, twice = s.copied(ctx, target.Name, fingerprint, elsewhere)
+	out.Err = errors.Join(out.Err, late, left, twice)
 	if out.Err == nil && len(out.Unknown) == 0 && len(logins) > 0 {
 		out.Err = s.leaveMark(ctx, driver)
 	}
@@ -263,6 +270,8 @@ func (s *Service) orphan(ctx context.Context, target string, login Login, known 
 		event.Reason = "a rehearsal left this login behind, or somebody made it look so"
 	} else if known.State == Revoked && known.Receipt != nil && known.Receipt.WrittenOff != "" {
 		event.Reason = "this login was written off, and its cluster is there again"
+	} else if known.ID != "" && known.Target != target {
+		event.Reason = "this login's grant on " + known.Target + " is over, and a copy of that cluster has it too"
 	} else if known.State == Revoked {
 		event.Reason = "this login was revoked and has come back, as it does after a failover or a restore"
 	} else if known.ID != "" {

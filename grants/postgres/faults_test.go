@@ -419,3 +419,33 @@ func TestOpenNamesEveryFault(t *testing.T) {
 		}
 	}
 }
+
+// A copy of a server's files has its fingerprint and its logins, and is another server: as a standby, and once it is its own master.
+func TestAPhysicalCopyIsAnotherServer(t *testing.T) {
+	t.Parallel()
+	c := prepare(t, startServer(t, 18, nil), 18)
+	t.Cleanup(func() { c.super.Close(); c.srv.Stop() })
+	copied, err := c.srv.Standby(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(copied.Stop)
+	one, same := c.open(t, nil), c.open(t, nil)
+	other := c.open(t, func(cfg *Config) {
+		cfg.AdminURL = secret.New(copied.UserURL("prodaccess_admin", "admin-password-of-the-tests", "app"))
+	})
+	for _, step := range []string{"SELECT", "SELECT pg_promote()"} {
+		run(t, copied.URL("app"), step)
+		mine, err1 := one.Fingerprint(t.Context())
+		theirs, err2 := other.Fingerprint(t.Context())
+		if err1 != nil || err2 != nil || mine != theirs {
+			t.Fatalf("%q %v, %q %v", mine, err1, theirs, err2)
+		}
+		if apart, known := grants.Apart(t.Context(), one, other); !apart || !known {
+			t.Errorf("after %s, the copy is taken for the server itself: %t, %t", step, apart, known)
+		}
+		if apart, known := grants.Apart(t.Context(), one, same); apart || !known {
+			t.Errorf("after %s, one server is taken for two: %t, %t", step, apart, known)
+		}
+	}
+}

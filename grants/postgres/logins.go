@@ -24,6 +24,20 @@ func (d *Driver) Fingerprint(ctx context.Context) (string, error) {
 
 var _ grants.Rehearsing = (*Driver)(nil)
 
+var _ grants.Instanced = (*Driver)(nil)
+
+// Instance implements grants.Instanced: when the server was started, to the microsecond.
+func (d *Driver) Instance(ctx context.Context) (string, error) {
+	results, err := send(ctx, d.everyday, "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint")
+	if err == nil {
+		var text string
+		if text, err = first(results[0]); err == nil {
+			return text, nil
+		}
+	}
+	return "", failure("asking "+d.cfg.Target.Name+" since when it runs", err)
+}
+
 // Logins implements grants.Driver.
 func (d *Driver) Logins(ctx context.Context) ([]grants.Login, error) {
 	return d.loginsOf(ctx, d.cfg.Installation)

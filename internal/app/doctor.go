@@ -49,10 +49,11 @@ func (d Doctor) Examine(ctx context.Context) {
 	d.within(ctx, func(ctx context.Context) { d.slack(ctx, p) })
 	d.within(ctx, func(ctx context.Context) { d.pagerDuty(ctx, p) })
 	for _, t := range d.Config.Targets {
-		if d.Targets == nil || slices.Contains(d.Targets, t.Name) {
+		if d.looksAt(t) {
 			d.within(ctx, func(ctx context.Context) { d.target(ctx, t, p) })
 		}
 	}
+	d.within(ctx, d.twins)
 }
 
 func (d Doctor) within(ctx context.Context, part func(context.Context)) {

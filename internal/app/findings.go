@@ -47,6 +47,11 @@ func (f findings) Finding(ctx context.Context, eventID string) (string, error) {
 		return fmt.Sprintf("The login %s on %s is not in the store, which was restored from a backup or replaced since. Somebody may be using "+
 			"it, so it is left alone.%s `prodaccess targets sweep %s` lists such logins, and takes them away with --yes.",
 			login, event.Target, until, event.Target), nil
+	case audit.LoginCopied:
+		return fmt.Sprintf("The login %s, which grant %s gave out on %s, is on %s as well, a server of its own with the same identifier: one is a "+
+			"copy of the other. It works there with the same password, and is taken away there only after that grant has ended. If nobody is meant to "+
+			"use it there, lock it on that server: ALTER ROLE %s NOLOGIN, and end its sessions. If %s took over from %s, make them one target.",
+			login, event.Grant, event.Detail["origin"], event.Target, login, event.Target, event.Detail["origin"]), nil
 	case audit.TargetSwapped:
 		return fmt.Sprintf("Another database cluster (%s) answers as %s. Nobody is given a login on it, and grants on the one before cannot be "+
 			"ended there. If that is as it should be, run `prodaccess targets trust %s`; if not, mend the address.",

@@ -143,8 +143,8 @@ func (a *App) sweep(ctx context.Context) error {
 	swept, err := a.grants.Sweep(ctx)
 	for _, s := range swept {
 		a.health.set("target "+s.Target, s.Err)
-		if len(s.Orphans)+len(s.Rehearsals)+len(s.Missing)+len(s.Unknown)+len(s.Extended) > 0 {
-			a.log.Warn().Str("target", s.Target).Strs("orphans", s.Orphans).Strs("rehearsals", s.Rehearsals).Strs("missing", s.Missing).Strs("unknown", s.Unknown).Strs("extended", s.Extended).Msg("sweep: the target and the store differed")
+		if len(s.Orphans)+len(s.Rehearsals)+len(s.Copied)+len(s.Missing)+len(s.Unknown)+len(s.Extended) > 0 {
+			a.log.Warn().Str("target", s.Target).Strs("orphans", s.Orphans).Strs("rehearsals", s.Rehearsals).Strs("copied", s.Copied).Strs("missing", s.Missing).Strs("unknown", s.Unknown).Strs("extended", s.Extended).Msg("sweep: the target and the store differed")
 		}
 	}
 	return err
