@@ -31,7 +31,8 @@
 //
 // No target delays another, however many of its grants are due and however long it keeps silent. What waits for a target
 // waits in that target's lane; the job only begins a try ([Service.TakeUp]), holds no worker of the job engine while that is
-// under way, and looks again until the store says that the grant is over.
+// under way, and looks again until the store says that the grant is over. Sweeps of targets are independent of each
+// other ([Service.SweepTarget]).
 //
 // # What a failure leaves behind
 //

@@ -50,11 +50,7 @@ func (s *Service) Sweep(ctx context.Context) ([]Swept, error) {
 	out := make([]Swept, len(s.cfg.Targets))
 	var wg sync.WaitGroup
 	for i, target := range s.cfg.Targets {
-		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
-			defer cancel()
-			out[i] = s.sweep(ctx, target)
-		})
+		wg.Go(func() { out[i] = s.SweepTarget(ctx, target) })
 	}
 	wg.Wait()
 	var errs []error
@@ -66,7 +62,10 @@ func (s *Service) Sweep(ctx context.Context) ([]Swept, error) {
 	return out, errors.Join(errs...)
 }
 
-func (s *Service) sweep(ctx context.Context, target Target) Swept {
+// SweepTarget is Sweep for one target, whatever becomes of the others.
+func (s *Service) SweepTarget(ctx context.Context, target Target) Swept {
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
 	out := Swept{Target: target.Name}
 	started := s.cfg.Now()
 	driver := s.cfg.Drivers[target.Name]

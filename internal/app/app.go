@@ -54,6 +54,10 @@ type App struct {
 	// installedAt is when the store was set up.
 	installedAt time.Time
 
+	// aside does what waits for targets; surveying bounds how many of them are asked for their standing logins at once.
+	aside     aside
+	surveying chan struct{}
+
 	drivers   map[string]grants.Driver
 	store     *store.Store
 	grants    *grants.Service
@@ -67,7 +71,7 @@ type App struct {
 // ends when ctx does. On an error everything that was up is taken down again.
 func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, err error) {
 	began := time.Now()
-	a := &App{cfg: cfg, log: log, now: time.Now, lifecycle: lifecycle{log: log}, health: newHealth(log)}
+	a := &App{cfg: cfg, log: log, now: time.Now, lifecycle: lifecycle{log: log}, health: newHealth(log), surveying: make(chan struct{}, surveysAtOnce)}
 	defer func() {
 		if err != nil {
 			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
@@ -127,6 +131,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 		return nil, err
 	}
 	a.lifecycle.onStop("grants", a.grants.Close)
+	a.lifecycle.onStop("sweeps and surveys", a.aside.close)
 
 	slack, err := bot.NewSlack(bot.Credentials{
 		BotToken: cfg.Slack.BotToken, AppToken: cfg.Slack.AppToken, SigningSecret: cfg.Slack.SigningSecret, APIURL: cfg.Slack.APIURL,

@@ -2,10 +2,7 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,31 +22,26 @@ const (
 	surveysAtOnce = 8
 )
 
-// survey lists every target's standing logins and remembers them. A target that does not answer keeps what is known of it.
-func (a *App) survey(ctx context.Context) error {
-	var mu sync.Mutex
-	var errs []error
-	var wg sync.WaitGroup
-	room := make(chan struct{}, surveysAtOnce)
-	// In another order each time, so that those that answer are reached though many do not and the time runs out.
-	for _, i := range rand.Perm(len(a.cfg.Targets)) {
-		t := a.cfg.Targets[i]
+// survey begins to list every target's standing logins and to remember them. A target that does not answer keeps what is known
+// of it.
+func (a *App) survey() {
+	for _, t := range a.cfg.Targets {
 		surveyor, ok := a.drivers[t.Name].(grants.Surveyor)
 		if !ok {
 			continue
 		}
-		room <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-room }()
-			if err := a.surveyTarget(ctx, t.Name, surveyor); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, err)
+		a.aside.begin("survey "+t.Name, func(ctx context.Context) {
+			select {
+			case a.surveying <- struct{}{}:
+				defer func() { <-a.surveying }()
+			case <-ctx.Done():
+				return
+			}
+			if err := a.surveyTarget(ctx, t.Name, surveyor); err != nil && ctx.Err() == nil {
+				a.log.Warn().Err(err).Msg("survey failed; the next one comes by the clock")
 			}
 		})
 	}
-	wg.Wait()
-	return errors.Join(errs...)
 }
 
 func (a *App) surveyTarget(ctx context.Context, target string, surveyor grants.Surveyor) error {

@@ -24,8 +24,7 @@ const (
 	jobTimeout  = 40 * time.Second
 	rescueAfter = 50 * time.Second
 
-	// endingsAtOnce is how many jobs that end access one replica works on. None of them waits for a target but the sweep and
-	// the survey, of which there is one each.
+	// endingsAtOnce is how many jobs that end access one replica works on. None of them waits for a target.
 	endingsAtOnce = 16
 
 	// drawingsAtOnce is how many drawings one replica works on. They wait for Slack more than they work, but each also asks the
@@ -104,11 +103,13 @@ func (a *App) work(ctx context.Context, job jobs.Job) error {
 	case jobs.Incident:
 		return a.incident(ctx, job.Subject)
 	case jobs.Sweep:
-		return a.sweep(ctx)
+		a.sweep(ctx)
+		return nil
 	case jobs.DigestDue:
 		return a.digestDue(ctx)
 	case jobs.Survey:
-		return a.survey(ctx)
+		a.survey()
+		return nil
 	default:
 		return fmt.Errorf("no replica of this version knows the job %q", job.Kind)
 	}
@@ -135,19 +136,24 @@ func (a *App) pause(ctx context.Context, job jobs.Job, err error) (time.Duration
 	}
 }
 
-// sweep compares every target with the store and says what it found.
-func (a *App) sweep(ctx context.Context) error {
+// sweep begins to compare every target with the store. It waits for none: what one comes to is said when it is known.
+func (a *App) sweep(ctx context.Context) {
 	if _, err := a.store.PruneDrafts(ctx, a.now().Add(-bot.DraftsLast)); err != nil {
 		a.log.Warn().Err(err).Msg("what was typed into forms long ago is still kept")
 	}
-	swept, err := a.grants.Sweep(ctx)
-	for _, s := range swept {
-		a.health.set("target "+s.Target, s.Err)
-		if len(s.Orphans)+len(s.Rehearsals)+len(s.Copied)+len(s.Missing)+len(s.Unknown)+len(s.Extended) > 0 {
-			a.log.Warn().Str("target", s.Target).Strs("orphans", s.Orphans).Strs("rehearsals", s.Rehearsals).Strs("copied", s.Copied).Strs("missing", s.Missing).Strs("unknown", s.Unknown).Strs("extended", s.Extended).Msg("sweep: the target and the store differed")
-		}
+	for _, target := range Targets(a.cfg) {
+		a.aside.begin("sweep "+target.Name, func(ctx context.Context) { a.swept(ctx, a.grants.SweepTarget(ctx, target)) })
 	}
-	return err
+}
+
+// swept says what the sweep of a target found. One that was cut off found nothing out about its target.
+func (a *App) swept(ctx context.Context, s grants.Swept) {
+	if ctx.Err() == nil {
+		a.health.set("target "+s.Target, s.Err)
+	}
+	if len(s.Orphans)+len(s.Rehearsals)+len(s.Copied)+len(s.Missing)+len(s.Unknown)+len(s.Extended) > 0 {
+		a.log.Warn().Str("target", s.Target).Strs("orphans", s.Orphans).Strs("rehearsals", s.Rehearsals).Strs("copied", s.Copied).Strs("missing", s.Missing).Strs("unknown", s.Unknown).Strs("extended", s.Extended).Msg("sweep: the target and the store differed")
+	}
 }
 
 // newEngine makes the job engine of this replica, not started.
