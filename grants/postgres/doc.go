@@ -43,9 +43,9 @@
 //     holds ADMIN OPTION, which is how a plan registers them; passwords are SCRAM verifiers; no end lies further away than
 //     the policy's longest access; only installations that a plan registered get logins, passwords and time (the list is the
 //     comment of prodaccess_functions), and rehearsals for minutes; settings are seat belts from a list; sessions are of
-//     logins that carry a stamp, or of roles that are gone; objects go to the quarantine role. A login that somebody gave
-//     attributes, other roles or privileges of its own gets no new password and no more time; it can be locked and dropped,
-//     whatever became of it. NULL is refused.
+//     logins that carry a stamp, or of roles that are gone; a login that has a session is not dropped; objects go to the
+//     quarantine role. A login that somebody gave attributes, other roles or privileges of its own gets no new password and
+//     no more time; it can be locked and dropped, whatever became of it. NULL is refused.
 //   - What only the login itself may do (be set to act as its durable owner, roll back its prepared transactions) no function
 //     can do. For that the login is lent to the administrator, while it has no access: before it gets any, which ends the
 //     loan, or after it lost it, when the drop does. Access is given by the transaction that made the login and by no other,

@@ -10,7 +10,7 @@ import (
 // functionsVersion is what prodaccess.version() says. It goes up with every change of a function, so that two binaries and
 // a DBA can say which functions are meant. A function keeps its name and arguments for as long as a supported binary calls
 // it: on the way up the functions come first, then the binary, and either works with the other.
-const functionsVersion = 4
+const functionsVersion = 5
 
 const (
 	// functionsOwner owns the functions and has what they need, CREATEROLE above all. Nobody can become it.

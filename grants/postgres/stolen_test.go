@@ -11,6 +11,7 @@ import (
 
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/localpg"
+	"github.com/prodaccess/prodaccess/internal/secret"
 )
 
 const aVerifier = "SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -215,6 +216,35 @@ func TestAStolenAdministratorOfTheLeastPrivilegeMode(t *testing.T) {
 		if v.ledger.Ping(t.Context()) != nil {
 			t.Error("the application's session is gone")
 		}
+	})
+}
+
+// A login cannot be taken away from under its session, which no sweep would find any more.
+func TestNoSessionOutlivesItsLogin(t *testing.T) {
+	t.Parallel()
+	onEachApart(t, prepareFunctions, func(t *testing.T, c *cluster) {
+		thief := c.connect(t, c.admin.Reveal())
+		mine, err := verifier(secret.New("mine"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		who := "'pa_mine', 'prodaccess installation=test grant=x', "
+		can(t, thief, "BEGIN; SELECT prodaccess.create_login("+who+"'"+mine.Reveal()+"', now() + '1h', 1); SELECT prodaccess.grant_access("+who+"'pa_read_only'); COMMIT")
+		session := c.connect(t, c.srv.UserURL("pa_mine", "mine", "app"))
+		can(t, session, "SET ROLE pa_read_only")
+		can(t, thief, "SELECT prodaccess.lock_login("+who+"0)")
+		drop := "SELECT prodaccess.drop_logins('{pa_mine}', '{\"prodaccess installation=test grant=x\"}', '{0}')"
+		cannot(t, thief, "55006", drop)
+		can(t, session, "SELECT * FROM sc.orders")
+		d := c.open(t, nil)
+		logins, err := d.Logins(t.Context())
+		if err != nil || len(logins) != 1 {
+			t.Fatalf("the sweep would find %+v, %v", logins, err)
+		}
+		if done, err := d.Secure(t.Context(), logins[0]); err != nil || done.Killed != 1 {
+			t.Errorf("%+v, %v", done, err)
+		}
+		can(t, thief, drop)
 	})
 }
 
