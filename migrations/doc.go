@@ -17,6 +17,9 @@
 // add columns with defaults, widen checks, never rename or drop what the previous binary names. Statements name their
 // columns, so an added column disturbs nobody. A migration that was ever released is never edited.
 //
+// Nor may it keep a running binary waiting: a table is waited for two seconds at most, and asked for again after a pause in
+// which whatever waited behind it goes on. Somebody who holds one for two minutes, such as a backup, makes [Up] fail.
+//
 // # What a failure leaves behind
 //
 // Each file is one transaction, so a failed [Up] leaves the version before the failing file, and running it again goes

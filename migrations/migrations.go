@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -41,52 +40,48 @@ func Up(ctx context.Context, url secret.String, serviceLogin string, log func(st
 		if err := m.loginExists(ctx, serviceLogin); err != nil {
 			return err
 		}
-		applied, err := m.up(ctx, log)
+		done := 0
+		err := patiently(ctx, log, func() error {
+			applied, err := m.ours.Up(ctx)
+			if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+				applied = partial.Applied
+			}
+			for _, one := range applied {
+				log(fmt.Sprintf("applied %s in %s", one.Source.Path, one.Duration.Round(time.Millisecond)))
+			}
+			done += len(applied)
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("applying migrations: %w", err)
 		}
-		for _, one := range applied {
-			log(fmt.Sprintf("applied %s in %s", one.Source.Path, one.Duration.Round(time.Millisecond)))
-		}
-		result, err := m.rivers.Migrate(ctx, rivermigrate.DirectionUp, nil)
+		err = patiently(ctx, log, func() error {
+			result, err := m.rivers.Migrate(ctx, rivermigrate.DirectionUp, nil)
+			if err != nil {
+				return err
+			}
+			for _, one := range result.Versions {
+				log(fmt.Sprintf("applied job engine %d (%s) in %s", one.Version, one.Name, one.Duration.Round(time.Millisecond)))
+			}
+			done += len(result.Versions)
+			return nil
+		})
 		if err != nil {
 			return fmt.Errorf("applying the job engine's migrations: %w", err)
 		}
-		for _, one := range result.Versions {
-			log(fmt.Sprintf("applied job engine %d (%s) in %s", one.Version, one.Name, one.Duration.Round(time.Millisecond)))
-		}
-		dropped, err := m.dropUnused(ctx)
+		var dropped []string
+		err = patiently(ctx, log, func() (err error) { dropped, err = m.dropUnused(ctx); return err })
 		if err != nil {
 			return err
 		}
 		for _, index := range dropped {
 			log("dropped the job engine's index " + index + ", which nothing uses")
 		}
-		if len(applied)+len(result.Versions)+len(dropped) == 0 {
+		if done+len(dropped) == 0 {
 			log("the schema is up to date")
 		}
 		return m.grantRights(ctx, serviceLogin, log)
 	})
-}
-
-// mostTries is how often the files are applied before a deadlock is passed on.
-const mostTries = 5
-
-// up applies what is missing. A migration locks whole tables and a running service rows of them, in its own order, so the
-// server may have to end one of the two; a file is one transaction, and begins again.
-func (m *migrator) up(ctx context.Context, log func(string)) ([]*goose.MigrationResult, error) {
-	var all []*goose.MigrationResult
-	for try := 1; ; try++ {
-		applied, err := m.ours.Up(ctx)
-		if partial, ok := errors.AsType[*goose.PartialError](err); ok {
-			applied = partial.Applied
-		}
-		all = append(all, applied...)
-		if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.Code != "40P01" || try == mostTries { // deadlock_detected
-			return all, err
-		}
-		log("a running prodaccess was in the way of a migration; it begins again")
-	}
 }
 
 // dropUnused drops the indexes over the contents of jobs, and names those that were there. Only River's user interface
@@ -117,20 +112,32 @@ func Down(ctx context.Context, url secret.String, to int64, log func(string)) er
 	return locked(ctx, url, log, func(m *migrator) error {
 		if to == 0 {
 			// Jobs go first: without the tables they are about they could only fail.
-			result, err := m.rivers.Migrate(ctx, rivermigrate.DirectionDown, &rivermigrate.MigrateOpts{TargetVersion: -1})
+			err := patiently(ctx, log, func() error {
+				result, err := m.rivers.Migrate(ctx, rivermigrate.DirectionDown, &rivermigrate.MigrateOpts{TargetVersion: -1})
+				if err != nil {
+					return err
+				}
+				for _, one := range result.Versions {
+					log(fmt.Sprintf("took back job engine %d (%s)", one.Version, one.Name))
+				}
+				return nil
+			})
 			if err != nil {
 				return fmt.Errorf("taking back the job engine's migrations: %w", err)
 			}
-			for _, one := range result.Versions {
-				log(fmt.Sprintf("took back job engine %d (%s)", one.Version, one.Name))
-			}
 		}
-		taken, err := m.ours.DownTo(ctx, to)
+		err := patiently(ctx, log, func() error {
+			taken, err := m.ours.DownTo(ctx, to)
+			if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+				taken = partial.Applied
+			}
+			for _, one := range taken {
+				log("took back " + one.Source.Path)
+			}
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("taking back migrations: %w", err)
-		}
-		for _, one := range taken {
-			log("took back " + one.Source.Path)
 		}
 		return nil
 	})
@@ -197,12 +204,14 @@ func locked(ctx context.Context, url secret.String, log func(string), do func(*m
 		return errors.New("reading the store's URL: it is not a valid postgres:// URL")
 	}
 	config.MaxConns = 2
+	waiting := config.ConnConfig.Copy() // for another migration, which may take its time
+	config.ConnConfig.RuntimeParams["lock_timeout"] = lockWait
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connecting to the store: %w", err)
 	}
 	defer pool.Close()
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, waiting)
 	if err != nil {
 		return fmt.Errorf("connecting to the store: %w", err)
 	}
@@ -217,6 +226,9 @@ func locked(ctx context.Context, url secret.String, log func(string), do func(*m
 		if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(lockKey)); err != nil {
 			return fmt.Errorf("waiting for another migration to end: %w", err)
 		}
+	}
+	if _, err := conn.Exec(ctx, `SET lock_timeout = '`+lockWait+`'`); err != nil {
+		return fmt.Errorf("bounding how long a table is waited for: %w", err)
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	defer func() { err = errors.Join(err, db.Close()) }()

@@ -125,3 +125,46 @@ func TestMigrationOutlivesADeadlock(t *testing.T) {
 		t.Errorf("said %s", said)
 	}
 }
+
+// A backup holds every table for as long as it takes. A migration that waited for it would keep everybody else waiting behind
+// it, those included who end access.
+func TestMigrationKeepsNobodyWaitingBehindABackup(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.mustUp()
+	b.super(seed)
+	if err := migrations.Down(t.Context(), b.url(b.owner), 4, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	backup, err := pgx.Connect(t.Context(), b.srv.URL(b.db))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer backup.Close(context.Background())
+	if _, err := backup.Exec(t.Context(), `BEGIN; LOCK TABLE requests IN ACCESS SHARE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	lines := make(chan string, 100)
+	done := make(chan error, 1)
+	go func() {
+		done <- migrations.Up(t.Context(), b.url(b.owner), b.service, func(line string) { lines <- line })
+	}()
+	for waiting := false; !waiting; {
+		waiting = b.texts(`SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'requests'::regclass)::text`)[0] == "true"
+	}
+	// The service writes behind the migration that waits, and goes on though the backup does as well.
+	b.super(`SET statement_timeout = '30s'; UPDATE requests SET version = version + 1, answer = 'behind it'`)
+	for said := ""; !strings.Contains(said, "pg_stat_activity"); {
+		select {
+		case said = <-lines:
+		case err := <-done:
+			t.Fatalf("it ended: %v", err)
+		}
+	}
+	if _, err := backup.Exec(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}

@@ -57,11 +57,13 @@ func (m *migrator) grantRights(ctx context.Context, login string, log func(strin
 		log("the service's login " + login + " owns the tables: it can rewrite the audit log. Use a login of its own for the service")
 		return nil
 	}
-	err := pgx.BeginFunc(ctx, m.conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, strings.Join(rightStatements(login, schema), ";\n")); err != nil {
-			return err
-		}
-		return grantSequences(ctx, tx, login)
+	err := patiently(ctx, log, func() error {
+		return pgx.BeginFunc(ctx, m.conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, strings.Join(rightStatements(login, schema), ";\n")); err != nil {
+				return err
+			}
+			return grantSequences(ctx, tx, login)
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("granting login %q its rights: %w", login, err)
