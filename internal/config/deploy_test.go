@@ -159,6 +159,10 @@ func TestComposeStarts(t *testing.T) {
 		}
 	}
 	for name, service := range c.Services {
+		// The host may start again, and what was given out must be taken back then.
+		if restarts := service.Rest["restart"] == "unless-stopped"; restarts == (name == "migrate") {
+			t.Errorf("%s: restart is %v", name, service.Rest["restart"])
+		}
 		for other, on := range service.DependsOn {
 			if _, ok := c.Services[other]; !ok || on.Condition == "" {
 				t.Errorf("%s depends on %s: %+v", name, other, on)

@@ -15,10 +15,13 @@ import (
 const envPrefix = "PRODACCESS_"
 
 // otherVariables are ours and no keys: where the configuration is, and what scripts and tests use.
-var otherVariables = []string{"PRODACCESS_CONFIG", "PRODACCESS_CACHE", "PRODACCESS_POSTGRES_BIN"}
+var otherVariables = []string{
+	"PRODACCESS_CONFIG", "PRODACCESS_CACHE", "PRODACCESS_POSTGRES_BIN", "PRODACCESS_MARIADB_BIN", "PRODACCESS_MYSQL_BIN", "PRODACCESS_SOAK",
+}
 
-// madeUp matches what Kubernetes adds to every container for a service whose name begins with "prodaccess".
-var madeUp = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+// madeUp matches what Kubernetes adds to every container for a service whose name begins with "prodaccess": the name of the
+// variable, or its name and value together where the name alone could be a slip ("PRODACCESS_HTTP_PORT=9090").
+var madeUp = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|_PORT=(tcp|udp|sctp)://`)
 
 // An environment is what is left of our variables: each key takes its own out.
 type environment struct {
@@ -41,7 +44,7 @@ func (r *reading) readEnvironment(environ []string) {
 		names = append(names, EnvName(strings.ReplaceAll(key, "[]", ".0")))
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.left)) {
-		if madeUp.MatchString(name) {
+		if madeUp.MatchString(name + "=" + e.left[name]) {
 			continue
 		}
 		fix := "Unset it; the names of variables are in config.example.yaml."

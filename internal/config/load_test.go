@@ -169,7 +169,9 @@ func TestEverythingFromTheEnvironment(t *testing.T) {
 		"PRODACCESS_CACHE=/somewhere",
 		"PRODACCESS_SERVICE_HOST=10.0.0.1",
 		"PRODACCESS_STORE_PORT_5432_TCP_ADDR=10.0.0.2",
+		"PRODACCESS_STORE_SERVICE_PORT=5432", "PRODACCESS_STORE_PORT_5432_TCP_PORT=5432",
 		"PRODACCESS_PORT=tcp://10.0.0.1:80",
+		"PRODACCESS_MYSQL_BIN=/opt/mysql/bin", "PRODACCESS_MARIADB_BIN=/usr/sbin", "PRODACCESS_SOAK=10000",
 		"PRODACCESS_SLACK_BOT_TOKEN=xoxb-1", "PRODACCESS_SLACK_APP_TOKEN=xapp-1", "PRODACCESS_SLACK_SIGNING_SECRET=",
 		"PRODACCESS_SLACK_APPROVALS_CHANNEL=C123", "PRODACCESS_SLACK_AUDIT_CHANNEL=C124",
 		"PRODACCESS_STORE_URL=postgres://u:p@[::1]:5432/db",
@@ -313,7 +315,7 @@ func TestLoadOnlyMindsItsSections(t *testing.T) {
 	if err != nil || cfg.Store.URL.Empty() {
 		t.Errorf("a fault elsewhere matters: %v", err)
 	}
-	for _, wrong := range []string{"PRODACCESS_STORE_URL=nonsense", "PRODACCESS_STOR_URL=postgres://a:b@localhost/a"} {
+	for _, wrong := range []string{"PRODACCESS_STORE_URL=nonsense", "PRODACCESS_STOR_URL=postgres://a:b@localhost/a", "PRODACCESS_STORE_PORT=5433"} {
 		if _, err := LoadOnly(path, []string{wrong}, "store"); err == nil {
 			t.Errorf("%s does not matter", wrong)
 		}

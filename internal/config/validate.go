@@ -39,13 +39,15 @@ func (c Config) Validate() Faults {
 	if n := c.Grants.ConnectionLimit; n < 1 || n > 1000 {
 		v.fault("grants.connection_limit", fmt.Sprintf("is %d", n), "Use a number from 1 to 1000.")
 	}
-	v.schedule("digest.schedule", c.Digest.Schedule)
+	v.schedule("digest.schedule", c.Digest.Schedule, longestDigest,
+		`It says what happened since the one before: let it come once a month at least, such as "0 9 * * *".`)
 	if zone := c.Digest.Timezone; zone == "" || zone == "Local" {
 		v.fault("digest.timezone", "is not a time zone", "Use a name such as UTC or Europe/Paris.")
 	} else if _, err := time.LoadLocation(zone); err != nil {
 		v.fault("digest.timezone", "is "+shown(zone)+", which is no time zone", "Use a name such as UTC or Europe/Paris.")
 	}
-	v.schedule("sweep.schedule", c.Sweep.Schedule)
+	v.schedule("sweep.schedule", c.Sweep.Schedule, longestSweep,
+		`It finds logins that nobody should have, whatever else fails: let it run often, such as "@every 1m".`)
 	v.targets(c.Targets)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "json", "console")
@@ -217,22 +219,45 @@ func (v *checks) durations(c Config) {
 	}
 }
 
-func (v *checks) schedule(key, spec string) {
-	if err := parseSchedule(spec); err != nil {
+// The longest that a schedule may rest. A month has 31 days, and an hour more where the clocks go back.
+const (
+	longestDigest = 31*24*time.Hour + time.Hour
+	longestSweep  = time.Hour
+)
+
+// schedule refuses what is none, and what rests for longer than it may: "0 0 31 2 *" never comes.
+func (v *checks) schedule(key, spec string, longest time.Duration, fix string) {
+	schedule, err := parseSchedule(spec)
+	if err != nil {
 		v.fault(key, "is "+shown(spec)+", which is not a schedule",
 			`Write five fields (minute, hour, day, month, weekday) such as "0 9 * * *", or "@every 1m".`)
+		return
+	}
+	// From each moment of a year that lies so far from the one before: a rest of twice that length hides from none of them.
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for year := at.AddDate(1, 0, 0); at.Before(year); at = at.Add(longest) {
+		if next := schedule.Next(at); next.IsZero() || next.Sub(at) > longest {
+			v.fault(key, "is "+shown(spec)+", which rests for longer than "+rest(longest), fix)
+			return
+		}
 	}
 }
 
+func rest(d time.Duration) string {
+	if d > 24*time.Hour {
+		return "a month"
+	}
+	return "an hour"
+}
+
 // parseSchedule keeps cron's panics to itself: it cuts some malformed schedules out of range ("TZ=UTC").
-func parseSchedule(spec string) (err error) {
+func parseSchedule(spec string) (schedule cron.Schedule, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = errors.New("malformed schedule")
+			schedule, err = nil, errors.New("malformed schedule")
 		}
 	}()
-	_, err = cron.ParseStandard(spec)
-	return err
+	return cron.ParseStandard(spec)
 }
 
 func (v *checks) name(key, name string) {
