@@ -54,6 +54,18 @@ const (
 	PolicyRejected   Kind = "policy.rejected"
 )
 
+// Kinds are all of them, in the order in which they are declared.
+func Kinds() []Kind {
+	return []Kind{
+		RequestFiled, RequestApproved, RequestDenied, RequestCanceled, RequestLapsed, RequestWithdrawn,
+		RequestReminded, RequestEscalated, GlassBroken, ReviewReminded, ReviewEscalated, ReviewClosed,
+		IncidentOpened, IncidentResolved, IncidentNone, IncidentFailed, RequestReady, RequestReopened,
+		GrantIntended, GrantIssued, GrantFailed, GrantShown, GrantRotated, GrantExtended, GrantEnding,
+		GrantSecured, GrantRevoked, GrantOverdue, GrantRetried, GrantMissing, LoginOrphaned, LoginUnknown,
+		GrantWrittenOff, LeftoversSettled, TargetTrusted, TargetSwapped, PolicyLoaded, PolicyRejected,
+	}
+}
+
 // Actor is who did it.
 type Actor struct {
 	// Kind is "person", "system" or "operator" (somebody at the command line).

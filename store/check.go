@@ -17,12 +17,14 @@ import (
 var (
 	// ErrSchemaOld: the schema lacks what this binary needs. Nothing works until it is migrated.
 	ErrSchemaOld = errors.New("store: the schema is older than this binary")
+	// ErrSchemaEmpty is an ErrSchemaOld: there is no schema at all.
+	ErrSchemaEmpty = fmt.Errorf("%w: the database is empty; run `prodaccess migrate up`, which needs the owner's login", ErrSchemaOld)
 	// ErrSchemaNew: a newer binary migrated the schema. This one works as long as it is the version before that.
 	ErrSchemaNew = errors.New("store: the schema is newer than this binary")
 )
 
 // CheckSchema compares the schema's version with the one this binary was built for. The error says in words what to do;
-// it is ErrSchemaOld, ErrSchemaNew, or a failure to find out.
+// it is ErrSchemaOld (ErrSchemaEmpty among them), ErrSchemaNew, or a failure to find out.
 func (s *Store) CheckSchema(ctx context.Context) error {
 	want := migrations.Latest()
 	var there bool
@@ -30,7 +32,7 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 		return fmt.Errorf("reading the schema's version: %w", err)
 	}
 	if !there {
-		return fmt.Errorf("%w: the database is empty; run `prodaccess migrate up` as the database's owner", ErrSchemaOld)
+		return ErrSchemaEmpty
 	}
 	var have int64
 	err := s.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM `+migrations.VersionTable+` WHERE is_applied`).Scan(&have)

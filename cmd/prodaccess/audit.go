@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +28,16 @@ func (c *command) openStore(ctx context.Context) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, store.Config{URL: cfg.Store.URL, Log: zerolog.Nop(), MaxConns: 2})
+	st, err := store.Open(ctx, store.Config{URL: cfg.Store.URL, Log: zerolog.Nop(), MaxConns: 2})
+	if err != nil {
+		return nil, err
+	}
+	// An older schema may do for what is asked; an empty one never does, and the server's words for it help nobody.
+	if err := st.CheckSchema(ctx); errors.Is(err, store.ErrSchemaEmpty) {
+		st.Close()
+		return nil, err
+	}
+	return st, nil
 }
 
 func (c *command) audit() *cobra.Command {
@@ -43,6 +54,9 @@ func (c *command) audit() *cobra.Command {
 					return fmt.Errorf("reading --since: %w", err)
 				}
 				filter.Since = time.Now().Add(-back)
+			}
+			if err := answerable(filter); err != nil {
+				return err
 			}
 			st, err := c.openStore(cmd.Context())
 			if err != nil {
@@ -62,6 +76,13 @@ func (c *command) audit() *cobra.Command {
 					continue
 				}
 				say(c.out, "%s", line(event))
+			}
+			// Beside what was asked for, so that neither silence nor a full page is taken for all there is.
+			switch {
+			case len(events) == 0:
+				say(c.err, "%s", nothingFound(filter))
+			case len(events) == filter.Limit:
+				say(c.err, "(the newest %d; there may be older ones: --limit says how many, prodaccess audit export prints everything)", filter.Limit)
 			}
 			return nil
 		},
@@ -132,6 +153,31 @@ and it also proves that the chain was not rewritten from some point on.`,
 	}
 	parent.AddCommand(list, verify, export)
 	return parent
+}
+
+// answerable refuses a question that could only be answered by silence, which reads as if nothing had happened.
+func answerable(f audit.Filter) error {
+	if f.Limit < 1 {
+		return fmt.Errorf("--limit %d is less than one event; prodaccess audit export prints everything", f.Limit)
+	}
+	var kinds []string
+	for _, k := range audit.Kinds() {
+		kinds = append(kinds, string(k))
+	}
+	if f.Kind == "" || slices.Contains(kinds, string(f.Kind)) {
+		return nil
+	}
+	if near, ok := policy.Nearest(string(f.Kind), kinds); ok {
+		return fmt.Errorf("--kind %q is no kind of event; did you mean %q?", f.Kind, near)
+	}
+	return fmt.Errorf("--kind %q is no kind of event; there are %s", f.Kind, strings.Join(kinds, ", "))
+}
+
+func nothingFound(f audit.Filter) string {
+	if f.Person != "" {
+		return fmt.Sprintf("No event matches. --person %q is compared with Slack IDs and e-mail addresses, not with names.", f.Person)
+	}
+	return "No event matches."
 }
 
 func parseHeads(texts []string) ([]audit.Head, error) {

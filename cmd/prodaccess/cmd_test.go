@@ -114,6 +114,10 @@ func TestStoreCommands(t *testing.T) {
 	with := func(args ...string) said { return prodaccess(t, append(args, c...)...) }
 
 	with("migrate", "status").wants(t, exitFindings, "missing")
+	for _, early := range [][]string{{"grants", "list"}, {"audit", "list"}, {"audit", "verify"}, {"targets", "sweep"}} {
+		with(early...).wants(t, exitFailed, "the database is empty; run `prodaccess migrate up`")
+	}
+	with("migrate", "down", "--to", "0").wants(t, exitFailed, "nothing to take back")
 	with("migrate", "up").wants(t, exitOK)
 	with("migrate", "status").wants(t, exitOK, "1 ")
 	with("migrate", "up").wants(t, exitOK)
@@ -125,7 +129,24 @@ func TestStoreCommands(t *testing.T) {
 	if lines := strings.Count(with("audit", "list").out, "\n"); lines != 3 {
 		t.Errorf("three events in %d lines", lines)
 	}
-	with("audit", "list", "--since", "10m").wants(t, exitOK)
+	// Neither silence nor a full page is taken for all there is.
+	with("audit", "list", "--since", "10m").wants(t, exitOK, "No event matches.")
+	with("audit", "list", "--person", "ana").wants(t, exitOK, "No event matches. --person", "not with names")
+	with("audit", "list", "--limit", "2").wants(t, exitOK, "the newest 2; there may be older ones")
+	if all := with("audit", "list", "--limit", "4"); all.err != "" {
+		t.Errorf("beside three events of at most four it says %q", all.err)
+	}
+	with("audit", "list", "--limit", "0").wants(t, exitFailed, "--limit 0", "prodaccess audit export")
+	with("audit", "list", "--kind", "request.filled").wants(t, exitFailed, `did you mean "request.filed"?`)
+	with("audit", "list", "--kind", "everything").wants(t, exitFailed, "there are request.filed, ")
+	// Who was turned away before prodaccess asked who it is stands there with the ID alone.
+	execSQL(t, p.owner, `INSERT INTO audit_events (at, kind, actor_kind, actor_id, actor_name, actor_email, refused, source, request_id, grant_id,
+		target, profile, reason, policy, rule, detail) SELECT now() - interval '1 hour', 'grant.extended', 'person', id, '', '', true, 'slack:socket',
+		'nosuch', '', '', '', 'There is no request', '', '', '{}' FROM unnest(ARRAY['U1', 'U2']) AS id`)
+	if hers := with("audit", "list", "--person", "Ana@example.com").out; strings.Count(hers, "\n") != 4 || !strings.Contains(hers, "grant.extended") || strings.Contains(hers, "U2") {
+		t.Errorf("of ana's four events: %s", hers)
+	}
+	execSQL(t, p.owner, `ALTER TABLE audit_events DISABLE TRIGGER USER; DELETE FROM audit_events WHERE request_id = 'nosuch'; ALTER TABLE audit_events ENABLE TRIGGER USER`)
 	if got := with("audit", "list", "--refused", "--kind", "request.filed"); strings.Count(got.out, "\n") != 1 {
 		t.Errorf("one attempt was refused: %s", got)
 	}
@@ -149,7 +170,14 @@ func TestStoreCommands(t *testing.T) {
 	}
 	with("grants", "list").wants(t, exitOK, "GRANT")
 
-	with("migrate", "down", "--to", "0").wants(t, exitOK, "Nothing was done")
+	with("migrate", "down", "--to", "99").wants(t, exitFailed, "going down to 99 takes nothing back")
+	with("migrate", "down", "--to", "-1").wants(t, exitFailed, "-1 is no version")
+	down := with("migrate", "down", "--to", "8")
+	down.wants(t, exitOK, "would take back 00009", "Nothing was done")
+	if strings.Contains(down.out, "00008") {
+		t.Errorf("of what stays it says: %s", down)
+	}
+	with("migrate", "down", "--to", "0").wants(t, exitOK, "would take back 00001", "Nothing was done")
 	with("migrate", "status").wants(t, exitOK)
 	with("migrate", "down", "--to", "0", "--yes").wants(t, exitOK)
 	with("migrate", "status").wants(t, exitFindings, "missing")

@@ -41,8 +41,19 @@ exactly the rights it needs: it can add to the audit log and read it, and cannot
 			if err != nil {
 				return err
 			}
+			applied, err := migrations.Status(cmd.Context(), owner)
+			if err != nil {
+				return err
+			}
+			back, err := takenBack(applied, to)
+			if err != nil {
+				return err
+			}
 			if !yes {
-				say(c.out, "This would take the schema back to version %d and lose what the newer tables hold. Nothing was done; add --yes to do it.", to)
+				for _, m := range back {
+					say(c.out, "would take back %s", m.Name)
+				}
+				say(c.out, "What these made is lost with what it holds. Nothing was done; add --yes to do it.")
 				return nil
 			}
 			return migrations.Down(cmd.Context(), owner, to, func(line string) { say(c.out, "%s", line) })
@@ -84,6 +95,29 @@ exactly the rights it needs: it can add to the audit log and read it, and cannot
 	}
 	parent.AddCommand(up, down, status)
 	return parent
+}
+
+// takenBack are the migrations that going back to a version undoes, the newest first. Where there is none the version is a slip.
+func takenBack(applied []migrations.Applied, to int64) (back []migrations.Applied, err error) {
+	at := int64(0)
+	for _, m := range applied {
+		if m.At.IsZero() {
+			continue
+		}
+		at = max(at, m.Version)
+		if m.Version > to {
+			back = append([]migrations.Applied{m}, back...)
+		}
+	}
+	switch {
+	case to < 0:
+		return nil, fmt.Errorf("--to %d is no version; 0 empties the database", to)
+	case at == 0:
+		return nil, errors.New("the database is empty: there is nothing to take back")
+	case len(back) == 0:
+		return nil, fmt.Errorf("the schema is at version %d: going down to %d takes nothing back", at, to)
+	}
+	return back, nil
 }
 
 // logins are the owner's URL and the name of the service's login. Both are needed: a service that owned its tables could

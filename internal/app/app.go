@@ -230,6 +230,9 @@ func (a *App) openStore(ctx context.Context) error {
 		a.log.Warn().Err(schema).Msg("an upgrade is under way")
 		schema = nil
 	}
+	if errors.Is(schema, store.ErrSchemaEmpty) {
+		return schema // every table is missing: naming each says nothing more
+	}
 	return errors.Join(schema, a.store.CheckPrivileges(ctx))
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/user"
 	"time"
@@ -28,6 +29,10 @@ func Operator() audit.Actor {
 func OpenGrants(ctx context.Context, cfg config.Config) (_ *grants.Service, closeAll func(), err error) {
 	st, err := store.Open(ctx, store.Config{URL: cfg.Store.URL, Log: zerolog.Nop(), MaxConns: 2})
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := st.CheckSchema(ctx); errors.Is(err, store.ErrSchemaEmpty) {
+		st.Close()
 		return nil, nil, err
 	}
 	installation, err := st.Installation(ctx)
