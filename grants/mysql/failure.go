@@ -38,7 +38,8 @@ func failure(doing string, err error) error {
 			return &grants.Failure{Reason: grants.FailUnreachable, Err: fmt.Errorf("%s: %w", doing, known)}
 		}
 	}
-	return &grants.Failure{Reason: grants.FailUnreachable, Err: fmt.Errorf("%s: %s", doing, network(err))}
+	_, mend := encryption(err)
+	return &grants.Failure{Reason: grants.FailUnreachable, Mend: mend, Err: fmt.Errorf("%s: %s", doing, network(err))}
 }
 
 // Numbers of errors that we branch on. Both servers share them where both have them.
@@ -93,7 +94,7 @@ var verifierLike = regexp.MustCompile(`(\*[0-9A-Fa-f]{6,}|\$A\$[0-9A-Fa-f]{3}\$\
 // words are the server's own, cut clear of verifiers. A syntax error quotes the statement from where it stopped
 // understanding it, so that nothing after "near" is kept.
 func words(my *client.MySQLError) string {
-	text := my.Message
+	text := asked.Replace(my.Message)
 	if my.Number == 1064 {
 		text, _, _ = strings.Cut(text, " near ")
 	}
@@ -105,6 +106,9 @@ func network(err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return "looking up " + dns.Name + ": " + dns.Err
 	}
+	if what, _ := encryption(err); what != "" {
+		return what
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		text := op.Op
 		if op.Addr != nil {
@@ -112,7 +116,7 @@ func network(err error) string {
 		}
 		return text + ": " + op.Err.Error()
 	}
-	for _, known := range []error{errUnreadable, client.ErrInvalidConn, driver.ErrBadConn, client.ErrNoTLS, client.ErrCleartextPassword, client.ErrUnknownPlugin} {
+	for _, known := range []error{errUnreadable, client.ErrInvalidConn, driver.ErrBadConn, client.ErrCleartextPassword, client.ErrUnknownPlugin} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

@@ -42,8 +42,7 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey,
 	var err error
 	if s.catalog, err = readCatalog(ctx, d.prepare, d.everyday.connector.cfg.User); err != nil {
 		if n := number(err); n == errDenied || n == errDeniedNoPw {
-			err = fail(grants.FailPrivilege, "once, as root: "+d.everyday.connector.flavour().firstSteps(d.everyday.connector.cfg.User),
-				"the login %s is refused", d.prepare.connector.cfg.User)
+			err = fail(grants.FailPrivilege, d.gettingIn(), "the login %s is refused", d.prepare.connector.cfg.User)
 		}
 		return s, err
 	}
@@ -70,15 +69,6 @@ func (d *Driver) survey(ctx context.Context, profiles []grants.Profile) (survey,
 func (s *survey) add(steps []grants.PreparationStep, problems []string) {
 	s.prepared.Steps = append(s.prepared.Steps, steps...)
 	s.prepared.Problems = append(s.prepared.Problems, problems...)
-}
-
-// firstSteps is the bootstrap in one line, for somebody who reads an error.
-func (f flavour) firstSteps(admin string) string {
-	var all []string
-	for _, step := range f.bootstrap(admin) {
-		all = append(all, step.SQL)
-	}
-	return strings.Join(all, "; ")
 }
 
 // base is what every target needs, whatever the profiles: the ledger, the administrator, the dead man's switch.

@@ -130,9 +130,13 @@ func Bootstrap(admin string) []grants.PreparationStep {
 	return []grants.PreparationStep{
 		{Why: "the administrator login does not exist; give it a password with \\password " + admin, SQL: ifNo(
 			"SELECT FROM pg_catalog.pg_roles WHERE rolname = "+literal(admin),
-			"CREATE ROLE "+ident(admin)+" LOGIN CREATEROLE NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS")},
+			createAdministrator(admin))},
 		{Why: "the administrator must be able to end sessions", SQL: "GRANT pg_signal_backend TO " + ident(admin)},
 	}
+}
+
+func createAdministrator(admin string) string {
+	return "CREATE ROLE " + ident(admin) + " LOGIN CREATEROLE NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS"
 }
 
 // ifNo is a statement that does nothing when the query finds a row, so that a plan can be run twice.

@@ -35,7 +35,8 @@ func failure(doing string, err error) error {
 			return &grants.Failure{Reason: grants.FailUnreachable, Err: fmt.Errorf("%s: %w", doing, known)}
 		}
 	}
-	return &grants.Failure{Reason: grants.FailUnreachable, Err: fmt.Errorf("%s: %s", doing, network(err))}
+	_, mend := encryption(err)
+	return &grants.Failure{Reason: grants.FailUnreachable, Mend: mend, Err: fmt.Errorf("%s: %s", doing, network(err))}
 }
 
 // reasonOfState maps SQLSTATEs (PostgreSQL documentation, appendix A) to our closed list.
@@ -86,6 +87,9 @@ func words(pg *pgconn.PgError) string {
 func network(err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return "looking up " + dns.Name + ": " + dns.Err
+	}
+	if what, _ := encryption(err); what != "" {
+		return what
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		text := op.Op

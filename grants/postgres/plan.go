@@ -154,10 +154,7 @@ func (d *Driver) visit(ctx context.Context, database string, f func(*pgx.Conn) e
 	conn, err := pgx.ConnectConfig(ctx, in(d.prepare, database))
 	if err != nil {
 		if state := stateOf(err); state == "28P01" || state == "28000" {
-			first := Bootstrap(d.admin.User)
-			return database, fail(grants.FailPrivilege,
-				"once, as a superuser: "+first[0].SQL+"; "+first[1].SQL+"; then \\password "+d.admin.User,
-				"the login %s is refused: %s", d.prepare.User, stateWords(err))
+			return database, fail(grants.FailPrivilege, d.gettingIn(), "the login %s is refused: %s", d.prepare.User, stateWords(err))
 		}
 		return database, err
 	}
