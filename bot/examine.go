@@ -34,7 +34,7 @@ type Examined struct {
 func (s *Slack) Examine(ctx context.Context, socket bool, channels map[string]string, usergroups []string) []Examined {
 	me, err := s.api.AuthTestContext(ctx)
 	if err != nil {
-		return []Examined{{"Slack accepts the bot token", safe(err).Error(), "slack.bot_token: the Bot User OAuth Token of the app's page OAuth & Permissions; it begins with xoxb-"}}
+		return []Examined{{"Slack accepts the bot token", safe(err).Error(), mendOf(err, "slack.bot_token: the Bot User OAuth Token of the app's page OAuth & Permissions; it begins with xoxb-")}}
 	}
 	out := []Examined{{What: fmt.Sprintf("Slack accepts the bot token: %s in the workspace %s", line(me.User), line(me.Team))}}
 	if granted := me.Header.Get("X-OAuth-Scopes"); granted != "" {
@@ -43,7 +43,7 @@ func (s *Slack) Examine(ctx context.Context, socket bool, channels map[string]st
 	if socket {
 		e := Examined{What: "Slack accepts the app token"}
 		if _, _, err := s.api.StartSocketModeContext(ctx); err != nil {
-			e.Wrong, e.Mend = safe(err).Error(), "slack.app_token: a token with the scope connections:write, of the app's page Basic Information; it begins with xapp-. Socket Mode must be on"
+			e.Wrong, e.Mend = safe(err).Error(), mendOf(err, "slack.app_token: a token with the scope connections:write, of the app's page Basic Information; it begins with xapp-. Socket Mode must be on")
 		}
 		out = append(out, e)
 	}
@@ -55,7 +55,7 @@ func (s *Slack) Examine(ctx context.Context, socket bool, channels map[string]st
 	for _, group := range usergroups {
 		e := Examined{What: "the members of user group " + group + " can be read"}
 		if _, err := s.api.GetUserGroupMembersContext(ctx, group); err != nil {
-			e.Wrong, e.Mend = safe(err).Error(), "the group's ID in the policy; user groups need a paid plan, lists of e-mail addresses do not"
+			e.Wrong, e.Mend = safe(err).Error(), mendOf(err, "the group's ID in the policy; user groups need a paid plan, lists of e-mail addresses do not")
 		}
 		out = append(out, e)
 	}
@@ -87,7 +87,15 @@ func (s *Slack) examineChannel(ctx context.Context, purpose, id string) Examined
 	case code == "channel_not_found":
 		e.Wrong, e.Mend = "the bot sees no such channel", "slack."+purpose+": the channel's ID, at the end of its details; a private channel must have the app as a member"
 	default:
-		e.Wrong = safe(err).Error()
+		e.Wrong, e.Mend = safe(err).Error(), mendOf(err, "")
 	}
 	return e
+}
+
+// mendOf is what mends an answer of Slack's. Where there was no answer, what was asked for is not the trouble.
+func mendOf(err error, answered string) string {
+	if codeOf(err) == "" {
+		return "the way to Slack: this machine must reach slack.api_url, and so must its proxy if it has one"
+	}
+	return answered
 }

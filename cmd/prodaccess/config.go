@@ -34,7 +34,7 @@ func (c *command) config() *cobra.Command {
 					}
 				}
 			}
-			say(c.out, "The configuration is complete: %d targets, Slack by %s, policy %s.", len(cfg.Targets), cfg.Slack.Mode, cfg.Policy.File)
+			say(c.out, "The configuration is complete: %s, Slack by %s, policy %s.", count(len(cfg.Targets), "target"), cfg.Slack.Mode, cfg.Policy.File)
 			return nil
 		},
 	})

@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -95,13 +93,8 @@ func (c *command) diagnosed(d app.Diagnosis) {
 
 // known checks names of targets; none means all of them.
 func known(cfg config.Config, names []string) ([]string, error) {
-	for _, name := range names {
-		if !slices.ContainsFunc(cfg.Targets, func(t config.Target) bool { return t.Name == name }) {
-			return nil, fmt.Errorf("no target is called %q in the configuration", name)
-		}
-	}
-	if len(names) == 0 {
-		return nil, nil
+	if err := configured(cfg, names); err != nil || len(names) == 0 {
+		return nil, err
 	}
 	return names, nil
 }

@@ -62,7 +62,7 @@ A running prodaccess looks every ten minutes and says in the daily digest how ma
 					say(c.err, "%s: when logins were last seen is not known: %s", target, why)
 				}
 				if !asJSON {
-					say(c.out, "%s: %d logins that no grant explains", target, len(found))
+					say(c.out, "%s: %s that no grant explains", target, count(len(found), "login"))
 				}
 				for _, s := range found {
 					l := list(target, s, remembered[s.Login])
@@ -98,7 +98,7 @@ func (c *command) inventoried(l listed) {
 	seen := "never seen connected"
 	switch {
 	case l.Sessions > 0:
-		seen = fmt.Sprintf("%d sessions now", l.Sessions)
+		seen = count(l.Sessions, "session") + " now"
 	case !l.LastSeen.IsZero():
 		seen = "last seen " + l.LastSeen.Format(time.RFC3339)
 	}

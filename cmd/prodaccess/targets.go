@@ -24,15 +24,24 @@ func (c *command) targets() *cobra.Command {
 		Short: "Prepare databases for the policy's profiles, and find drift",
 		Long: `A target is prepared once: one access role for each profile, a quarantine role, and no access for PUBLIC.
 
-plan prints the SQL that is missing, for a DBA to read or to pipe into psql; apply runs it; check finds what differs.
-All three may be run at any time. Steps that need more rights than prodaccess's own login has are run with
---as postgres://dba@host/database, or by hand.`,
+plan prints the SQL that is missing, for a DBA to read or to pipe into psql, mariadb or mysql; apply runs it; check finds what
+differs. All three may be run at any time. Steps that need more rights than prodaccess's own login has are run with
+--as-file FILE, which holds the URL of somebody who has them, or by hand:
+
+  postgres://dba:PASSWORD@HOST/DATABASE?sslmode=verify-full    PostgreSQL
+  mysql://root:PASSWORD@HOST:3306/?tls=true                    MySQL and MariaDB
+
+On MySQL and MariaDB plan needs that URL the first time: it makes prodaccess's own login too, locked and without a password.`,
 	}
 	var as, asFile string
-	parent.PersistentFlags().StringVar(&as, "as", "", "connect with this URL instead of the target's admin_url")
+	parent.PersistentFlags().StringVar(&as, "as", "", "connect with this URL instead of the target's admin_url (postgres://… or mysql://…)")
 	parent.PersistentFlags().StringVar(&asFile, "as-file", "", "read that URL from a file, which keeps its password off the command line")
 	url := func() (secret.String, error) {
 		if asFile == "" {
+			// A variable that is not set would otherwise quietly mean admin_url.
+			if parent.PersistentFlags().Changed("as") && as == "" {
+				return secret.String{}, errors.New("--as is empty; give it a URL, or leave it out to connect with admin_url")
+			}
 			return secret.New(as), nil
 		}
 		text, err := os.ReadFile(asFile)
@@ -192,11 +201,10 @@ func configured(cfg config.Config, names []string) error {
 	known := targetNames(cfg)
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			hint := ""
 			if near, ok := policy.Nearest(name, known); ok {
-				hint = fmt.Sprintf(" did you mean %q?", near)
+				return fmt.Errorf("no target is called %q; did you mean %q?", name, near)
 			}
-			return fmt.Errorf("no target is called %q;%s the configuration has %s", name, hint, strings.Join(known, ", "))
+			return fmt.Errorf("no target is called %q; the configuration has %s", name, strings.Join(known, ", "))
 		}
 	}
 	return nil

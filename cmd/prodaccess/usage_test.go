@@ -35,6 +35,26 @@ func TestSlipsOnTheCommandLine(t *testing.T) {
 	}
 }
 
+// TestTargetsHelpIsForEveryEngine: whoever prepares a MariaDB reads there what to pipe a plan into, and what a URL looks like.
+func TestTargetsHelpIsForEveryEngine(t *testing.T) {
+	prodaccess(t, "targets", "--help").wants(t, exitOK, "psql, mariadb or mysql", "postgres://dba:", "mysql://root:", "locked and without a password")
+}
+
+// TestDoctorSaysWhatMends holds that what does not answer is not taken for an answer: nobody looks at a token while it is the
+// network that is down.
+func TestDoctorSaysWhatMends(t *testing.T) {
+	p := setup(t)
+	t.Setenv("PRODACCESS_SLACK_API_URL", "http://127.0.0.1:9/api/")
+	doctor := func(args ...string) said { return prodaccess(t, append([]string{"doctor", "--config", p.config}, args...)...) }
+	doctor().wants(t, exitFindings, "connection refused\n      mend: the way to Slack", "the database is empty")
+	doctor("order-prod").wants(t, exitFailed, `no target is called "order-prod"; did you mean "orders-prod"?`)
+	doctor("nowhere").wants(t, exitFailed, "the configuration has orders-prod")
+	t.Setenv("PRODACCESS_TARGETS_0_ADMIN_URL", "postgres://adm:x@127.0.0.1:9/orders?sslmode=disable")
+	doctor().wants(t, exitFindings, "connection refused\n      mend: admin_url in the target's configuration, and whether the server runs")
+	prodaccess(t, "targets", "check", "--as", "", "--config", p.config).wants(t, exitFailed, "--as is empty")
+	prodaccess(t, "config", "check", "--config", p.config).wants(t, exitOK, "complete: 1 target, Slack")
+}
+
 // TestWithoutAConfigurationFile holds that who forgot --config is told so, and that JSON stays JSON.
 func TestWithoutAConfigurationFile(t *testing.T) {
 	for _, name := range os.Environ() {

@@ -167,7 +167,7 @@ func (d Doctor) pagerDuty(ctx context.Context, p *policy.Policy) {
 			err = errors.New(standing.Unknown)
 		}
 		d.found("pagerduty", fmt.Sprintf("PagerDuty says who is on call for %s (%s)", schedule.Name, schedule.PagerDuty), err,
-			"pagerduty.token (a read-only REST API key will do) and the schedule's ID in the policy")
+			"pagerduty.token (a read-only REST API key will do) and the schedule's ID in the policy; where nothing answers, the way to pagerduty.api_url")
 	}
 }
 
@@ -183,7 +183,7 @@ func (d Doctor) target(ctx context.Context, t config.Target, p *policy.Policy) {
 	}
 	differs, err := preparer.Check(ctx, profiles)
 	preparer.Close()
-	if !d.found(part, "its catalogs can be read", err, "") {
+	if !d.found(part, "its catalogs can be read", err, "admin_url in the target's configuration, and whether the server runs and this machine reaches it") {
 		return
 	}
 	for _, f := range differs {
