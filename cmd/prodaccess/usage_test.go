@@ -45,7 +45,9 @@ func TestTargetsHelpIsForEveryEngine(t *testing.T) {
 func TestDoctorSaysWhatMends(t *testing.T) {
 	p := setup(t)
 	t.Setenv("PRODACCESS_SLACK_API_URL", "http://127.0.0.1:9/api/")
-	doctor := func(args ...string) said { return prodaccess(t, append([]string{"doctor", "--config", p.config}, args...)...) }
+	doctor := func(args ...string) said {
+		return prodaccess(t, append([]string{"doctor", "--config", p.config}, args...)...)
+	}
 	doctor().wants(t, exitFindings, "connection refused\n      mend: the way to Slack", "the database is empty")
 	doctor("order-prod").wants(t, exitFailed, `no target is called "order-prod"; did you mean "orders-prod"?`)
 	doctor("nowhere").wants(t, exitFailed, "the configuration has orders-prod")
