@@ -77,7 +77,7 @@ func TestHomeSaysWhatBecomesOfTheStart(t *testing.T) {
 	t.Parallel()
 	r := approvals.Request{Target: "orders-prod", Profile: "read-only", Duration: time.Hour, State: approvals.Denied, StartsAt: noon.Add(time.Hour)}
 	for now, want := range map[time.Time]string{noon: ", starts " + at(r.StartsAt), noon.Add(2 * time.Hour): ", starts at once"} {
-		blocks := againAtHome(home{again: []approvals.Case{{Request: r}}}, now)
+		blocks := againAtHome(home{again: []approvals.Case{{Request: r}}}, "/prodaccess", now)
 		if said := blocks[len(blocks)-1].(*slack.SectionBlock).Text.Text; !strings.Contains(said, want) {
 			t.Errorf("at %s: %s", now, said)
 		}

@@ -23,9 +23,17 @@ func (b *Bot) runLine(ctx context.Context, cmd slack.SlashCommand, key, source s
 	}
 	if wrong == nil && (c.verb == verbRequest || c.verb == verbExplain || c.verb == verbBreakGlass) {
 		wrong = b.check(c)
-	} else if wrong != nil && (c.verb == verbRequest || c.verb == verbBreakGlass && c.target != "") {
-		// Of two mistakes the name is worth more: a line with a wrong name cannot be put right.
-		if name := b.check(c); name != nil && (c.profile != "" || name.line != "") {
+	} else if wrong != nil && (c.verb == verbRequest || (c.verb == verbBreakGlass || c.verb == verbExplain) && c.target != "") {
+		// Of two mistakes the name is worth more: a line with a wrong name cannot be put right. Where the other one can be, both
+		// are, so that the line that is offered is not wrong itself.
+		meant, both := c, false
+		if again, _ := parse(wrong.line); c.length != "" && again.verb == c.verb {
+			meant, both = again, true
+		}
+		if name := b.check(meant); name != nil && (c.profile != "" || name.line != "") {
+			if both && name.line != "" {
+				name.words += " " + wrong.words
+			}
 			wrong = name
 		}
 	}
@@ -44,7 +52,7 @@ func (b *Bot) runLine(ctx context.Context, cmd slack.SlashCommand, key, source s
 	case verbList:
 		return b.list(ctx, cmd.UserID)
 	case verbExplain:
-		d, err := b.service.Preview(ctx, approvals.Filing{By: cmd.UserID, Target: c.target, Profile: c.profile, Duration: c.duration, StartsAt: startsAt, Params: c.params, Source: source})
+		d, err := b.service.Preview(ctx, approvals.Filing{By: cmd.UserID, Target: c.target, Profile: c.profile, Duration: c.duration, Ticket: c.ticket, Reason: c.reason, StartsAt: startsAt, Params: c.params, Source: source})
 		if err != nil {
 			return b.failed(err, "")
 		}
@@ -90,6 +98,15 @@ func (b *Bot) failed(err error, request string) answer {
 	return tell(text, request, outcome)
 }
 
+// failedOn is failed for a request that somebody named, who may have named one that is not there.
+func (b *Bot) failedOn(err error, request string) answer {
+	text, outcome := b.words(err)
+	if refusal, ok := refusalOf(err); ok && refusal.Code == approvals.NotFound {
+		text += " `" + b.command + " list` shows yours, with their names at the end."
+	}
+	return tell(text, request, outcome)
+}
+
 // correct answers a mistake with the line put right, ready to be copied.
 func (b *Bot) correct(m *mistake) answer {
 	text := mrkdwn(m.words, 1000)
@@ -117,7 +134,10 @@ func (b *Bot) file(ctx context.Context, c command, startsAt time.Time, cmd slack
 		return a
 	}
 	a := tell(outcomeWords(filed), filed.Request.ID, string(filed.Request.State))
-	if instead := b.insteadOf(ctx, filed); len(instead) > 0 {
+	if instead := b.insteadOf(ctx, filed); len(instead) == 0 && filed.Request.State == approvals.Denied {
+		a = tell(outcomeWords(filed)+"\n`"+b.command+" explain "+mrkdwn(c.target+" "+c.profile, 200)+"` says why, rule by rule; `"+b.command+" whoami` what you may ask for.",
+			filed.Request.ID, string(filed.Request.State))
+	} else if len(instead) > 0 {
 		w := a.payload.(whisper)
 		w.Blocks = append([]slack.Block{section(w.Text)}, instead...)
 		a.payload = w
@@ -182,7 +202,7 @@ func (b *Bot) help() string {
 		"• `start=14:30` or `start=2026-11-23T14:30` among the `name=value…`: access that starts later, in your own time zone",
 		"• `" + c + " list`: your access, and what there is to ask for",
 		"• `" + c + " whoami`: what you are on call for, and what you may ask for",
-		"• `" + c + " explain TARGET PROFILE [DURATION] [start=…]`: what would happen, and why; nothing is asked",
+		"• `" + c + " explain TARGET PROFILE [DURATION] [start=…] [TICKET] [REASON…]`: what would happen, and why; nothing is asked",
 		"• `" + c + " extend [ID] DURATION`: more time",
 		"• `" + c + " release [ID]`: give access back",
 		"• `" + c + " break-glass TARGET PROFILE REASON…`: access at once in an emergency, if the policy lets you; loud, short, and reviewed afterwards",
@@ -285,13 +305,13 @@ func (b *Bot) onOwnGrant(ctx context.Context, c command, by, source string) answ
 	press := approvals.Press{By: by, Request: c.request, Source: source}
 	if c.verb == verbRelease {
 		if _, err := b.service.Release(ctx, press); err != nil {
-			return b.failed(err, c.request)
+			return b.failedOn(err, c.request)
 		}
 		return acted(tell("Your access is being taken back now; the card says when it is over.", c.request, "releasing"))
 	}
 	extended, err := b.service.Extend(ctx, press, c.duration)
 	if err != nil {
-		return b.failed(err, c.request)
+		return b.failedOn(err, c.request)
 	}
 	return acted(tell(extendedWords(extended), c.request, "extended"))
 }

@@ -87,7 +87,7 @@ func (b *Bot) issue(ctx context.Context, grant string) (cred grants.Credential, 
 // pressing again makes a new password.
 func (b *Bot) show(ctx context.Context, cb slack.InteractionCallback, viewID, name, request string, cred grants.Credential) {
 	log := b.log.With().Str("who", cb.User.ID).Str("request", request).Str("grant", cred.Grant).Logger()
-	if err := b.fillNamed(ctx, viewID, name, credentialView(cred, b.profile(cred), b.now())); err != nil {
+	if err := b.fillNamed(ctx, viewID, name, credentialView(cred, b.profile(cred), b.command, b.now())); err != nil {
 		log.Warn().Err(err).Msg("credential not shown: the window did not take it")
 		b.tellPresser(ctx, cb, "The login exists, but the window closed before it could be shown. Press *Get credentials* again for a new password.")
 		return

@@ -151,7 +151,7 @@ func (b *Bot) clear(ctx context.Context, cb slack.InteractionCallback) {
 	w := blank(m)
 	w.note.Cleared = noteOf(cb.View).Cleared + 1
 	b.changes.latest(cb.View.ID, changeOf(cb))
-	if _, err := b.slack.api.UpdateViewContext(ctx, b.form(m, w, chooseFirst), "", "", cb.View.ID); err != nil {
+	if _, err := b.slack.api.UpdateViewContext(ctx, b.form(m, w, choose(w)), "", "", cb.View.ID); err != nil {
 		b.log.Warn().Str("who", cb.User.ID).Err(safe(err)).Msg("the form was not emptied")
 	}
 }

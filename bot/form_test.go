@@ -114,6 +114,10 @@ func TestFormForThoseWhoMayNotAsk(t *testing.T) {
 	w.offers()
 	w.does(w.ana.Command("/prodaccess"))
 	w.window(w.ana, "There is nothing you may ask for.")
+	w.does(w.ana.OpensHome())
+	if seen := w.home(w.ana, "Nothing: no rule of the policy gives you access"); strings.Contains(seen, "ask here") {
+		t.Errorf("whom the policy gives nothing is told to ask: %s", seen)
+	}
 	w.does(w.ana.Closes())
 	w.bot.service = chosen{w.service, approvals.Me{}}
 	w.service.failing("Me", refusal(approvals.NotEligible, "Guests can neither ask nor approve."))

@@ -280,7 +280,7 @@ func TestWindows(t *testing.T) {
 			"credential": credentialView(grants.Credential{
 				Grant: "g1", Target: written.target, Engine: "postgres", Profile: written.profile, Login: "pa_ana_g1", Password: secret.New("a-very-secret-password"),
 				Database: "orders", Endpoint: grants.Endpoint{Host: "orders.db.internal", Port: 5432, SSLMode: "verify-full"}, Deadline: noon.Add(30 * time.Minute),
-			}, profile, noon),
+			}, profile, "/prodaccess", noon),
 		}
 		for _, name := range slices.Sorted(maps.Keys(views)) {
 			w.does(w.ana.Command("/prodaccess"))
@@ -301,7 +301,7 @@ func TestWindows(t *testing.T) {
 func TestCredentialSaysItsNote(t *testing.T) {
 	t.Parallel()
 	cred := grants.Credential{Target: "orders-prod", Deadline: noon.Add(time.Hour), Note: "The replica <b> lags behind."}
-	first := credentialView(cred, policy.Profile{}, noon).Blocks.BlockSet[0].(*slack.SectionBlock)
+	first := credentialView(cred, policy.Profile{}, "/prodaccess", noon).Blocks.BlockSet[0].(*slack.SectionBlock)
 	if !strings.Contains(first.Text.Text, "The replica &lt;b&gt; lags behind.") {
 		t.Errorf("the first words are %q", first.Text.Text)
 	}

@@ -115,18 +115,26 @@ func parse(text string) (command, *mistake) {
 func parseExplain(words []string) (command, *mistake) {
 	c := command{verb: verbExplain}
 	words = c.takeParams(words)
-	if len(words) < 2 || len(words) > 3 {
-		return c, &mistake{words: "Say which database and which access to explain: explain TARGET PROFILE [DURATION]."}
+	if len(words) > 0 {
+		c.target = bare(words[0])
 	}
-	c.target, c.profile = bare(words[0]), bare(words[1])
-	if len(words) == 3 {
-		c.length = bare(words[2])
+	if len(words) < 2 {
+		return c, &mistake{words: "Say which database and which access to explain: explain TARGET PROFILE [DURATION] [TICKET] [REASON…]."}
+	}
+	c.profile = bare(words[1])
+	rest := words[2:]
+	// Whatever a request may say can be asked about: a rule may want a ticket, and its answer is another one with it.
+	if len(rest) > 0 && !ticketShape.MatchString(rest[0]) {
+		c.length = bare(rest[0])
 		d, err := policy.ParseDuration(c.length)
+		c.take(rest[1:])
 		if err != nil {
 			return c, wrongDuration(c, err)
 		}
 		c.duration = d
+		return c, nil
 	}
+	c.take(rest)
 	return c, nil
 }
 
@@ -153,6 +161,9 @@ func parseExtend(words []string) (command, *mistake) {
 		c.length = bare(words[0])
 	case 2:
 		c.request, c.length = bare(words[0]), bare(words[1])
+		if _, err := policy.ParseDuration(c.request); err == nil {
+			return c, turnedRound(c)
+		}
 	default:
 		return c, &mistake{words: "Say for how much longer: extend [ID] DURATION.", line: "extend 30m"}
 	}
@@ -162,6 +173,17 @@ func parseExtend(words []string) (command, *mistake) {
 	}
 	c.duration = d
 	return c, nil
+}
+
+// turnedRound is for "extend 1h 30m" and "extend 30m r1": no request has a duration for its name.
+func turnedRound(c command) *mistake {
+	whole := c.request + c.length
+	if _, err := policy.ParseDuration(whole); err == nil {
+		c.request, c.length = "", whole
+		return &mistake{words: "Write the duration without a space: " + whole + ".", line: c.String()}
+	}
+	c.request, c.length = c.length, c.request
+	return &mistake{words: "The request comes first, then for how much longer.", line: c.String()}
 }
 
 // parseBreakGlass reads "TARGET PROFILE [DURATION] [name=value…] [TICKET] REASON…". Without a duration it is the longest allowed.
@@ -199,6 +221,11 @@ func parseRequest(words []string) (command, *mistake) {
 	}
 	if len(words) > 2 {
 		c.length = bare(words[2])
+	}
+	if len(words) == 2 {
+		whole := c
+		whole.length, whole.reason = "30m", "REASON"
+		return c, &mistake{words: "Say for how long, and why: TARGET PROFILE DURATION [TICKET] REASON.", line: whole.String()}
 	}
 	if len(words) < 3 {
 		return c, &mistake{words: "Say which database, which access, for how long, and why: TARGET PROFILE DURATION [TICKET] REASON."}

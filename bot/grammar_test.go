@@ -30,9 +30,11 @@ func TestParse(t *testing.T) {
 		"orders-prod read-only 30m see <https://status.example.com>":                 request("orders-prod", "read-only", "30m", 30*time.Minute, nil, "", "see https://status.example.com"),
 		"orders-prod read-only 30m ask <@U123|bo> in <#C1|ops> or <!subteam^S1|@dba> <mailto:a@example.com|a@example.com>": request("orders-prod", "read-only", "30m", 30*time.Minute, nil, "",
 			"ask @bo in #ops or @dba a@example.com"),
-		"explain orders-prod read-only":     {verb: verbExplain, target: "orders-prod", profile: "read-only"},
-		"explain orders-prod read-only 30m": {verb: verbExplain, target: "orders-prod", profile: "read-only", length: "30m", duration: 30 * time.Minute},
-		"release":                           {verb: verbRelease}, "release r1": {verb: verbRelease, request: "r1"},
+		"explain orders-prod read-only":                      {verb: verbExplain, target: "orders-prod", profile: "read-only"},
+		"explain orders-prod read-only 30m":                  {verb: verbExplain, target: "orders-prod", profile: "read-only", length: "30m", duration: 30 * time.Minute},
+		"explain orders-prod read-only INC-1 why":            {verb: verbExplain, target: "orders-prod", profile: "read-only", ticket: "INC-1", reason: "why"},
+		"explain orders-prod read-only a=b 30m INC-1 why so": {verb: verbExplain, target: "orders-prod", profile: "read-only", length: "30m", duration: 30 * time.Minute, params: map[string]string{"a": "b"}, ticket: "INC-1", reason: "why so"},
+		"release": {verb: verbRelease}, "release r1": {verb: verbRelease, request: "r1"},
 		"extend 30m": {verb: verbExtend, length: "30m", duration: 30 * time.Minute}, "extend r1 30m": {verb: verbExtend, request: "r1", length: "30m", duration: 30 * time.Minute},
 	} {
 		got, wrong := parse(line)
@@ -47,16 +49,28 @@ func TestParse(t *testing.T) {
 func TestParseMendsMistakes(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
-		"orders-prod":                                   "",
-		"orders-prod read-only":                         "",
-		"orders-prod read-only 30m":                     "orders-prod read-only 30m REASON",
-		"orders-prod read-only 30 why":                  "orders-prod read-only 30m why",
-		"orders-prod read-only 30min INC-1 why":         "orders-prod read-only 30m INC-1 why",
-		"orders-prod read-only 1.5h why":                "orders-prod read-only 1h30m why",
-		"orders-prod read-only 1h 30m why":              "orders-prod read-only 1h30m why",
-		"orders-prod read-only checkout is failing":     "orders-prod read-only 30m checkout is failing",
-		"orders-prod read-only INC-1 why so":            "orders-prod read-only 30m INC-1 why so",
-		"orders-prod read-only 30m a=1 a=2 why":         "orders-prod read-only 30m a=2 why",
+		"orders-prod":                               "",
+		"orders-prod read-only":                     "orders-prod read-only 30m REASON",
+		"orders-prod read-only 30m":                 "orders-prod read-only 30m REASON",
+		"orders-prod read-only 30 why":              "orders-prod read-only 30m why",
+		"orders-prod read-only 30min INC-1 why":     "orders-prod read-only 30m INC-1 why",
+		"orders-prod read-only 1.5h why":            "orders-prod read-only 1h30m why",
+		"orders-prod read-only 1h 30m why":          "orders-prod read-only 1h30m why",
+		"orders-prod read-only checkout is failing": "orders-prod read-only 30m checkout is failing",
+		"orders-prod read-only INC-1 why so":        "orders-prod read-only 30m INC-1 why so",
+		"orders-prod read-only 30m a=1 a=2 why":     "orders-prod read-only 30m a=2 why",
+		// What was meant as a duration is no part of the reason, and the ticket after it is one.
+		"orders-prod read-only 0 INC-1 why":             "orders-prod read-only 30m INC-1 why",
+		"orders-prod read-only 0m INC-1 why":            "orders-prod read-only 30m INC-1 why",
+		"orders-prod read-only -1h INC-1 why":           "orders-prod read-only 1h INC-1 why",
+		"orders-prod read-only 99999h INC-1 why":        "orders-prod read-only 30m INC-1 why",
+		"orders-prod read-only 99999h":                  "orders-prod read-only 30m REASON",
+		"orders-prod read-only soon INC-1 why":          "orders-prod read-only 30m soon INC-1 why",
+		"orders-prod read-only 2nd incident":            "orders-prod read-only 30m 2nd incident",
+		"extend 1h 30m":                                 "extend 1h30m",
+		"extend 30m r1":                                 "extend r1 30m",
+		"explain orders-prod read-only 30min INC-1":     "explain orders-prod read-only 30m INC-1",
+		"explain orders-prod read-only soon":            "",
 		"release a b":                                   "release a",
 		"extend":                                        "extend 30m",
 		"extend r1 2hours":                              "extend r1 2h",
@@ -71,6 +85,18 @@ func TestParseMendsMistakes(t *testing.T) {
 			t.Errorf("parse(%q) finds nothing wrong", line)
 		} else if wrong.words == "" || wrong.line != want {
 			t.Errorf("parse(%q) says %q and suggests %q, not %q", line, wrong.words, wrong.line, want)
+		}
+	}
+}
+
+func TestNearestDuration(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"30": "30m", "1h 30m": "1h30m", "5 min": "5m", "-1h": "1h", "1,5 hours": "1h30m", "90": "1h30m", "+2D": "2d",
+		"0": "", "0m": "", "99999h": "", "soon": "", "": "", "1h30x": "", "2nd": "",
+	} {
+		if got, ok := nearestDuration(text); got != want || ok != (want != "") {
+			t.Errorf("%q is taken for %q", text, got)
 		}
 	}
 }

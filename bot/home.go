@@ -43,6 +43,8 @@ type home struct {
 	// again are the last requests for each access that may be asked for now, offers all of that access.
 	again  []approvals.Case
 	offers []approvals.Offer
+	// mayAskNothing: it is known what may be asked for, and it is nothing.
+	mayAskNothing bool
 }
 
 // homeOf reads what a person's Home shows. Somebody who may neither ask nor answer gets the *approvals.Refusal that says so.
@@ -81,7 +83,7 @@ func (b *Bot) homeOf(ctx context.Context, user string) (h home, err error) {
 	h.security = b.securityChannel
 	// What may be asked for is a help and no more; the form says it too.
 	if me, err := b.service.Me(ctx, user); err == nil {
-		h.offers, h.again = me.Offers, repeats(lately, me.Offers)
+		h.offers, h.again, h.mayAskNothing = me.Offers, repeats(lately, me.Offers), len(me.Offers) == 0 && len(me.Unknown) == 0
 	}
 	return h, nil
 }
@@ -113,7 +115,7 @@ func homeView(h home, command string, now time.Time) slack.HomeTabViewRequest {
 	blocks = append(blocks, liveAtHome(h, now)...)
 	blocks = append(blocks, operatorsAtHome(h)...)
 	blocks = append(blocks, othersAtHome(h, now)...)
-	blocks = append(blocks, againAtHome(h, now)...)
+	blocks = append(blocks, againAtHome(h, command, now)...)
 	if len(h.recent) > 0 {
 		blocks = append(blocks, header("My requests"), section(history(h.recent, now)))
 	}

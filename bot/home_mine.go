@@ -14,7 +14,7 @@ func liveAtHome(h home, now time.Time) []slack.Block {
 	out := []slack.Block{header("My access now")}
 	if len(h.live) == 0 {
 		words := "You have no access now."
-		if len(h.take) == 0 {
+		if len(h.take) == 0 && !h.mayAskNothing {
 			words += " When you need some, ask here: it ends by itself, and nothing has to be given back."
 		}
 		out = append(out, section(words))
@@ -50,7 +50,7 @@ func repeats(lately []approvals.Case, offers []approvals.Offer) []approvals.Case
 }
 
 // againAtHome is what somebody may ask for: what they had before with one press, and the rest in words.
-func againAtHome(h home, now time.Time) []slack.Block {
+func againAtHome(h home, command string, now time.Time) []slack.Block {
 	var out []slack.Block
 	said := map[[2]string]string{}
 	for _, o := range h.offers {
@@ -62,6 +62,9 @@ func againAtHome(h home, now time.Time) []slack.Block {
 		out = append(out, beside(words, askAgain(c)))
 	}
 	out = titled("Ask again", out)
+	if h.mayAskNothing {
+		return append(out, header("What I may ask for"), section("Nothing: no rule of the policy gives you access to a database. `"+mrkdwn(command, 40)+" explain TARGET PROFILE` says why."))
+	}
 	if len(h.offers) == 0 {
 		return out
 	}

@@ -179,7 +179,7 @@ func (b *Bot) blankForm(ctx context.Context, user, source string) (slack.ModalVi
 	}
 	w, typed := b.drafted(ctx, user, m)
 	if !typed {
-		return b.form(m, blank(m), chooseFirst), nil
+		return b.form(m, blank(m), choose(blank(m))), nil
 	}
 	w.note.Restored = true
 	return b.form(m, w, b.foreseeSoon(ctx, user, source, w)), nil

@@ -10,12 +10,23 @@ import (
 	"github.com/slack-go/slack"
 )
 
-const chooseFirst = "Choose a database and an access to see what will happen."
+const (
+	chooseFirst = "Choose a database and an access to see what will happen."
+	chooseWhat  = "Choose an access to see what will happen."
+)
+
+// choose says what has to be chosen before anything can be foreseen.
+func choose(w wish) string {
+	if w.target != "" {
+		return chooseWhat
+	}
+	return chooseFirst
+}
 
 // foresee says what would happen to a wish, in mrkdwn.
 func (b *Bot) foresee(ctx context.Context, by, source string, w wish) string {
 	if w.target == "" || w.profile == "" {
-		return chooseFirst
+		return choose(w)
 	}
 	f, wrong := w.filing(by, source)
 	for _, words := range wrong {

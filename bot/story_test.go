@@ -66,7 +66,7 @@ func TestForm(t *testing.T) {
 		w.does(w.ana.Command("/prodaccess"))
 		w.window(w.ana, "Request access")
 		w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
-		w.window(w.ana, "Choose a database")
+		w.window(w.ana, "Choose an access")
 		w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
 		w.window(w.ana, "Needs one of @dba.")
 		w.does(w.ana.Fills(map[string]string{"Duration": "Another time…"}))
@@ -357,8 +357,28 @@ func TestSubcommands(t *testing.T) {
 	says("orders-prod read-onyl 30m why", "Did you mean read-only?", "/prodaccess orders-prod read-only 30m why")
 	says("orders-prod read-only 30min why", "/prodaccess orders-prod read-only 30m why")
 	says("hlep", "help")
+	says("extnd 30m", "Did you mean extend?")
+	says("orders-prod read-only", "Say for how long, and why", "/prodaccess orders-prod read-only 30m REASON")
+	says("explain orders-prod", "There is read-only and data-fix.", "/prodaccess explain orders-prod read-only`")
+	says("explain order-prod read-only", "Did you mean orders-prod?", "/prodaccess explain orders-prod read-only`")
+	says("release nosuch", "There is no request nosuch. `/prodaccess list` shows yours")
+	says("extend nosuch 10m", "There is no request nosuch. `/prodaccess list` shows yours")
+	decide := w.service.policy
+	w.service.decides(func(f approvals.Filing) policy.Decision {
+		if f.Ticket == "" || f.Reason == "" {
+			return policy.Decision{Outcome: policy.Denied, Why: "A ticket is needed.", Field: policy.FieldTicket}
+		}
+		return decide(f)
+	})
+	says("explain orders-prod read-only 30m", "A ticket is needed.")
+	says("explain orders-prod read-only 30m INC-1 why", "Needs one of @dba")
+	says("explain orders-prod read-only INC-1 why", "Needs one of @dba")
+	says("whoami", "read-only with a ticket;")
+	// A refusal without a way out of it says where there may be one.
+	says("orders-prod read-only 30m why", "A ticket is needed.", "`/prodaccess explain orders-prod read-only` says why", "`/prodaccess whoami`")
+	w.service.decides(decide)
 	w.take()
-	says("list", "r1", "Access is active", "30m left")
+	says("list", "r2", "Access is active", "30m left")
 	says("extend 10m", "Extended: it ends")
 	says("release", "being taken back now")
 }

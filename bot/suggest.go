@@ -51,8 +51,12 @@ func wrongDuration(c command, err error) *mistake {
 	} else if c.verb == verbRequest && c.length != "" {
 		// The likeliest slip is that the duration was left out and the reason begins where it should be.
 		rest := strings.Fields(c.length + " " + c.ticket + " " + c.reason)
+		if measured(c.length) {
+			rest = rest[1:] // it was meant as a duration, and is no part of the reason
+		}
 		c.ticket, c.length = "", "30m"
 		_ = c.take(rest)
+		c.reason = firstOf(c.reason, "REASON")
 		m.line = c.String()
 	}
 	return m
@@ -68,9 +72,30 @@ var (
 	}
 )
 
-// nearestDuration reads durations as people write them elsewhere ("30min", "1.5h", "90") and gives ours.
+// tidied is a duration without what people put around and between its parts: "-1h", "1h 30m", "5 min".
+func tidied(text string) string {
+	return strings.TrimLeft(strings.ToLower(strings.ReplaceAll(text, " ", "")), "+-")
+}
+
+// measured says whether a word is made like a duration, if one that cannot be had: "0", "-0h", "99999h".
+func measured(text string) bool {
+	rest := tidied(text)
+	for rest != "" {
+		part := loosePart.FindStringSubmatch(rest)
+		if part == nil {
+			return false
+		}
+		if _, known := unitNames[part[3]]; !known {
+			return false
+		}
+		rest = rest[len(part[0]):]
+	}
+	return text != ""
+}
+
+// nearestDuration reads durations as people write them elsewhere ("30min", "1.5h", "90", "1h 30m") and gives ours.
 func nearestDuration(text string) (string, bool) {
-	rest := strings.ToLower(text)
+	rest := tidied(text)
 	var total time.Duration
 	for rest != "" {
 		part := loosePart.FindStringSubmatch(rest)
@@ -113,9 +138,12 @@ func (b *Bot) check(c command) *mistake {
 		return nil
 	}
 	if c.profile == "" && len(profiles) > 0 {
-		c.profile, c.reason = profiles[0], firstOf(c.reason, "REASON")
-		if c.verb != verbBreakGlass {
+		c.profile = profiles[0]
+		if c.verb == verbRequest {
 			c.length = firstOf(c.length, "30m")
+		}
+		if c.verb != verbExplain {
+			c.reason = firstOf(c.reason, "REASON")
 		}
 		return &mistake{words: fmt.Sprintf("Say which access on %s. There is %s.", c.target, some(profiles)), line: c.String()}
 	}

@@ -69,7 +69,7 @@ func againView(request, words string) slack.ModalViewRequest {
 }
 
 // credentialView is the only place a credential is ever written to.
-func credentialView(cred grants.Credential, profile policy.Profile, now time.Time) slack.ModalViewRequest {
+func credentialView(cred grants.Credential, profile policy.Profile, command string, now time.Time) slack.ModalViewRequest {
 	tool := "psql"
 	if cred.Engine == "mysql" {
 		tool = "mysql"
@@ -88,7 +88,7 @@ func credentialView(cred grants.Credential, profile policy.Profile, now time.Tim
 		section("*User*"), verbatim(cred.Login),
 		section("*Password*"), verbatim(cred.Password.Reveal()),
 		section("*What it can do*\n"+abilities(cred.Profile, profile)),
-		footer("Done early? Press *Release* in your direct message with prodaccess, or write `release`. Open sessions are closed at the end in any case."),
+		footer("Done early? Press *Release* in your direct message with prodaccess, or write `"+mrkdwn(command, 40)+" release`. Open sessions are closed at the end in any case."),
 	)
 	v.CallbackID = viewShown
 	return v

@@ -84,7 +84,14 @@ func offerWords(o approvals.Offer) string {
 	case policy.NeedsApproval:
 		out += " with " + mrkdwn(inWords(d.Approvals, d.InOrder), 120)
 	default:
-		out += " with a ticket or a longer reason"
+		switch d.Field {
+		case policy.FieldTicket:
+			out += " with a ticket"
+		case policy.FieldReason:
+			out += " with a longer reason"
+		default:
+			out += " with a ticket or a longer reason"
+		}
 	}
 	if most := o.Decision.MaxDuration; most > 0 {
 		out += " (up to " + lasting(most) + ")"

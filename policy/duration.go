@@ -36,6 +36,9 @@ func ParseDuration(text string) (time.Duration, error) {
 		if err != nil {
 			return 0, tooLong(text)
 		}
+		if digits == len(rest) && number == 0 && total == 0 {
+			return 0, tooShort(text)
+		}
 		if digits == len(rest) {
 			return 0, fmt.Errorf("%q has a number without a unit; write %dm for minutes or %ds for seconds", text, number, number)
 		}
@@ -56,9 +59,13 @@ func ParseDuration(text string) (time.Duration, error) {
 		total, rest, next = total+part, rest[digits+1:], at+1
 	}
 	if total < time.Second {
-		return 0, fmt.Errorf("%q is too short; the shortest duration is 1s", text)
+		return 0, tooShort(text)
 	}
 	return total, nil
+}
+
+func tooShort(text string) error {
+	return fmt.Errorf("%q is too short; the shortest duration is 1s", text)
 }
 
 func notDuration(text string) error {

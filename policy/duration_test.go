@@ -20,7 +20,7 @@ func TestParseDuration(t *testing.T) {
 	}
 	for text, why := range map[string]string{
 		"": "is empty", "30": "write 30m for minutes or 30s for seconds", "m": "is not a duration", "1.5h": "is not a duration", "30m1h": "is not a duration",
-		"1h1h": "is not a duration", "-1h": "is not a duration", "1h 30m": "is not a duration", "500ms": "is not a duration", "0s": "shortest duration is 1s",
+		"1h1h": "is not a duration", "-1h": "is not a duration", "1h 30m": "is not a duration", "500ms": "is not a duration", "0s": "shortest duration is 1s", "0": "shortest duration is 1s",
 		"367d": "is too long; the longest duration is 366d", "9223372036854775807d": "is too long", "99999999999999999999h": "is too long", "366d1s": "is too long",
 		"1h30": "without a unit", "tomorrow": "is not a duration", "१h": "is not a duration", strings.Repeat("x", 500): "…",
 	} {
