@@ -209,7 +209,7 @@ func TestPolicy(t *testing.T) {
 
 	// Fixes: two DBAs, a ticket and a reason; the tier's four hours.
 	needs("ana", "data-fix", "fixes", "2 approvals from group dba")
-	denied("ana", "data-fix", "fixes", `Fixes are recorded. A ticket is needed (it must match INC-\d+|CHG-\d+) (rule "fixes").`, ticket(""))
+	denied("ana", "data-fix", "fixes", `Fixes are recorded. A ticket is needed, such as INC-1 (it must match INC-\d+|CHG-\d+) (rule "fixes").`, ticket(""))
 	denied("ana", "data-fix", "fixes", `The ticket "INC-1 and more" is not`, ticket("INC-1 and more"))
 	denied("ana", "data-fix", "fixes", `is not of the kind`, ticket("XINC-1"))
 	denied("ana", "data-fix", "fixes", `The reason must have at least 5 characters and has 4`, because("  oops "))

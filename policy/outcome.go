@@ -119,6 +119,9 @@ func (c *consideration) unsaid(r *rule) (why, field string) {
 		} else {
 			needed = append(needed, fmt.Sprintf("the ticket %q is not of the kind that is needed", shorten(c.request.Ticket)))
 		}
+		if like := likeTicket(r.require.ticket); like != "" && like != r.require.pattern() {
+			needed[0] += ", such as " + like
+		}
 		needed[0] += fmt.Sprintf(" (it must match %s)", r.require.pattern())
 		field = FieldTicket
 	}
