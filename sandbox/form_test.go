@@ -72,7 +72,7 @@ func TestForm(t *testing.T) {
 	must(t, ana.Fills(map[string]string{"Ticket": "INC-1", "For": "bo, cy", "Reason": "fire"}))
 
 	app.next["view_submission"] = object{"response_action": "errors", "errors": object{"why": "not now"}}
-	if r := ana.Submits(nil); r.Errors["Reason"] != "not now" {
+	if r := ana.Submits(nil); r.Errors["Reason"] != "not now" || r.Err().Error() != "the form was not accepted. Reason: not now" {
 		t.Errorf("the app's errors: %+v", r)
 	}
 	if view, _ := ana.View(); !strings.Contains(view.Text, "! Reason: not now") || !strings.Contains(view.Text, "For: ‹@bo, @cy›") {

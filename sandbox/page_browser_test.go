@@ -273,6 +273,40 @@ func TestPageUsesEveryElement(t *testing.T) {
 	}
 }
 
+// TestTablesFitTheScreen holds every cell of a pane to being in sight without scrolling sideways, on a telephone with the name of
+// its column before it.
+func TestTablesFitTheScreen(t *testing.T) {
+	t.Parallel()
+	ws := open(t, Options{NoRateLimits: true})
+	ws.SetPage(Page{Panes: []Pane{{Title: "The database", Read: func(context.Context) ([]Table, error) {
+		return []Table{
+			{Caption: "Logins", Columns: []string{"login", "logs in", "until", "role"}, Rows: [][]string{{"pa_bo_k3v9x7q2ab", "yes", "20:55:49Z", "pa_read_only pa_data_fix"}}},
+			{Caption: "Sessions", Columns: []string{"login", "state", "since", "last statement"}, Rows: [][]string{{"pa_bo_k3v9x7q2ab", "idle in transaction", "20:55:49Z", strings.Repeat("SELECT id FROM orders ", 10)}}},
+			{Caption: "Nothing", Columns: []string{"none"}},
+		}, nil
+	}}}})
+	for width, named := range map[int]bool{390: true, 320: true, 1280: false} {
+		p, ctx := onPage(t, ws, "/bo/general", width)
+		if width < 900 {
+			no(t, p.Clicks(ctx, "button", "Behind the scenes"))
+		}
+		no(t, p.Waits(ctx, "document.querySelectorAll('.table td').length === 9"))
+		var hidden []string
+		no(t, p.Eval(ctx, `[...document.querySelectorAll('.table')].filter(t => t.scrollWidth > t.clientWidth).map(t => t.textContent)`, &hidden))
+		if len(hidden) > 0 {
+			t.Errorf("at %d pixels these must be scrolled sideways: %q", width, hidden)
+		}
+		if seen := p.Text(ctx); strings.Contains(seen, "last statement\nSELECT") != named {
+			t.Errorf("at %d pixels it reads:\n%s", width, seen)
+		}
+		nameless, err := p.Nameless(ctx)
+		no(t, err)
+		if len(nameless) > 0 {
+			t.Errorf("these have no name: %q", nameless)
+		}
+	}
+}
+
 // TestPagePicksAMomentByKeyboard writes a day and a time part by part, in the zone of the person and not of the browser. The app hears
 // of the whole and draws the form anew, and the focus stays.
 func TestPagePicksAMomentByKeyboard(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,7 +52,11 @@ func impossible(format string, values ...any) Reply {
 // nil when all went well.
 func (r Reply) Err() error {
 	if r.err == nil && len(r.Errors) > 0 {
-		return fmt.Errorf("the form was not accepted: %v", r.Errors)
+		var wrong []string
+		for _, label := range slices.Sorted(maps.Keys(r.Errors)) {
+			wrong = append(wrong, label+": "+r.Errors[label])
+		}
+		return fmt.Errorf("the form was not accepted. %s", strings.Join(wrong, " "))
 	}
 	return r.err
 }

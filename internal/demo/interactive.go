@@ -117,7 +117,7 @@ func obey(ctx context.Context, s *stage.Stage, scr *screen, line string) error {
 		}
 		r = who.Submits(values)
 	default:
-		return fmt.Errorf("%s can type a /prodaccess command, click LABEL, submit FIELD: VALUE, and sees", first)
+		return fmt.Errorf("%[1]s can do four things: %[1]s /prodaccess …, %[1]s click LABEL, %[1]s submit FIELD: VALUE; …, %[1]s sees", first)
 	}
 	if r.Text != "" {
 		scr.box("only "+first+" sees", r.Text)

@@ -53,13 +53,17 @@ const output = o => h('div', { class: 'output' + (o.failed ? ' failed' : '') },
   h('p', { class: 'quiet' }, `${o.person}: ${o.label}, ${clockSeconds(new Date(o.at), who().zone)}`),
   h('pre', { tabindex: '0', 'aria-label': 'What came of it' }, o.text))
 
+// table is a table. On a narrow screen the style sets each row as lines, each with its column's name before it; the roles keep it
+// a table for whoever hears it.
 function table(t) {
   const rows = t.Rows ?? []
   return h('div', { class: 'table', tabindex: rows.length ? '0' : null, role: rows.length ? 'region' : null, 'aria-label': rows.length ? t.Caption : null },
-    h('table', {},
+    h('table', { role: 'table' },
       h('caption', {}, t.Caption),
-      rows.length > 0 && h('thead', {}, h('tr', {}, t.Columns.map(c => h('th', { scope: 'col' }, c)))),
-      h('tbody', {}, rows.length ? rows.map(r => h('tr', {}, r.map(cell => h('td', {}, cell)))) : h('tr', {}, h('td', { class: 'quiet' }, t.Empty || 'none')))))
+      rows.length > 0 && h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, t.Columns.map(c => h('th', { scope: 'col', role: 'columnheader' }, c)))),
+      h('tbody', { role: 'rowgroup' }, rows.length
+        ? rows.map(r => h('tr', { role: 'row' }, r.map((cell, i) => h('td', { role: 'cell' }, h('span', { class: 'column', 'aria-hidden': 'true' }, t.Columns[i]), cell))))
+        : h('tr', { role: 'row' }, h('td', { class: 'quiet', role: 'cell' }, t.Empty || 'none')))))
 }
 
 const most = 200
