@@ -99,6 +99,8 @@ func ways(r approvals.Request, found []approvals.Alternative, press func(a appro
 		switch {
 		case a.Target != r.Target:
 			differs = "on " + plain(a.Target, 40)
+		case a.Profile == r.Profile && a.Duration == r.Duration:
+			differs = "for that" // it differs in something a button has no room for, such as a parameter that there is not
 		case a.Profile == r.Profile:
 			differs = "for " + lasting(a.Duration)
 		}

@@ -135,6 +135,25 @@ func TestRefusalSaysWhatToDoInstead(t *testing.T) {
 	})
 }
 
+// A button says in what its alternative differs; an hour instead of an hour is no difference.
+func TestAlternativesSayHowTheyDiffer(t *testing.T) {
+	t.Parallel()
+	asked := approvals.Request{Target: "orders-prod", Profile: "read-only", Duration: time.Hour, Params: map[string]string{"foo": "1"}}
+	for want, a := range map[string]approvals.Alternative{
+		"for that":        {Target: "orders-prod", Profile: "read-only", Duration: time.Hour},
+		"for 30m":         {Target: "orders-prod", Profile: "read-only", Duration: 30 * time.Minute},
+		"for support":     {Target: "orders-prod", Profile: "support", Duration: time.Hour},
+		"on billing-prod": {Target: "billing-prod", Profile: "read-only", Duration: time.Hour},
+	} {
+		ways(asked, []approvals.Alternative{a}, func(_ approvals.Alternative, differs string, _ int) *slack.ButtonBlockElement {
+			if differs != want {
+				t.Errorf("%+v differs %q, not %q", a, differs, want)
+			}
+			return button("x", "x", "x")
+		})
+	}
+}
+
 func TestPolicyRefusalSaysWhatToDoInstead(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(w *world) {
