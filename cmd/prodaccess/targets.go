@@ -168,11 +168,7 @@ func (c *command) eachTarget(ctx context.Context, names []string, as func() (sec
 	if err != nil {
 		return err
 	}
-	source, err := os.ReadFile(cfg.Policy.File)
-	if err != nil {
-		return fmt.Errorf("reading the policy: %w", err)
-	}
-	p, _, err := policy.Load(source, cfg.Policy.File)
+	p, _, err := c.readPolicy(cfg.Policy.File)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -55,6 +56,25 @@ func TestDoctorSaysWhatMends(t *testing.T) {
 	doctor().wants(t, exitFindings, "connection refused\n      mend: admin_url in the target's configuration, and whether the server runs")
 	prodaccess(t, "targets", "check", "--as", "", "--config", p.config).wants(t, exitFailed, "--as is empty")
 	prodaccess(t, "config", "check", "--config", p.config).wants(t, exitOK, "complete: 1 target, Slack")
+}
+
+// TestDoctorWithoutAPolicy holds that nobody is told to drop the access roles because there is a typo in the policy.
+func TestDoctorWithoutAPolicy(t *testing.T) {
+	p := setup(t)
+	t.Setenv("PRODACCESS_SLACK_API_URL", "http://127.0.0.1:9/api/")
+	prodaccess(t, "targets", "apply", "--yes", "--as-file", filepath.Join(p.dir, "dba-url"), "--config", p.config).wants(t, exitOK, "applied")
+	for _, broken := range []string{"version: 1\nprofils: []\n", ""} {
+		write(t, filepath.Join(p.dir, "policy.yaml"), broken)
+		said := prodaccess(t, "doctor", "--config", p.config)
+		said.wants(t, exitFindings, "WRONG policy: ", "its catalogs can be read", "not compared with the policy")
+		if strings.Contains(said.out, "DROP") || strings.Contains(said.out, "pa_") {
+			t.Errorf("roles are named while the policy does not load: %s", said)
+		}
+	}
+	if err := os.Remove(filepath.Join(p.dir, "policy.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	prodaccess(t, "targets", "check", "--config", p.config).wants(t, exitFailed, "reading the policy: no such file: ", "policy.file in the configuration")
 }
 
 // TestWithoutAConfigurationFile holds that who forgot --config is told so, and that JSON stays JSON.

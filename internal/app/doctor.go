@@ -186,6 +186,11 @@ func (d Doctor) target(ctx context.Context, t config.Target, p *policy.Policy) {
 	if !d.found(part, "its catalogs can be read", err, "admin_url in the target's configuration, and whether the server runs and this machine reaches it") {
 		return
 	}
+	if p == nil {
+		// Compared with no policy, every access role is one too many, and what mends that is dropping it.
+		d.Tell(Diagnosis{Part: part, What: "it was not compared with the policy, which does not load", Warning: true, Mend: "mend the policy first"})
+		return
+	}
 	for _, f := range differs {
 		if f.Advice {
 			d.Tell(Diagnosis{Part: part, What: in(f.Database) + f.What, Mend: f.Mend, Warning: true})
