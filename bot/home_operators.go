@@ -39,7 +39,7 @@ func operatorsAtHome(h home) []slack.Block {
 		return []slack.Block{beside(leftWords(g), settled)}
 	}))...)
 	if o.More > 0 {
-		out = append(out, footer("and what "+plural(o.More, "older visitor", "older visitors")+" left; `prodaccess grants list` on the server lists all."))
+		out = append(out, footer("and what "+plural(o.More, "older visitor", "older visitors")+" left; it comes here as these are dealt with."))
 	}
 	if len(out) == 0 {
 		return titled("For operators", []slack.Block{section("✅ All is well: nothing is overdue, and nobody left anything behind.")})
