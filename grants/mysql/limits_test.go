@@ -74,6 +74,45 @@ func rowsOutsideTheLimitCannotBeProbed(t *testing.T, on flavour) {
 	}
 }
 
+// A table that a profile narrows may be made after the profile was prepared: it is not to be had without its limit meanwhile.
+func TestALimitedTableThatIsMadeLater(t *testing.T) { onEach(t, aLimitedTableThatIsMadeLater) }
+
+func aLimitedTableThatIsMadeLater(t *testing.T, on flavour) {
+	c := startCluster(t, on, nil)
+	t.Cleanup(c.stop)
+	run(t, c, "CREATE DATABASE app", "CREATE DATABASE other", "CREATE DATABASE free", "CREATE TABLE app.items (id INT)", "CREATE TABLE other.people (id INT, email VARCHAR(100))")
+	d := c.open(t, func(cfg *Config) {
+		cfg.PrepareURL, cfg.Target.Databases = secret.New(c.srv.RootURL()), []string{"app", "other", "free"}
+	})
+	profiles := []grants.Profile{{Name: "masked", Privileges: []grants.Privilege{
+		{Schema: "*", Tables: []string{"people"}, Privileges: []string{"select"}, Mask: map[string]string{"email": "hide"}},
+		{Schema: "app", Tables: []string{"*"}, Privileges: []string{"select"}},
+	}}, {Name: "all", Privileges: []grants.Privilege{{Schema: "*", Tables: []string{"*"}, Privileges: []string{"select"}}}}}
+	// What was granted on the whole database before is taken back.
+	c.apply(t, d, profiles)
+	run(t, c, "GRANT SELECT ON app.* TO pa_masked")
+	c.apply(t, d, profiles)
+	run(t, c, "CREATE TABLE app.people (id INT, email VARCHAR(100))")
+	for role, may := range map[string]bool{"pa_masked": false, "pa_all": true} {
+		o := newOrder(t, d, role)
+		if _, err := d.Issue(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		s, err := openSession(t.Context(), c.srv.Config(o.Login, o.Password.Reveal(), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.count(t, "app.people"); (err == nil) != may {
+			t.Errorf("%s: reading a table that was made later: %v", role, err)
+		}
+		if _, err := s.count(t, "app.items"); err != nil {
+			t.Errorf("%s: %v", role, err)
+		}
+		s.Close()
+		takeBack(t, c, d, o)
+	}
+}
+
 // A login whose values are gone sees nothing, whatever its limit makes of NULL.
 func TestALoginWithoutItsValuesSeesNothing(t *testing.T) {
 	onEach(t, aLoginWithoutItsValuesSeesNothing)

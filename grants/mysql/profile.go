@@ -126,7 +126,7 @@ func wantIn(c *catalog, p grants.Profile, g grants.Privilege, database, word str
 		return nil
 	}
 	hidden := limitedIn(c, p, database)
-	if slices.Equal(g.Tables, []string{everything}) && len(hidden) == 0 {
+	if slices.Equal(g.Tables, []string{everything}) && !mayLimit(p, database) {
 		add(privilege{word: upper})
 		return nil
 	}
@@ -154,11 +154,21 @@ func wantIn(c *catalog, p grants.Profile, g grants.Privilege, database, word str
 // limited says whether a privilege narrows what is seen.
 func limited(g grants.Privilege) bool { return g.Rows != "" || len(g.Mask) > 0 }
 
+// mayLimit says whether a profile narrows tables of a database, those included that are yet to come. Then nothing is granted
+// on the database as a whole: a narrowed table that is made after the last `targets apply` would be reached past its limit.
+func mayLimit(p grants.Profile, database string) bool {
+	return slices.ContainsFunc(p.Privileges, func(g grants.Privilege) bool { return limitsIn(g, database) })
+}
+
+func limitsIn(g grants.Privilege, database string) bool {
+	return limited(g) && slices.Contains([]string{database, everything, inEach}, g.Schema)
+}
+
 // limitedIn are the tables of a database that a profile narrows: no other entry of it reaches them.
 func limitedIn(c *catalog, p grants.Profile, database string) map[string]bool {
 	hidden := map[string]bool{}
 	for _, g := range p.Privileges {
-		if limited(g) && slices.Contains([]string{database, everything, inEach}, g.Schema) {
+		if limitsIn(g, database) {
 			for _, name := range g.Tables {
 				for _, table := range c.matching(database, name) {
 					hidden[table] = true
