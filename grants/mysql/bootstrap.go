@@ -2,16 +2,13 @@ package mysql
 
 import (
 	"cmp"
-	"strconv"
 
 	"github.com/prodaccess/prodaccess/grants"
 )
 
-// deadman is the event by which the server itself ends what nobody has ended: see doc.go.
-const deadman = ledger + ".deadman"
-
-// deadmanEvery is how often it looks.
-const deadmanEvery = 10
+// states is the type of the column that holds a state, as the server writes it. New ones come last, so that what is stored
+// stays what it is.
+const states = "enum('making','live','shut','gone','over')"
 
 // schema are the statements that make the ledger. They may be run twice.
 func schema() []grants.PreparationStep {
@@ -22,7 +19,7 @@ func schema() []grants.PreparationStep {
 		{Why: "it is made up once", SQL: "INSERT IGNORE INTO prodaccess.cluster (one, id, made_on) VALUES (1, UUID(), @@hostname)"},
 		{Why: "one row for each login: its number, its stamp, how far it has come", SQL: "CREATE TABLE IF NOT EXISTS prodaccess.logins" +
 			" (login VARCHAR(32) NOT NULL PRIMARY KEY, id INT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE," +
-			" stamp VARCHAR(190) NOT NULL, state ENUM ('making', 'live', 'shut', 'gone') NOT NULL," +
+			" stamp VARCHAR(190) NOT NULL, state " + states + " NOT NULL," +
 			" made TINYINT NOT NULL, mark VARCHAR(64) NOT NULL," +
 			" access_role VARCHAR(32) NOT NULL, valid_until DATETIME(6) NOT NULL," +
 			" worker BIGINT UNSIGNED NOT NULL, changed DATETIME(6) NOT NULL, KEY (state, valid_until), KEY (state, changed)) ENGINE = InnoDB"},
@@ -68,17 +65,25 @@ func (f flavour) adminGlobal() []need {
 		return []need{
 			{privilege: "CREATE USER", why: "it makes, locks and drops logins"},
 			{privilege: "PROCESS", why: "it looks for sessions"},
-			{privilege: "CONNECTION ADMIN", why: "it ends sessions"},
+			{privilege: f.mayKill(), why: "it ends sessions"},
 		}
 	}
 	return []need{
 		{privilege: "CREATE USER", why: "it makes, locks and drops logins"},
 		{privilege: "PROCESS", why: "it looks for sessions"},
-		{privilege: "CONNECTION_ADMIN", why: "it ends sessions"},
+		{privilege: f.mayKill(), why: "it ends sessions"},
 		{privilege: "ALLOW_NONEXISTENT_DEFINER", why: "it drops a login that made a view or a routine"},
 		{privilege: "SHOW_ROUTINE", why: "it finds routines that a login made"},
 		{privilege: "XA_RECOVER_ADMIN", why: "it finds prepared transactions, which outlive the session that made them"},
 	}
+}
+
+// mayKill is the privilege to end other people's sessions.
+func (f flavour) mayKill() string {
+	if f == mariadb {
+		return "CONNECTION ADMIN"
+	}
+	return "CONNECTION_ADMIN"
 }
 
 // adminOn is what the administrator needs on some databases.
@@ -94,33 +99,4 @@ func (f flavour) adminOn() []need {
 		}
 	}
 	return []need{read, {privilege: "UPDATE", database: "`mysql`", why: "SET DEFAULT ROLE for somebody else asks for it"}, notes}
-}
-
-// event is the dead man's switch: every few seconds the server locks the logins whose time is over, and ends their
-// sessions, whether prodaccess is there or not.
-func (f flavour) event(admin string) []grants.PreparationStep {
-	body := "BEGIN DECLARE done INT DEFAULT 0; DECLARE name VARCHAR(32) CHARACTER SET utf8mb4;" +
-		" DECLARE due CURSOR FOR SELECT login FROM prodaccess.logins WHERE state = 'live' AND valid_until < UTC_TIMESTAMP(6);" +
-		" DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = 1; DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;" +
-		" OPEN due; walk: LOOP FETCH due INTO name; IF done THEN LEAVE walk; END IF;" +
-		" EXECUTE IMMEDIATE CONCAT('ALTER USER ', QUOTE(name), '@''%'' ACCOUNT LOCK');" +
-		" EXECUTE IMMEDIATE CONCAT('KILL USER ', QUOTE(name)); END LOOP; CLOSE due; END"
-	if f == mysql {
-		body = "BEGIN DECLARE done INT DEFAULT 0; DECLARE name VARCHAR(32) CHARACTER SET utf8mb4;" +
-			" DECLARE due CURSOR FOR SELECT login FROM prodaccess.logins WHERE state = 'live' AND valid_until < UTC_TIMESTAMP(6);" +
-			" DECLARE CONTINUE HANDLER FOR NOT FOUND SET done = 1; DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;" +
-			" OPEN due; walk: LOOP FETCH due INTO name; IF done THEN LEAVE walk; END IF;" +
-			" SET @prodaccess = CONCAT('ALTER USER ', QUOTE(name), '@''%'' ACCOUNT LOCK'); PREPARE prodaccess FROM @prodaccess;" +
-			" EXECUTE prodaccess; DEALLOCATE PREPARE prodaccess;" +
-			" BEGIN DECLARE ended INT DEFAULT 0; DECLARE session BIGINT UNSIGNED;" +
-			" DECLARE alive CURSOR FOR SELECT p.ID FROM information_schema.PROCESSLIST p WHERE p.USER = name;" +
-			" DECLARE CONTINUE HANDLER FOR NOT FOUND SET ended = 1; DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;" +
-			" OPEN alive; ending: LOOP FETCH alive INTO session; IF ended THEN LEAVE ending; END IF; KILL session; END LOOP; CLOSE alive; END;" +
-			" END LOOP; CLOSE due; END"
-	}
-	return []grants.PreparationStep{{
-		Why: "the server itself locks logins whose time is over, should prodaccess be gone",
-		SQL: "CREATE DEFINER = " + account(admin) + " EVENT IF NOT EXISTS " + deadman + " ON SCHEDULE EVERY " + strconv.Itoa(deadmanEvery) +
-			" SECOND ON COMPLETION PRESERVE DO " + body,
-	}}
 }

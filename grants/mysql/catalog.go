@@ -50,11 +50,13 @@ type catalog struct {
 	// members of roles: role, member, host, and whether it may pass the role on.
 	members []member
 	// events of the ledger.
-	events    map[string]string // name to status
+	events    map[string]event
 	scheduler bool
 	ledger    map[string]bool // tables of the schema prodaccess
+	states    string          // the type of the column logins.state
 	cluster   int             // rows of prodaccess.cluster
 	madeOn    string
+	id        string          // the fingerprint
 	stamped   map[string]bool // accounts with a row in the ledger
 	definers  []definer
 	// public is what MariaDB's PUBLIC has.
@@ -85,7 +87,7 @@ func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
 	c := &catalog{
 		flavour: f, admin: admin, schemas: map[string]bool{}, tables: map[string]map[string][]column{},
 		views: map[string]map[string]viewState{}, recorded: map[string][2]string{}, profiles: map[string]string{}, parameters: map[string]map[string]string{}, has: map[privilege]bool{},
-		grantable: map[privilege]bool{}, events: map[string]string{}, ledger: map[string]bool{}, stamped: map[string]bool{},
+		grantable: map[privilege]bool{}, events: map[string]event{}, ledger: map[string]bool{}, stamped: map[string]bool{},
 	}
 	read := func(query string, take func(row []string)) {
 		if err != nil {
@@ -147,7 +149,10 @@ func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
 	if c.ledger["hash_key"] {
 		read("SELECT COUNT(*) FROM prodaccess.hash_key", func(r []string) { c.hashKey = r[0] == "1" })
 	}
-	read("SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '"+ledger+"'", func(r []string) { c.events[r[0]] = r[1] })
+	read("SELECT EVENT_NAME, STATUS, DEFINER, CONCAT_WS(' ', INTERVAL_VALUE, INTERVAL_FIELD), EVENT_DEFINITION FROM information_schema.EVENTS WHERE EVENT_SCHEMA = '"+ledger+"'", func(r []string) {
+		c.events[r[0]] = event{status: r[1], definer: r[2], interval: r[3], body: r[4]}
+	})
+	read("SELECT COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '"+ledger+"' AND TABLE_NAME = 'logins' AND COLUMN_NAME = 'state'", func(r []string) { c.states = r[0] })
 	routines := "SELECT ROUTINE_SCHEMA, LOWER(ROUTINE_TYPE), ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES WHERE SECURITY_TYPE = 'DEFINER'" +
 		" AND ROUTINE_SCHEMA NOT IN ('mysql', 'sys')"
 	if f == mariadb {

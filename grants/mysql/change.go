@@ -56,12 +56,13 @@ func (d *Driver) rotate(ctx context.Context, login grants.Login, password secret
 		return fail(grants.FailInternal, "", "the catalogs do not show the new password")
 	}
 	if fs.account.locked {
-		return fail(grants.FailForeign, "", "the login was locked at this moment")
+		return fail(grants.FailForeign, "", "the login is locked")
 	}
 	return d.proveLogin(ctx, login, password, encrypted)
 }
 
-// mustBeLive refuses a login that is not ours, gone, or being taken back.
+// mustBeLive refuses a login that is not ours, gone, or being taken back. One that the server ended by itself is over, not
+// live: that can be mended, by an extension alone.
 func mustBeLive(ctx context.Context, on runner, f flavour, login grants.Login) (facts, error) {
 	fs, err := lookUp(ctx, on, f, login.Name)
 	if err != nil {
@@ -73,7 +74,7 @@ func mustBeLive(ctx context.Context, on runner, f flavour, login grants.Login) (
 	switch {
 	case fs.account == nil || fs.row == nil:
 		return fs, fail(grants.FailForeign, "", "the login does not exist any more")
-	case fs.row.state != live:
+	case fs.row.state != live && fs.row.state != over:
 		return fs, fail(grants.FailForeign, "", "the login is %s, not live", fs.row.state)
 	}
 	return fs, nil
@@ -117,7 +118,8 @@ func closed(conn driver.Conn) error {
 }
 
 // Extend implements grants.Driver: the end that the ledger keeps, which is what the server's own event goes by. A login
-// that the event locked a moment ago is opened again, by the same rules as in Issue: not if it is being taken back.
+// that the event locked a moment ago is opened again, by the same rules as in Issue: not if it is being taken back. One that
+// a person locked stays as it is, and so does its end.
 func (d *Driver) Extend(ctx context.Context, login grants.Login, until time.Time) error {
 	return failure(fmt.Sprintf("extending login %q on %s", login.Name, d.cfg.Target.Name), d.extend(ctx, login, until))
 }
@@ -137,29 +139,49 @@ func (d *Driver) extend(ctx context.Context, login grants.Login, until time.Time
 	if _, err := mustBeLive(ctx, conn, f, login); err != nil {
 		return err
 	}
-	mine := " WHERE login = " + literal(login.Name) + " AND stamp = " + literal(login.Stamp.String()) + " AND worker = CONNECTION_ID()"
-	statements := []string{
-		// One worker at a time; whoever takes the login back sees that there is one, and ends it first.
-		"UPDATE prodaccess.logins SET valid_until = " + instant(until) + ", worker = CONNECTION_ID(), changed = UTC_TIMESTAMP(6)" +
-			" WHERE login = " + literal(login.Name) + " AND stamp = " + literal(login.Stamp.String()) + " AND state = '" + string(live) + "' AND worker = 0",
-		"SET @mine = (SELECT COUNT(*) FROM prodaccess.logins" + mine + " AND state = '" + string(live) + "')",
-		"SET @locked = (SELECT a.locked FROM " + f.accounts() + " a WHERE a.account = " + literal(login.Name) + " AND a.host = '%')",
-	}
-	statements = append(statements, f.run(choose("@mine = 1 AND @locked = 1 AND UTC_TIMESTAMP(6) < "+instant(until), text(unlock(login.Name)), text("DO 0")))...)
-	statements = append(statements,
-		"UPDATE prodaccess.logins SET worker = 0"+mine+" AND state = '"+string(live)+"'",
-		"SELECT l.state, l.valid_until = "+instant(until)+", a.locked AND UTC_TIMESTAMP(6) < l.valid_until FROM prodaccess.logins l JOIN "+f.accounts()+
-			" a ON a.account = l.login AND a.host = '%' WHERE l.login = "+literal(login.Name))
-	back, err := send(ctx, conn, statements...)
-	switch {
-	case err != nil:
+	back, err := send(ctx, conn, f.prolong(login, d.everyday.connector.cfg.User, until)...)
+	if err != nil {
 		return err
-	case len(back) != 1 || len(back[0]) != 3:
+	}
+	if len(back) != 1 || len(back[0]) != 5 {
 		return fail(grants.FailForeign, "", "the login does not exist any more")
-	case back[0][0] != string(live):
-		return fail(grants.FailForeign, "", "the login is %s, not live", back[0][0])
-	case back[0][1] != "1" || back[0][2] != "0":
+	}
+	is, moved, shutAgain, was, held := state(back[0][0]), back[0][1] == "1", back[0][2] == "1", state(back[0][3]), back[0][4] == "1"
+	switch {
+	case is != live && is != over:
+		return fail(grants.FailForeign, "", "the login is %s, not live", is)
+	case was == "":
+		return fail(grants.FailBusy, "", "somebody else is changing the login at this moment")
+	case was == live && held:
+		return fail(grants.FailForeign, "release or revoke the grant; or, if its holder is to have it again, "+unlock(login.Name),
+			"somebody locked the login by hand, so that it is not extended")
+	case !moved || shutAgain:
 		return fail(grants.FailBusy, "", "somebody else changed the login at the same moment")
 	}
 	return nil
+}
+
+// prolong are the statements of Extend. They may stop anywhere: the end is moved last, so that what is open before is what
+// the server ends at the earlier time, and what it has ended can still be seen to be its own doing.
+func (f flavour) prolong(login grants.Login, admin string, until time.Time) []string {
+	is := " WHERE login = " + literal(login.Name) + " AND stamp = " + literal(login.Stamp.String())
+	lives := " AND state IN ('" + string(live) + "', '" + string(over) + "')"
+	statements := []string{
+		"SET @worker = (SELECT worker FROM prodaccess.logins" + is + ")",
+		// Whoever was cut off in the middle of this left a number, which Secure alone would take away. A connection that does
+		// nothing is not in the middle of anything: all of this is one message.
+		"SET @busy = (SELECT COUNT(*) FROM information_schema.PROCESSLIST p WHERE p.ID = @worker AND p.USER = " + text(admin) +
+			" AND p.COMMAND <> 'Sleep' AND p.ID <> CONNECTION_ID())",
+		// One worker at a time; whoever takes the login back sees that there is one, and ends it first.
+		"UPDATE prodaccess.logins SET worker = CONNECTION_ID(), changed = UTC_TIMESTAMP(6)" + is + lives + " AND worker = @worker AND (@worker = 0 OR @busy = 0)",
+		"SET @state = (SELECT state FROM prodaccess.logins" + is + lives + " AND worker = CONNECTION_ID())",
+		"SET @locked = (SELECT a.locked FROM " + f.accounts() + " a WHERE a.account = " + literal(login.Name) + " AND a.host = '%')",
+	}
+	statements = append(statements, f.run(choose("@state = '"+string(over)+"' AND @locked = 1 AND UTC_TIMESTAMP(6) < "+instant(until), text(unlock(login.Name)), text("DO 0")))...)
+	return append(statements,
+		"SET @byhand = @state = '"+string(live)+"' AND @locked = 1",
+		"UPDATE prodaccess.logins SET valid_until = IF(@byhand, valid_until, "+instant(until)+"), state = IF(@byhand OR UTC_TIMESTAMP(6) >= "+instant(until)+", state, '"+string(live)+"'),"+
+			" worker = 0"+is+lives+" AND worker = CONNECTION_ID()",
+		"SELECT l.state, l.valid_until = "+instant(until)+", a.locked AND UTC_TIMESTAMP(6) < "+instant(until)+", COALESCE(@state, ''), @locked FROM prodaccess.logins l JOIN "+f.accounts()+
+			" a ON a.account = l.login AND a.host = '%' WHERE l.login = "+literal(login.Name))
 }

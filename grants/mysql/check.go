@@ -177,10 +177,10 @@ func (s survey) switchedOff() (findings []grants.Finding) {
 			Mend:   "SET GLOBAL event_scheduler = ON, and in the server's configuration",
 		})
 	}
-	if status, ok := c.events["deadman"]; ok && status != "ENABLED" {
+	if is, ok := c.events["deadman"]; ok && is.status != "ENABLED" {
 		findings = append(findings, grants.Finding{
-			What: "the event " + deadman + " is " + strings.ToLower(status) + ": if prodaccess is gone at a deadline, the server does not lock the login by itself",
-			Mend: "ALTER EVENT " + deadman + " ENABLE, on the primary",
+			What: "the event " + deadman + " is " + strings.ToLower(is.status) + ": if prodaccess is gone at a deadline, the server does not lock the login by itself",
+			Mend: "ALTER DEFINER = " + account(c.admin) + " EVENT " + deadman + " ENABLE, on the primary",
 		})
 	}
 	if c.cluster == 1 && c.madeOn != c.host {

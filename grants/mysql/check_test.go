@@ -73,7 +73,11 @@ func checkFinds(t *testing.T, on flavour) {
 		},
 		{"no right to kill", "REVOKE " + c.choose("CONNECTION ADMIN", "CONNECTION_ADMIN") + " ON *.* FROM prodaccess_admin", "", "ends sessions", true},
 		{"no dead man's switch", "DROP EVENT prodaccess.deadman", "", "the server itself locks", true},
-		{"a switch that is off", "ALTER EVENT prodaccess.deadman DISABLE", "ALTER EVENT prodaccess.deadman ENABLE", "is disabled", false},
+		{"a switch that is off", "ALTER DEFINER = prodaccess_admin@'%' EVENT prodaccess.deadman DISABLE", "ALTER DEFINER = prodaccess_admin@'%' EVENT prodaccess.deadman ENABLE", "is disabled", false},
+		{"a switch that does nothing", "ALTER DEFINER = prodaccess_admin@'%' EVENT prodaccess.deadman DO DO 0", "", "(what it does)", true},
+		{"a switch that is slow", "ALTER DEFINER = prodaccess_admin@'%' EVENT prodaccess.deadman ON SCHEDULE EVERY 1 HOUR", "", "(how often it runs)", true},
+		{"a switch with somebody else's rights", "ALTER EVENT prodaccess.deadman ENABLE", "", "(whose rights it runs with)", true},
+		{"a ledger of an older version", "ALTER TABLE prodaccess.logins MODIFY state ENUM ('making', 'live', 'shut', 'gone') NOT NULL", "", "in the words of this version", true},
 		{"no scheduler", "SET GLOBAL event_scheduler = OFF", "SET GLOBAL event_scheduler = ON", "scheduler is off", false},
 		{"another host", "UPDATE prodaccess.cluster SET made_on = 'elsewhere'", "UPDATE prodaccess.cluster SET made_on = @@hostname", "made on elsewhere", false},
 	}

@@ -274,18 +274,39 @@ func extendCutAfterEveryStatement(t *testing.T, on flavour) {
 	sound := c.open(t, nil)
 	d, g := behind(t, c)
 	later := time.Now().Add(2 * time.Hour)
+	for _, ended := range []bool{false, true} {
+		extendCut(t, c, sound, d, g, later, ended)
+	}
+}
+
+// extendCut extends a login that lives, or one that the server has ended by itself.
+func extendCut(t *testing.T, c *cluster, sound, d *Driver, g *guillotine, later time.Time, ended bool) {
 	for cut, n := 0, 1; cut <= n; cut++ {
 		o := newOrder(t, sound, "pa_read_only")
 		if _, err := sound.Issue(t.Context(), o); err != nil {
 			t.Fatal(err)
+		}
+		if ended {
+			run(t, c, "UPDATE prodaccess.logins SET state = 'over', valid_until = UTC_TIMESTAMP(6) WHERE login = '"+o.Login+"'", "ALTER USER '"+o.Login+"'@'%' ACCOUNT LOCK")
 		}
 		if cut == 0 {
 			n = statementsOf(t, g, func() error { return d.Extend(t.Context(), loginOf(o), later) })
 		}
 		g.set(cut)
 		_ = d.Extend(t.Context(), loginOf(o), later)
-		if !c.canLogin(o) {
+		if !c.canLogin(o) && !ended {
 			t.Errorf("cut after %d statements: the holder is locked out", cut)
+		}
+		// Whoever was cut off does not stand in the way of the next one, nor does a login that the server has ended meanwhile.
+		eventually(t, "it is extended again", func() bool {
+			err := sound.Extend(t.Context(), loginOf(o), later.Add(time.Hour))
+			if err != nil && grants.ReasonOf(err) != grants.FailBusy {
+				t.Fatalf("cut after %d statements: extended again: %v", cut, err)
+			}
+			return err == nil
+		})
+		if !c.canLogin(o) || value[int](t, c, "SELECT COUNT(*) FROM prodaccess.logins WHERE login = ? AND state = 'live' AND worker = 0 AND valid_until > UTC_TIMESTAMP() + INTERVAL 150 MINUTE", o.Login) != 1 {
+			t.Errorf("cut after %d statements: the second extension is not what the row says", cut)
 		}
 		takeBack(t, c, sound, o)
 	}

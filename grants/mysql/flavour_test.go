@@ -61,7 +61,7 @@ func TestStatementsForMySQL(t *testing.T) {
 			}
 		}
 	}
-	for _, step := range append(mysql.bootstrap("prodaccess_admin"), mysql.event("prodaccess_admin")...) {
+	for _, step := range append(mysql.bootstrap("prodaccess_admin"), grants.PreparationStep{SQL: mysql.event("prodaccess_admin")}) {
 		for _, only := range []string{"CONNECTION ADMIN", "EXECUTE IMMEDIATE", "KILL USER"} {
 			if strings.Contains(step.SQL, only) {
 				t.Errorf("MariaDB's %s is in what MySQL is sent: %s", only, step.SQL)

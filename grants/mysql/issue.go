@@ -81,7 +81,7 @@ func (d *Driver) issue(ctx context.Context, order grants.Order) (issued grants.I
 		}
 		return grants.Issued{}, err
 	}
-	if len(back) != 1 || back[0][0] != string(live) {
+	if len(back) != 1 || back[0][0] != string(live) && back[0][0] != string(over) {
 		return grants.Issued{}, fail(grants.FailInternal, "", "the login is not live after it was unlocked")
 	}
 	if order.ValidUntil.After(d.cfg.Now()) {
@@ -208,15 +208,16 @@ func checkMade(rows [][]string, order grants.Order) (grants.Issued, error) {
 	return grants.Issued{OID: uint32(oid)}, nil
 }
 
-// open takes the lock off, if the order is still in time, nobody has begun to take the login back, and its end is not
-// over already; then the row is live.
+// open takes the lock off, if the order is still in time and nobody has begun to take the login back; then the row is live.
+// If the login's end has come already it stays locked, and is over.
 func (f flavour) open(order grants.Order) []string {
 	mine := " AND worker = CONNECTION_ID() AND state = '" + string(making) + "'"
-	statements := []string{"SET @mine = (SELECT COUNT(*) FROM prodaccess.logins WHERE login = " + literal(order.Login) + mine + ")"}
+	statements := []string{"SET @mine = (SELECT COUNT(*) FROM prodaccess.logins WHERE login = " + literal(order.Login) + mine + ")," +
+		" @late = UTC_TIMESTAMP(6) >= " + instant(order.ValidUntil)}
 	statements = append(statements, f.run(choose("@mine = 1 AND UTC_TIMESTAMP(6) <= "+instant(order.NotAfter),
-		choose("UTC_TIMESTAMP(6) < "+instant(order.ValidUntil), text(unlock(order.Login)), text("DO 0")), text(f.refuse())))...)
+		choose("@late", text("DO 0"), text(unlock(order.Login))), text(f.refuse())))...)
 	return append(statements,
-		"UPDATE prodaccess.logins SET state = '"+string(live)+"', worker = 0, changed = UTC_TIMESTAMP(6) WHERE login = "+literal(order.Login)+mine,
+		"UPDATE prodaccess.logins SET state = IF(@late, '"+string(over)+"', '"+string(live)+"'), worker = 0, changed = UTC_TIMESTAMP(6) WHERE login = "+literal(order.Login)+mine,
 		"SELECT state FROM prodaccess.logins WHERE login = "+literal(order.Login))
 }
 

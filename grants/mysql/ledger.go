@@ -27,6 +27,8 @@ const (
 	making state = "making"
 	// live: issued, or extended.
 	live state = "live"
+	// over: live, and its end had come: the server's own event locked it. An extension opens it again.
+	over state = "over"
 	// shut: being taken back. There is no way out but gone.
 	shut state = "shut"
 	// gone: dropped and looked for. Nothing of that name may be made again.

@@ -82,6 +82,9 @@ func (c *catalog) base() (steps []grants.PreparationStep, problems []string) {
 			steps = append(steps, wants[i])
 		}
 	}
+	if c.ledger["logins"] && c.states != states {
+		steps = append(steps, grants.PreparationStep{Why: "a row says how far its login has come, in the words of this version", SQL: "ALTER TABLE prodaccess.logins MODIFY state " + states + " NOT NULL"})
+	}
 	boot := c.flavour.bootstrap(c.admin)
 	if _, exists := c.account(c.admin); !exists {
 		steps = append(steps, boot[0])
@@ -102,10 +105,7 @@ func (c *catalog) base() (steps []grants.PreparationStep, problems []string) {
 			steps = append(steps, boot[1+i])
 		}
 	}
-	if _, exists := c.events["deadman"]; !exists {
-		steps = append(steps, c.flavour.event(c.admin)...)
-	}
-	return steps, problems
+	return append(steps, c.deadmanSteps()...), problems
 }
 
 // roles are the access roles themselves, and the administrator's right to hand them out.
