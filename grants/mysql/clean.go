@@ -32,6 +32,13 @@ func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.
 	if err := fs.ours(login); err != nil {
 		return cleaned, err
 	}
+	if fs.row == nil {
+		// It was removed, or is not in the copy that was restored: without it a late order would be carried out, and no node
+		// could show that the login is over.
+		if err := d.bury(ctx, conn, login); err != nil {
+			return cleaned, err
+		}
+	}
 	if fs.account != nil {
 		if !fs.account.locked || fs.row.state != shut && fs.row.state != gone {
 			return cleaned, fail(grants.FailInternal, "", "the login was not locked first")
@@ -51,7 +58,7 @@ func (d *Driver) clean(ctx context.Context, login grants.Login) (cleaned grants.
 	if _, err := change(ctx, conn, "DELETE FROM prodaccess.bound_values WHERE login = "+literal(login.Name)); err != nil {
 		return cleaned, err
 	}
-	if _, err := change(ctx, conn, set(login, gone, "")); err != nil {
+	if _, err := change(ctx, conn, set(login, gone)); err != nil {
 		return cleaned, err
 	}
 	cleaned.DroppedAt = d.cfg.Now()

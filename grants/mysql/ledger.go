@@ -118,18 +118,25 @@ func lookUp(ctx context.Context, on runner, f flavour, name string) (facts, erro
 }
 
 // ours says whether the name is the login that is meant, or nobody's. Anything else is refused: another cluster, an
-// account without a row, a row with another stamp or number, an account that is not the one the row speaks of.
+// account without a row, a row with another stamp or number, an account that is not the one the row speaks of, and one of
+// the same name at another host.
 func (fs facts) ours(login grants.Login) error {
+	if err := fs.meant(login); err != nil {
+		return err
+	}
+	return fs.alone(login)
+}
+
+// meant is ours without regard to other hosts.
+func (fs facts) meant(login grants.Login) error {
 	if login.Fingerprint != "" && fs.cluster != login.Fingerprint {
 		return fail(grants.FailSwapped, "correct the target's address", "another cluster answers: its fingerprint is %s, not %s", fs.cluster, login.Fingerprint)
 	}
 	switch {
 	case fs.row != nil && fs.row.stamp != login.Stamp.String():
 		return fail(grants.FailForeign, "", "the login is stamped %q", fs.row.stamp)
-	case fs.row != nil && login.OID != 0 && fs.row.oid != login.OID:
+	case fs.row != nil && login.OID != 0 && fs.row.oid != login.OID && (fs.account != nil || !fs.row.tombstone()):
 		return fail(grants.FailForeign, "", "the login has number %d, not %d", fs.row.oid, login.OID)
-	case fs.elsewhere > 0:
-		return fail(grants.FailForeign, "", "there is an account or a role of that name that prodaccess did not make")
 	case fs.account == nil:
 		return nil
 	case fs.row == nil:
@@ -140,8 +147,21 @@ func (fs facts) ours(login grants.Login) error {
 	return nil
 }
 
+// alone says whether nobody else has the name.
+func (fs facts) alone(login grants.Login) error {
+	if fs.elsewhere == 0 {
+		return nil
+	}
+	return fail(grants.FailForeign, "drop it, or give it another name: whoever comes from its host is it, with a password that is not prodaccess's to take back",
+		"there is an account or a role named %s that prodaccess did not make, at another host than '%%'", login.Name)
+}
+
+// tombstone says that the row was written by bury, for a login whose row was not there. Its number is its own: that of the
+// login, if it had any, went with the row.
+func (r *row) tombstone() bool { return !r.made && r.mark == "" }
+
 // set is the statement that moves a login's row.
-func set(login grants.Login, to state, more string) string {
-	return "UPDATE prodaccess.logins SET state = '" + string(to) + "', changed = UTC_TIMESTAMP(6)" + more +
+func set(login grants.Login, to state) string {
+	return "UPDATE prodaccess.logins SET state = '" + string(to) + "', changed = UTC_TIMESTAMP(6)" +
 		" WHERE login = " + literal(login.Name) + " AND stamp = " + literal(login.Stamp.String())
 }

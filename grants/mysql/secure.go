@@ -33,7 +33,7 @@ func (d *Driver) secure(ctx context.Context, login grants.Login) (grants.Secured
 		state = fmt.Sprintf("account %s is locked and has no role", login.Name)
 	}
 	secured.Checks = append(secured.Checks, grants.Check{What: state, OK: true})
-	var failures []error
+	failures := []error{fs.alone(login)}
 	for _, o := range d.drainAll(ctx, login) {
 		secured.Killed += o.killed
 		if o.err != nil {
@@ -49,7 +49,8 @@ func (d *Driver) secure(ctx context.Context, login grants.Login) (grants.Secured
 	return secured, together(failures...)
 }
 
-// shutOut makes the login useless for new sessions, unless it is not ours.
+// shutOut makes the login useless for new sessions, unless it is not ours. Somebody else's account of the same name at
+// another host does not keep ours open; that there is one is said when ours is shut.
 func (d *Driver) shutOut(ctx context.Context, login grants.Login) (fs facts, killed int, err error) {
 	conn, f, err := d.security.borrow(ctx)
 	if err != nil {
@@ -59,7 +60,7 @@ func (d *Driver) shutOut(ctx context.Context, login grants.Login) (fs facts, kil
 	if fs, err = lookUp(ctx, conn, f, login.Name); err != nil {
 		return fs, 0, err
 	}
-	if err := fs.ours(login); err != nil {
+	if err := fs.shuttable(login); err != nil {
 		return fs, 0, err
 	}
 	// A few rounds: an order that is just being carried out may make the row or the account between two looks.
@@ -78,7 +79,7 @@ func (d *Driver) shutOut(ctx context.Context, login grants.Login) (fs facts, kil
 		if fs, err = lookUp(ctx, conn, f, login.Name); err != nil {
 			return fs, killed, err
 		}
-		if err := fs.ours(login); err != nil {
+		if err := fs.shuttable(login); err != nil {
 			return fs, killed, err
 		}
 		if fs.row == nil || fs.row.state != shut && fs.row.state != gone {
@@ -102,6 +103,14 @@ func (d *Driver) shutOut(ctx context.Context, login grants.Login) (fs facts, kil
 	return fs, killed, fail(grants.FailBusy, "", "the login changes as fast as it is locked")
 }
 
+// shuttable says whether there may be something of ours to shut.
+func (fs facts) shuttable(login grants.Login) error {
+	if err := fs.meant(login); err != nil || fs.row != nil {
+		return err
+	}
+	return fs.alone(login)
+}
+
 // bury writes a row for a login that never came to be, so that it cannot: an order that is late on the network finds it.
 func (d *Driver) bury(ctx context.Context, on runner, login grants.Login) error {
 	guard := ""
@@ -116,7 +125,9 @@ func (d *Driver) bury(ctx context.Context, on runner, login grants.Login) error 
 
 // shut is the lock. On MariaDB the same message kills what it can.
 func (d *Driver) shut(ctx context.Context, on runner, f flavour, login grants.Login, exists bool) (killed int, err error) {
-	if _, err := change(ctx, on, set(login, shut, "")+" AND state <> '"+string(gone)+"'"); err != nil {
+	// A row that says gone stays so, and is kept: it is removed when nobody has asked for it for a day.
+	if _, err := change(ctx, on, "UPDATE prodaccess.logins SET state = IF(state = '"+string(gone)+"', '"+string(gone)+"', '"+string(shut)+"'),"+
+		" changed = UTC_TIMESTAMP(6) WHERE login = "+literal(login.Name)+" AND stamp = "+literal(login.Stamp.String())); err != nil {
 		return 0, err
 	}
 	if !exists {
