@@ -127,7 +127,7 @@ func readCatalog(ctx context.Context, p *pool, admin string) (*catalog, error) {
 		c.ledger[name] = true
 	}
 	if c.ledger["cluster"] {
-		read("SELECT made_on FROM prodaccess.cluster WHERE one = 1", func(r []string) { c.cluster++; c.madeOn = r[0] })
+		read("SELECT made_on, id FROM prodaccess.cluster WHERE one = 1", func(r []string) { c.cluster++; c.madeOn, c.id = r[0], r[1] })
 	}
 	if c.ledger["logins"] {
 		read("SELECT login FROM prodaccess.logins", func(r []string) { c.stamped[r[0]] = true })

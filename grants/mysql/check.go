@@ -11,7 +11,7 @@ import (
 
 // Check reports what Plan would change, and what stands in the way, and what no statement of ours can put right: members
 // of access roles that nobody issued, accounts that catch logins of ours, what everybody may do, routines that lend their
-// owner's rights, and a dead man's switch that is off.
+// owner's rights, a dead man's switch that is off, and nodes on which sessions could not be found or ended.
 func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants.Finding, error) {
 	s, err := d.survey(ctx, profiles)
 	if err != nil {
@@ -30,7 +30,8 @@ func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants
 	findings = append(findings, s.reach()...)
 	findings = append(findings, s.leaks(d.cfg.Target.Databases)...)
 	findings = append(findings, s.beltless()...)
-	return append(findings, s.switchedOff()...), nil
+	findings = append(findings, s.switchedOff()...)
+	return append(findings, d.checkNodes(ctx, s.catalog)...), nil
 }
 
 // strangers are members of access roles that no grant made.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	client "github.com/go-sql-driver/mysql"
 
@@ -23,11 +24,13 @@ type pool struct {
 	connector *connector
 }
 
-func newPool(from secret.String, most int) (*pool, error) {
+// newPool makes one. silence is how long an answer may be waited for, 0 for as long as it takes.
+func newPool(from secret.String, most int, silence time.Duration) (*pool, error) {
 	cfg, err := parseURL(from)
 	if err != nil {
 		return nil, err
 	}
+	cfg.ReadTimeout, cfg.WriteTimeout = silence, silence
 	c, err := newConnector(cfg)
 	if err != nil {
 		return nil, err
@@ -36,6 +39,8 @@ func newPool(from secret.String, most int) (*pool, error) {
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	db.SetConnMaxIdleTime(idleConnection)
+	// A session keeps the global privileges that it began with, so that what is granted later helps new ones alone.
+	db.SetConnMaxLifetime(oldConnection)
 	return &pool{db: db, connector: c}, nil
 }
 

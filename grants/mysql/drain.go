@@ -16,6 +16,14 @@ import (
 // killed as a session. On MySQL it has none, so that all handshakes that were under way when a look first found the account
 // locked are waited for, and those that stand still are killed, whoever's they are: nobody's takes that long, and whoever
 // is cut off connects again. Handshakes begun later find the lock.
+//
+// A replica shows what it has replayed. That no account is there says nothing: it may be one that has yet to hear of the
+// login, and everything that was done to it would still happen. So that a node counts as shut only once it shows the row
+// that says so, which is written before the lock and replicated in its place, without a connection that may still be
+// changing the account; and no account that is not locked.
+//
+// Whether nobody is left is asked by a look that begins after one that found the login shut: a look is not one moment, and
+// reads the list of processes before the rest, or after it.
 
 // handshakePatience is how long a handshake that began before the lock may take.
 const handshakePatience = 300 * time.Millisecond
@@ -29,42 +37,59 @@ type outcome struct {
 	// undone are prepared transactions of the login's that were rolled back.
 	undone []string
 	err    error
+	// late says that the node answers, and did not show in time that the login is shut; cut that the end of the context, or
+	// of the hope to connect, is all that is known.
+	late, cut bool
 }
 
-// drain kills sessions until a look finds the login shut and no session left.
-func (d *Driver) drain(ctx context.Context, p *pool, node string, login grants.Login) outcome {
-	ctx, cancel := context.WithTimeout(ctx, d.patience+connectTimeout)
+// site is where sessions are looked for.
+type site struct {
+	pool     *pool
+	name     string
+	patience time.Duration
+	// shut says that the login is known to be shut there before the first look.
+	shut bool
+}
+
+// drain kills sessions until a look finds the login shut and no session left. It gives up connecting when reach ends.
+func drain(ctx, reach context.Context, at site, login grants.Login) (out outcome) {
+	out.node = at.name
+	node := at.name
+	within, cancel := context.WithTimeout(ctx, at.patience+connectTimeout)
 	defer cancel()
-	out := outcome{node: node}
-	conn, f, err := p.borrow(ctx)
+	connecting, stop := context.WithCancel(within)
+	defer stop()
+	defer context.AfterFunc(reach, stop)()
+	conn, f, err := at.pool.borrow(connecting)
 	if err != nil {
-		out.err = failure("connecting to "+node, err)
+		out.err, out.cut = failure("connecting to "+node, err), ctx.Err() != nil || reach.Err() != nil
 		return out
 	}
-	defer conn.Close()
-	e := emptying{on: conn, flavour: f, node: node, login: login, killed: map[string]bool{}}
+	// A session has the global privileges that its login had when it began: one that lacks some is no use any more.
+	defer func() { giveBack(conn, grants.ReasonOf(out.err) == grants.FailPrivilege) }()
+	e := emptying{on: conn, flavour: f, user: at.pool.connector.cfg.User, node: node, login: login, killed: map[string]bool{}, shut: at.shut}
 	begun := time.Now() // measures how long we have been trying; nothing of it is stored
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		open, left, err := e.round(ctx)
+		open, left, err := e.round(within)
 		out.killed = len(e.killed)
 		switch {
 		case err != nil:
-			out.err = err
+			out.err, out.cut = err, ctx.Err() != nil
 			return out
 		case left == 0 && !open:
-			out.undone, out.err = e.undo(ctx)
+			out.undone, out.err = e.undo(within)
 			return out
-		case time.Since(begun) > d.patience && open:
-			out.err = fail(grants.FailBusy, "", "%s does not show the lock yet", node)
+		case time.Since(begun) > at.patience && e.unshut != nil:
+			out.err, out.late = e.unshut, true
 			return out
-		case time.Since(begun) > d.patience:
+		case time.Since(begun) > at.patience && !open:
 			out.err = fail(grants.FailBusy, "", "sessions on %s do not end", node)
 			return out
 		}
 		select {
 		case <-time.After(pause):
-		case <-ctx.Done():
-			out.err = failure("waiting for sessions on "+node+" to end", ctx.Err())
+		case <-within.Done():
+			out.err, out.cut = failure("waiting for sessions on "+node+" to end", within.Err()), true
 			return out
 		}
 	}
@@ -74,43 +99,60 @@ func (d *Driver) drain(ctx context.Context, p *pool, node string, login grants.L
 type emptying struct {
 	on      runner
 	flavour flavour
+	user    string // the one who looks
 	node    string
 	login   grants.Login
 	killed  map[string]bool
+	// shut says that the look before found the login shut, and unshut why the last one did not.
+	shut   bool
+	unshut error
 	// before are the handshakes that were under way at lockSeen, when a look first found the account locked.
 	before   map[string]bool
 	lockSeen time.Time
 	prepared []xid
 }
 
-// round kills what there is, and says whether the account is open and how many connections were left.
+// unseen fails without PROCESS, as information_schema.PROCESSLIST does not: it then shows one's own threads and no other.
+const unseen = "(SELECT COUNT(*) FROM information_schema.INNODB_CMP)"
+
+// round kills what there is, and says how many connections were left, and whether the login may have been open when the look
+// began.
 func (e *emptying) round(ctx context.Context) (open bool, left int, err error) {
-	who := "p.USER = " + literal(e.login.Name)
+	name := literal(e.login.Name)
+	who := "p.USER = " + name
 	if e.flavour == mysql {
 		who += " OR p.USER = 'unauthenticated user'"
 	}
-	rows, err := send(ctx, e.on, "SELECT c.id, (SELECT COUNT(*) FROM "+e.flavour.accounts()+" a WHERE a.account = "+literal(e.login.Name)+" AND NOT a.locked),"+
-		" p.ID, p.USER = "+literal(e.login.Name)+" FROM prodaccess.cluster c LEFT JOIN information_schema.PROCESSLIST p ON "+who+" WHERE c.one = 1")
-	if err != nil {
+	rows, err := send(ctx, e.on, "SELECT c.id, "+unseen+", COALESCE(l.state, ''), COALESCE(l.worker, 0),"+
+		" (SELECT COALESCE(SUM(IF(a.locked, 1, 2)), 0) FROM "+e.flavour.accounts()+" a WHERE a.account = "+name+" AND a.host = '%'),"+
+		" p.ID, p.USER = "+name+" FROM prodaccess.cluster c LEFT JOIN prodaccess.logins l ON l.login = "+name+
+		" LEFT JOIN information_schema.PROCESSLIST p ON "+who+" WHERE c.one = 1")
+	switch {
+	case number(err) == errSpecificDenied:
+		return false, 0, fail(grants.FailPrivilege, "GRANT PROCESS ON *.* TO "+account(e.user), "%s does not see other people's sessions on %s", e.user, e.node)
+	case number(err) == errNoSuchTable:
+		return false, 0, fail(grants.FailUnprepared, "replicate the schema prodaccess to it", "%s does not have the tables of the schema prodaccess", e.node)
+	case err != nil:
 		return false, 0, failure("looking for sessions on "+e.node, err)
-	}
-	if len(rows) == 0 {
+	case len(rows) == 0:
 		return false, 0, fail(grants.FailUnprepared, "replicate the schema prodaccess to it", "%s holds no fingerprint", e.node)
-	}
-	if e.login.Fingerprint != "" && rows[0][0] != e.login.Fingerprint {
+	case e.login.Fingerprint != "" && rows[0][0] != e.login.Fingerprint:
 		return false, 0, fail(grants.FailSwapped, "correct the node's address", "%s belongs to another cluster (fingerprint %s)", e.node, rows[0][0])
 	}
-	open = rows[0][1] != "0"
+	known := e.shut
+	e.unshut = e.open(state(rows[0][2]), rows[0][3] == "0", rows[0][4])
+	e.shut = e.unshut == nil
+	open = !known || !e.shut
 	var kill []string
 	handshakes := map[string]bool{}
 	for _, row := range rows {
 		switch {
-		case row[2] == "":
-		case row[3] == "1":
-			kill = append(kill, row[2])
-			e.killed[row[2]] = true
+		case row[5] == "":
+		case row[6] == "1":
+			kill = append(kill, row[5])
+			e.killed[row[5]] = true
 		default:
-			handshakes[row[2]] = true
+			handshakes[row[5]] = true
 		}
 	}
 	if len(kill) > 0 {
@@ -138,4 +180,22 @@ func (e *emptying) round(ctx context.Context) (open bool, left int, err error) {
 		}
 	}
 	return open, left, nil
+}
+
+// open says why a node does not count as shut: its row is not, or somebody may still be changing the account, or there is an
+// account that is not locked. account is 0 where there is none, 1 where it is locked.
+func (e *emptying) open(row state, still bool, account string) error {
+	over := row == shut || row == gone
+	switch {
+	case over && still && (account == "0" || account == "1"):
+		return nil
+	case over:
+		return fail(grants.FailBusy, "", "%s does not show the lock yet", e.node)
+	case row == "" && account != "0":
+		// The row is older than the account: they do not come together.
+		return fail(grants.FailUnprepared, "replicate the schema prodaccess to it, which holds a row for each login",
+			"%s has the account and not the row that belongs to it", e.node)
+	}
+	return fail(grants.FailBusy, "look at its replication, which must not leave out the schema prodaccess; a node that is gone for good is taken out of nodes",
+		"%s does not show yet that the login is over", e.node)
 }

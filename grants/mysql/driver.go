@@ -17,12 +17,18 @@ const (
 	lockTimeout = 2 * time.Second
 	// statementTimeout ends what takes longer for any other reason (MariaDB only).
 	statementTimeout = 5 * time.Second
+	// silence is how long a server may say nothing in the middle of an answer, or take nothing in, before the connection is
+	// given up: longer than any statement of ours lasts. A server that goes away without a word, as in a failover, would
+	// otherwise be waited for as long as the caller has.
+	silence = 10 * time.Second
 	// drainPatience is how long Secure goes on killing sessions before it reports that some are left.
 	drainPatience = 5 * time.Second
 	// maxSkew is the difference between clocks beyond which a deadline would not mean what we say.
 	maxSkew = 30 * time.Second
 	// idleConnection is how long an unused connection is kept.
 	idleConnection = time.Minute
+	// oldConnection is how long one is used at all.
+	oldConnection = 5 * time.Minute
 )
 
 // Config is what a driver is made of.
@@ -58,13 +64,8 @@ type Driver struct {
 	security *pool
 	// prepare is what Plan, Apply and Check connect with.
 	prepare  *pool
-	nodes    []node
+	nodes    []*node
 	patience time.Duration // drainPatience, but for tests
-}
-
-type node struct {
-	name string
-	pool *pool
 }
 
 var _ grants.Driver = (*Driver)(nil)
@@ -89,27 +90,30 @@ func Open(cfg Config) (*Driver, error) {
 		faults = append(faults, fmt.Errorf("the installation's name: %w", err))
 	}
 	d := &Driver{cfg: cfg, patience: drainPatience}
-	open := func(what string, url secret.String, most int) *pool {
-		p, err := newPool(url, most)
+	open := func(what string, url secret.String, most int, silence time.Duration) *pool {
+		p, err := newPool(url, most, silence)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", what, err))
 		}
 		return p
 	}
-	d.everyday = open("the administrator's URL", cfg.AdminURL, cfg.MaxConns)
+	d.everyday = open("the administrator's URL", cfg.AdminURL, cfg.MaxConns, silence)
 	if d.everyday != nil {
-		d.security = open("the administrator's URL", cfg.AdminURL, max(2, cfg.MaxConns/2))
-		d.prepare = d.everyday
+		d.security = open("the administrator's URL", cfg.AdminURL, max(2, cfg.MaxConns/2), silence)
 	}
-	if !cfg.PrepareURL.Empty() {
-		d.prepare = open("the URL for preparing", cfg.PrepareURL, 2)
+	// What prepares reads whole catalogs, and may be given as long as that takes.
+	switch {
+	case !cfg.PrepareURL.Empty():
+		d.prepare = open("the URL for preparing", cfg.PrepareURL, 2, 0)
+	case d.everyday != nil:
+		d.prepare = open("the administrator's URL", cfg.AdminURL, 2, 0)
 	}
 	for _, n := range cfg.Nodes {
 		if n.Name == "" {
 			faults = append(faults, errors.New("a node has no name"))
 		}
-		if p := open("the URL of node "+n.Name, n.URL, max(2, cfg.MaxConns/2)); p != nil {
-			d.nodes = append(d.nodes, node{name: n.Name, pool: p})
+		if p := open("the URL of node "+n.Name, n.URL, max(2, cfg.MaxConns/2), silence); p != nil {
+			d.nodes = append(d.nodes, newNode(n.Name, p))
 		}
 	}
 	if len(faults) > 0 {

@@ -91,8 +91,41 @@ func replica(t *testing.T, on flavour) {
 	if issued, err := d.Issue(t.Context(), behind); err != nil || !slices.Equal(issued.Lagging, []string{"replica"}) {
 		t.Errorf("lagging: %v, %v", issued.Lagging, err)
 	}
+	// Nor before it has heard of the login at all: it would still make it, open it, and let whoever has the password in.
+	for _, order := range []grants.Order{behind, newOrder(t, d, "pa_read_only")} {
+		if secured, err := d.Secure(t.Context(), loginOf(order)); grants.ReasonOf(err) != grants.FailBusy || slices.Contains(secured.Nodes, "replica") {
+			t.Errorf("secured before the replica knows the login: %+v, %v", secured, err)
+		}
+	}
+	if primary.canLogin(behind) {
+		t.Error("a replica that stands still keeps the login open on the primary")
+	}
+	// A new password is not known there either.
+	fresh := newOrder(t, d, "pa_read_only")
+	if names := d.Behind(t.Context()); !slices.Equal(names, []string{"replica"}) {
+		t.Errorf("behind: %v", names)
+	}
+	if found, err := d.Check(t.Context(), []grants.Profile{readOnly}); err != nil || !slices.ContainsFunc(found, func(f grants.Finding) bool {
+		return strings.Contains(f.What, "had not replayed")
+	}) {
+		t.Errorf("check: %+v, %v", found, err)
+	}
 	run(t, replica, "START "+replica.choose("SLAVE", "REPLICA")+" SQL_THREAD")
-	for _, o := range []grants.Order{late, behind} {
+	if names := d.Behind(t.Context()); len(names) != 0 {
+		t.Errorf("behind: %v", names)
+	}
+	if _, err := d.Issue(t.Context(), fresh); err != nil {
+		t.Fatal(err)
+	}
+	old := fresh
+	fresh.Password = secret.New(rand.Text())
+	if err := d.Rotate(t.Context(), loginOf(fresh), fresh.Password); err != nil {
+		t.Fatal(err)
+	}
+	if names := d.Behind(t.Context()); len(names) != 0 || replica.canLogin(old) || !replica.canLogin(fresh) {
+		t.Errorf("the replica is not behind (%v), and does not go by the new password", names)
+	}
+	for _, o := range []grants.Order{late, behind, fresh} {
 		takeBack(t, primary, d, o)
 	}
 
@@ -117,6 +150,37 @@ func aNodeOfAnotherCluster(t *testing.T, on flavour) {
 	if _, err := d.Secure(t.Context(), loginOf(o)); grants.ReasonOf(err) != grants.FailSwapped {
 		t.Errorf("secure: %v", err)
 	}
+	finds := func(words string) {
+		t.Helper()
+		found, err := d.Check(t.Context(), []grants.Profile{readOnly})
+		if err != nil || !slices.ContainsFunc(found, func(f grants.Finding) bool {
+			return strings.Contains(f.What, "node replica") && strings.Contains(f.What, words) && f.Mend != ""
+		}) {
+			t.Errorf("check does not find %q: %+v, %v", words, found, err)
+		}
+	}
+	finds("another cluster")
+
+	// One that is of this cluster and leaves out the rows of the ledger never says that a login is over.
+	run(t, other, "UPDATE prodaccess.cluster SET id = '"+o.Fingerprint+"'")
+	d.patience = 300 * time.Millisecond
+	says := func(reason grants.Reason, words string) {
+		t.Helper()
+		if secured, err := d.Secure(t.Context(), loginOf(o)); grants.ReasonOf(err) != reason || !strings.Contains(err.Error(), words) || slices.Contains(secured.Nodes, "replica") {
+			t.Errorf("want %s, %q: %+v, %v", reason, words, secured, err)
+		}
+	}
+	says(grants.FailBusy, "must not leave out the schema prodaccess")
+	finds("had not replayed")
+	run(t, other, "CREATE USER '"+o.Login+"'@'%' ACCOUNT LOCK")
+	says(grants.FailUnprepared, "the account and not the row")
+	run(t, other, "DROP TABLE prodaccess.logins")
+	says(grants.FailUnprepared, "replicate the schema prodaccess")
+	finds("does not show the ledger")
+	run(t, other, "DROP USER prodaccess_admin@'%'")
+	d.nodes[0].pool.db.SetMaxIdleConns(0)
+	says(grants.FailPrivilege, "connecting to replica")
+	finds("connecting")
 }
 
 // certificate writes a self-signed one for 127.0.0.1 where the server can read it.

@@ -194,14 +194,14 @@ func (d *Driver) endWorker(ctx context.Context, on runner, login grants.Login, w
 	}
 }
 
-// drainAll empties every node at once.
+// drainAll empties every node at once. On the primary the login is shut already, by the one who calls.
 func (d *Driver) drainAll(ctx context.Context, login grants.Login) []outcome {
 	outcomes := make([]outcome, 1+len(d.nodes))
 	var all sync.WaitGroup
 	for i, n := range d.nodes {
-		all.Go(func() { outcomes[1+i] = d.drain(ctx, n.pool, n.name, login) })
+		all.Go(func() { outcomes[1+i] = n.drain(ctx, login, d.patience) })
 	}
-	outcomes[0] = d.drain(ctx, d.security, d.cfg.Target.Name, login)
+	outcomes[0] = drain(ctx, context.Background(), site{pool: d.security, name: d.cfg.Target.Name, patience: d.patience, shut: true}, login)
 	all.Wait()
 	return outcomes
 }
