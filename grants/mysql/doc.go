@@ -41,10 +41,11 @@
 //     the connection) is killed and waited for, and the account locked again; the role is taken away; sessions are killed
 //     on every node until none is left. A node counts once it shows the row that says so, which it has before the lock, and
 //     no account that is not locked: one that has no account may be about to make it. An account of the same name at another
-//     host is not touched, but sessions of that name are ended, whichever they came through; it is reported when ours is shut. On MariaDB a session keeps its role after it was revoked, on MySQL its
-//     database-level privileges: only killing ends either. A handshake begun before the lock would succeed after it: on
-//     MariaDB it has the login's name in the process list and is killed as a session; on MySQL it has none, and all that
-//     were under way at the lock are waited for, and ended if they stand still.
+//     host is not touched, but sessions of that name are ended, whichever they came through; it is reported when ours is
+//     shut. On MariaDB a session keeps its role after it was revoked, on MySQL its database-level privileges: only killing
+//     ends either. A handshake begun before the lock would succeed after it: on MariaDB it has the login's name in the
+//     process list and is killed as a session; on MySQL it has none, and all that were under way at the lock are waited for,
+//     and ended if they stand still.
 //   - A prepared transaction of a session that is killed is rolled back where the server says whose it is (MySQL); others that
 //     no session holds are reported by Clean, whoever left them.
 //   - Clean: what the login is the definer of is listed, events are dropped, DROP USER, and a last look at accounts,
@@ -57,22 +58,24 @@
 // # The end that the server keeps
 //
 // There is no VALID UNTIL. An event of ours looks every ten seconds for live logins whose time is over, locks them, marks
-// them as over, and ends their sessions. Check notices when it is not as this version makes it. It needs event_scheduler = ON, on the primary; where that is off, Check says so, and nothing ends a
-// grant while prodaccess is gone.
+// them as over, and ends their sessions. Check notices when it is not as this version makes it. It needs event_scheduler =
+// ON, on the primary; where that is off, Check says so, and nothing ends a grant while prodaccess is gone.
 //
 // # Nodes
 //
 // Whoever looks for sessions needs PROCESS on each node, without which a server shows nobody and says nothing: the look
-// fails then. A node that does not answer, or stands still, keeps logins from being secured, and its own delay from nobody
-// else: for some seconds the next ones are told what was found out a moment ago. A connection that says nothing for ten
+// fails then. A node that does not answer, or stands still, keeps every login from being secured, but none from
+// being locked on the primary: those that wait for their turn are told, for some seconds, what was found out a moment ago. A
+// connection that says nothing for ten
 // seconds is given up, whatever its context allows; only Plan, Apply and Check may take longer.
 //
 // # Schemas, masks, rows
 //
 // A schema of a profile is a database here, of those that the target lists; "public" and "*" mean each of them, so that a
 // profile can serve both engines. Where a profile limits a table of a database by name, there or not, tables of that database
-// are granted one by one, so that a limited table that is made later is not reached until the next Apply. A profile with masks, rows or parameters gets a database of its own, called like its
-// access role, with a view for each of its tables, and its holders are told to connect there ([Driver.Home]). Views with
+// are granted one by one, so that a limited table that is made later is not reached until the next Apply. A profile with
+// masks, rows or parameters gets a database of its own, called like its access role, with a view for each of its tables, and
+// its holders are told to connect there ([Driver.Home]). Views with
 // rows are materialised behind a LIMIT, so that a condition of the visitor's is never tried on a row outside; where a
 // profile may also write through them they cannot be, and errors and timing can tell that a row exists: Check says which.
 //
