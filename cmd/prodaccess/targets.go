@@ -175,11 +175,12 @@ func (c *command) eachTarget(ctx context.Context, names []string, as func() (sec
 	if err := configured(cfg, names); err != nil {
 		return err
 	}
+	chosen := slices.DeleteFunc(slices.Clone(cfg.Targets), func(t config.Target) bool { return len(names) > 0 && !slices.Contains(names, t.Name) })
+	if err := ofOne(chosen, url); err != nil {
+		return err
+	}
 	var errs []error
-	for _, target := range cfg.Targets {
-		if len(names) > 0 && !slices.Contains(names, target.Name) {
-			continue
-		}
+	for _, target := range chosen {
 		preparer, err := app.OpenPreparer(ctx, cfg, target.Name, url)
 		if err == nil {
 			err = f(ctx, preparer, target.Name, app.Profiles(p, target.Engine))
@@ -190,6 +191,21 @@ func (c *command) eachTarget(ctx context.Context, names []string, as func() (sec
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// ofOne refuses a URL that is given instead of admin_url where it is not plain whose it is: it leads to one server, and the plan
+// of another target would be made, applied and found as it should be there.
+func ofOne(chosen []config.Target, url secret.String) error {
+	if url.Empty() || len(chosen) == 0 {
+		return nil
+	}
+	if len(chosen) > 1 {
+		return fmt.Errorf("--as leads to one server, and this is about %d targets: name the one that it belongs to (%s …)", len(chosen), chosen[0].Name)
+	}
+	if err := chosen[0].CheckURL(url); err != nil {
+		return fmt.Errorf("the URL of --as %w", err)
+	}
+	return nil
 }
 
 // configured refuses names that no target has.

@@ -105,3 +105,22 @@ func TestWithoutAConfigurationFile(t *testing.T) {
 		}
 	}
 }
+
+// TestAnotherLoginIsForOneTarget holds that --as sends a DBA's password to the server it belongs to, and encrypted.
+func TestAnotherLoginIsForOneTarget(t *testing.T) {
+	p := setup(t)
+	for _, command := range []string{"plan", "apply", "check"} {
+		said := prodaccess(t, "targets", command, "--as", "postgres://dba:hunter2@db.example.com/orders", "--config", p.config)
+		said.wants(t, exitFailed, "the URL of --as may connect in plain text", "sslmode=verify-full", "allow_plaintext of target orders-prod")
+		if strings.Contains(said.err, "hunter2") {
+			t.Errorf("the password is shown: %s", said)
+		}
+	}
+	text := readFile(t, p.config)
+	at := strings.Index(text, "  - { name: orders-prod")
+	write(t, p.config, text+"\n"+strings.Replace(text[at:], "orders-prod", "orders-staging", 1))
+	dba := filepath.Join(p.dir, "dba-url")
+	prodaccess(t, "targets", "check", "--as-file", dba, "--config", p.config).wants(t, exitFailed, "this is about 2 targets", "name the one")
+	prodaccess(t, "targets", "plan", "orders-staging", "--as-file", dba, "--config", p.config).wants(t, exitOK, "-- orders-staging: ")
+	prodaccess(t, "targets", "plan", "--config", p.config).wants(t, exitOK, "-- orders-prod: ", "-- orders-staging: ")
+}

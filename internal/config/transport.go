@@ -1,12 +1,15 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/prodaccess/prodaccess/internal/secret"
 )
 
 const (
@@ -25,6 +28,16 @@ var (
 	hostName   = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 	portNumber = regexp.MustCompile(`^[0-9]{1,5}$`)
 )
+
+// CheckURL says what is wrong with another URL of the target than its admin_url, one that was given on the command line: the
+// same rules hold, allow_plaintext among them. The error says how to mend it and never quotes the URL.
+func (t Target) CheckURL(url secret.String) error {
+	problem, fix := checkDatabaseURL(t.Engine, url.Reveal(), "allow_plaintext of target "+t.Name, t.AllowPlaintext)
+	if problem == "" {
+		return nil
+	}
+	return fmt.Errorf("%s. %s", problem, fix)
+}
 
 // checkDatabaseURL says what is wrong with the URL of a database. It accepts only what every reader of such a URL takes
 // the same way: libpq, pgx and net/url differ over an unescaped "@", repeated parameters and missing hosts, and a
