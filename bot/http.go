@@ -60,7 +60,8 @@ func (b *Bot) serve(w http.ResponseWriter, r *http.Request, seen *replays, handl
 		http.Error(w, "not signed by Slack: "+why, http.StatusUnauthorized)
 		return
 	}
-	first, slot := seen.take(r.URL.Path + " " + signature)
+	// The same signature may be written in capitals.
+	first, slot := seen.take(r.URL.Path + " " + strings.ToLower(signature))
 	var answered reply
 	if first {
 		answered = b.carryOut(r, body, handle)

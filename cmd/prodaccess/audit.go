@@ -196,11 +196,7 @@ func parseHeads(texts []string) ([]audit.Head, error) {
 // line is an event for a person.
 func line(e audit.Event) string {
 	var b strings.Builder
-	who := e.Actor.ID
-	if e.Actor.Name != "" {
-		who = e.Actor.Name
-	}
-	fmt.Fprintf(&b, "%s  %-17s %-12s", e.At.UTC().Format("2006-01-02 15:04:05.000"), e.Kind, who)
+	fmt.Fprintf(&b, "%s  %-17s %-18s", e.At.UTC().Format("2006-01-02 15:04:05.000"), e.Kind, actor(e.Actor))
 	if e.Refused {
 		b.WriteString(" REFUSED")
 	}
@@ -221,6 +217,18 @@ func line(e audit.Event) string {
 		fmt.Fprintf(&b, " — %s", strconv.Quote(e.Reason))
 	}
 	return b.String()
+}
+
+// actor is who did it, by what they cannot choose: people choose what Slack calls them, and somebody may call himself reaper.
+func actor(a audit.Actor) string {
+	who := a.ID
+	if a.Kind == "person" && a.Email != "" {
+		who = a.Email
+	}
+	if a.Kind != "person" {
+		return quoted(a.Kind + ":" + who)
+	}
+	return quoted(who)
 }
 
 // quoted quotes what would not stay one word on one line.

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
+	"github.com/prodaccess/prodaccess/audit"
 	"github.com/prodaccess/prodaccess/internal/localpg"
 )
 
@@ -272,4 +273,18 @@ func TestVersionAndUnknownCommands(t *testing.T) {
 	prodaccess(t, "version").wants(t, exitOK, "prodaccess", "schema")
 	prodaccess(t, "srve").wants(t, exitFailed, "serve")
 	prodaccess(t, "audit", "list", "--nonsense").wants(t, exitFailed, "nonsense")
+}
+
+// TestListedActorsAreWhoTheyAre holds that somebody who calls himself like a part of prodaccess is not taken for it.
+func TestListedActorsAreWhoTheyAre(t *testing.T) {
+	for want, a := range map[string]audit.Actor{
+		" eve@example.com ": {Kind: "person", ID: "U2", Name: "system:reaper", Email: "eve@example.com"},
+		" U2 ":              {Kind: "person", ID: "U2", Name: "reaper REFUSED"},
+		" system:reaper ":   audit.System("reaper"),
+		" operator:dora ":   {Kind: "operator", ID: "dora", Name: "dora"},
+	} {
+		if said := line(audit.Event{Kind: audit.GrantEnding, Actor: a}); !strings.Contains(said, want) || strings.Contains(said, "REFUSED") {
+			t.Errorf("%+v is listed as %s", a, said)
+		}
+	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
+	"strconv"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,10 +17,13 @@ import (
 	"github.com/prodaccess/prodaccess/store"
 )
 
-// Operator is whoever runs a command on this machine, as the audit log names them.
+// Operator is whoever runs a command on this machine, as the audit log names them: by the account, or the number of it where
+// the machine has no name for that.
 func Operator() audit.Actor {
-	by := audit.Actor{Kind: "operator", ID: "unknown"}
-	if u, err := user.Current(); err == nil && u.Username != "" {
+	// Not user.Current, which believes $USER where there is no account, as in a container.
+	uid := strconv.Itoa(os.Getuid())
+	by := audit.Actor{Kind: "operator", ID: "uid:" + uid}
+	if u, err := user.LookupId(uid); err == nil && u.Username != "" {
 		by.ID, by.Name = u.Username, u.Username
 	}
 	return by
