@@ -189,6 +189,19 @@ func Latest() int64 {
 	return version
 }
 
+// LatestOfEngine is the newest version of the job engine's tables that this binary knows.
+func LatestOfEngine() (int, error) {
+	m, err := rivermigrate.New(riverpgxv5.New(nil), nil)
+	if err != nil {
+		return 0, fmt.Errorf("reading the job engine's migrations: %w", err)
+	}
+	latest := 0
+	for _, one := range m.AllVersions() {
+		latest = max(latest, one.Version)
+	}
+	return latest, nil
+}
+
 // A migrator is one connection that holds the lock, and two that do the work.
 type migrator struct {
 	conn   *pgx.Conn

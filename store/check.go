@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/prodaccess/prodaccess/migrations"
 )
@@ -46,6 +47,25 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	case have > want:
 		return fmt.Errorf("%w: it is at version %d, this binary knows %d; install the newer prodaccess", ErrSchemaNew, have, want)
 	}
+	return s.checkEngine(ctx)
+}
+
+// checkEngine does so for the tables of the job engine, which have versions of their own. Newer ones are the next binary's.
+func (s *Store) checkEngine(ctx context.Context) error {
+	want, err := migrations.LatestOfEngine()
+	if err != nil {
+		return err
+	}
+	var have int
+	err = s.pool.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM river_migration WHERE line = 'main'`).Scan(&have)
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if err != nil && (!ok || pgErr.Code != "42P01") { // undefined_table: the migration ended before it came to them
+		return fmt.Errorf("reading the version of the job engine's tables: %w", err)
+	}
+	if have < want {
+		return fmt.Errorf("%w: the job engine's tables are at version %d, this binary needs %d; run `prodaccess migrate up` as the database's owner",
+			ErrSchemaOld, have, want)
+	}
 	return nil
 }
 
@@ -53,13 +73,20 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 // it could rewrite the audit log. Nil when it is as migrations.Up leaves it.
 func (s *Store) CheckPrivileges(ctx context.Context) error {
 	var who string
-	var super bool
-	err := s.pool.QueryRow(ctx, `SELECT rolname::text, rolsuper FROM pg_roles WHERE rolname = current_user`).Scan(&who, &super)
+	var super, database, schema bool
+	// Who may become a superuser is as good as one. From PostgreSQL 15 on the owner of a database owns its schema public.
+	err := s.pool.QueryRow(ctx, `
+		SELECT me.rolname::text, EXISTS (SELECT FROM pg_roles AS s WHERE s.rolsuper AND pg_has_role(s.oid, 'MEMBER')),
+			pg_has_role(d.datdba, 'MEMBER'), coalesce((SELECT pg_has_role(n.nspowner, 'MEMBER') FROM pg_namespace AS n WHERE n.nspname = current_schema()), false)
+		FROM pg_roles AS me, pg_database AS d WHERE me.rolname = current_user AND d.datname = current_database()`).Scan(&who, &super, &database, &schema)
 	if err != nil {
 		return fmt.Errorf("asking what the service's login may do: %w", err)
 	}
-	if super {
-		return fmt.Errorf("login %q is a superuser: it can rewrite the audit log; give the service a login of its own", who)
+	switch {
+	case super:
+		return fmt.Errorf("login %q is a superuser, or may become one: it can rewrite the audit log; give the service a login of its own", who)
+	case database || schema:
+		return fmt.Errorf("login %q owns, or belongs to the owner of, the database or the schema of the tables: it can drop the audit log; give the service a login of its own", who)
 	}
 	tables := migrations.Tables()
 	rows, err := s.pool.Query(ctx, `

@@ -63,6 +63,8 @@ func TestPrivilegesAreJudged(t *testing.T) {
 		"one column":    {`GRANT UPDATE (verdict) ON approvals TO ` + serviceLogin, `REVOKE UPDATE (verdict) ON approvals FROM ` + serviceLogin, "may UPDATE (verdict) on table approvals"},
 		"no column":     {`REVOKE UPDATE (withdrawn_at) ON approvals FROM ` + serviceLogin, `GRANT UPDATE (withdrawn_at) ON approvals TO ` + serviceLogin, "lacks UPDATE (withdrawn_at) on table approvals"},
 		"every column":  {`GRANT UPDATE ON approvals TO ` + serviceLogin, `REVOKE UPDATE ON approvals FROM ` + serviceLogin + `; GRANT UPDATE (withdrawn_at) ON approvals TO ` + serviceLogin, "may UPDATE on table approvals"},
+		"the schema":    {`ALTER SCHEMA public OWNER TO ` + serviceLogin, `ALTER SCHEMA public OWNER TO pg_database_owner`, "it can drop the audit log"},
+		"as the owner":  {databaseTo(serviceLogin), databaseTo("postgres"), "it can drop the audit log"},
 		"missing":       {`ALTER TABLE digests RENAME TO gone`, `ALTER TABLE gone RENAME TO digests`, "table digests is missing"},
 	} {
 		b.asOwner(tc.sql)
@@ -87,6 +89,16 @@ func TestPrivilegesAreJudged(t *testing.T) {
 func TestSchemaVersionIsJudged(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.asOwner(`INSERT INTO river_migration (line, version) VALUES ('main', 9999)`)
+	if err := b.CheckSchema(t.Context()); err != nil {
+		t.Errorf("newer tables of the job engine: %v", err)
+	}
+	for _, sql := range []string{`DELETE FROM river_migration WHERE version IN (9999, (SELECT max(version) FROM river_migration WHERE version < 9999))`, `DROP TABLE river_migration`} {
+		b.asOwner(sql)
+		if err := b.CheckSchema(t.Context()); !errors.Is(err, store.ErrSchemaOld) || !strings.Contains(err.Error(), "the job engine's tables are at version") {
+			t.Errorf("older tables of the job engine: %v", err)
+		}
+	}
 	b.asOwner(`INSERT INTO schema_migrations (version_id, is_applied) VALUES (9999, true)`)
 	if err := b.CheckSchema(t.Context()); !errors.Is(err, store.ErrSchemaNew) {
 		t.Errorf("a newer schema: %v", err)
@@ -99,6 +111,11 @@ func TestSchemaVersionIsJudged(t *testing.T) {
 	if err := b.CheckSchema(t.Context()); !errors.Is(err, store.ErrSchemaOld) {
 		t.Errorf("no schema: %v", err)
 	}
+}
+
+// databaseTo gives the database one is connected to away.
+func databaseTo(owner string) string {
+	return `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO ` + owner + `', current_database()); END $$`
 }
 
 func last() string { return itoa(migrations.Latest()) }
