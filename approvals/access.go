@@ -22,15 +22,15 @@ func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
 	}
 	// Ask before the target is troubled; the answer that counts comes under the lock.
 	if _, err := Next(c, Activate{By: person}, at); err != nil {
-		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
+		return c, underWay(s.refusal(ctx, c, person, press, audit.GrantIntended, err))
 	}
 	shift, err := s.stillAllowed(ctx, c, person)
 	if err != nil {
-		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
+		return c, underWay(s.refusal(ctx, c, person, press, audit.GrantIntended, err))
 	}
 	intent, err := s.intend(ctx, c, at, shift)
 	if err != nil {
-		return c, s.refusal(ctx, c, person, press, audit.GrantIntended, err)
+		return c, underWay(s.refusal(ctx, c, person, press, audit.GrantIntended, err))
 	}
 	after, err := s.cfg.Store.ChangeCase(ctx, press.Request, func(c Case) (Change, error) {
 		event := s.event(audit.GrantIntended, c.Request, actor(person), press.Source)
@@ -46,9 +46,10 @@ func (s *Service) Activate(ctx context.Context, press Press) (Case, error) {
 			"login": intent.Login, "deadline": intent.Deadline.UTC().Format(time.RFC3339), "profile_version": intent.ProfileVersion,
 		}
 		return Change{
-			Request: next.Request, Grant: &intent, Events: []audit.Event{event}, Jobs: append(grants.IntentJobs(intent), endingJobs(intent)...),
+			Request: next.Request, Grant: &intent, Events: []audit.Event{audit.Once(event, press.Delivery)}, Jobs: append(grants.IntentJobs(intent), endingJobs(intent)...),
 		}, nil
 	})
+	err = underWay(err)
 	if _, ok := errors.AsType[*Refusal](err); !ok && err != nil {
 		return after, fmt.Errorf("activating request %s: %w", press.Request, err)
 	}
@@ -68,11 +69,11 @@ func (s *Service) Issue(ctx context.Context, grantID string) (grants.Credential,
 func (s *Service) ShowAgain(ctx context.Context, press Press) (grants.Credential, error) {
 	person, c, err := s.holder(ctx, press, audit.GrantRotated)
 	if err != nil {
-		return grants.Credential{}, err
+		return grants.Credential{}, underWay(err)
 	}
-	credential, err := s.cfg.Grants.Rotate(ctx, c.Grant.ID, actor(person), press.Source)
+	credential, err := s.cfg.Grants.Rotate(ctx, c.Grant.ID, actor(person), press.Source, press.Delivery)
 	if err != nil {
-		return credential, s.unavailable(c, err)
+		return credential, s.unavailable(c, underWay(err))
 	}
 	return credential, nil
 }
@@ -95,7 +96,7 @@ func (s *Service) Abandon(ctx context.Context, grantID, why string) error {
 func (s *Service) Release(ctx context.Context, press Press) (Case, error) {
 	person, c, err := s.holder(ctx, press, audit.GrantEnding)
 	if err != nil {
-		return c, err
+		return s.once(ctx, press.Delivery, c, err)
 	}
 	return s.end(ctx, c, press, grants.Ending{Cause: grants.Released, By: actor(person), Source: press.Source})
 }
@@ -105,7 +106,7 @@ func (s *Service) Release(ctx context.Context, press Press) (Case, error) {
 func (s *Service) Revoke(ctx context.Context, press Press, reason string) (Case, error) {
 	person, c, err := s.revoker(ctx, press)
 	if err != nil {
-		return c, err
+		return s.once(ctx, press.Delivery, c, err)
 	}
 	if strings.TrimSpace(reason) == "" {
 		return c, input("Reason", "Say why, so that its holder knows.")
@@ -144,8 +145,9 @@ func (s *Service) revoker(ctx context.Context, press Press) (Person, Case, error
 }
 
 func (s *Service) end(ctx context.Context, c Case, press Press, e grants.Ending) (Case, error) {
+	e.Delivery = press.Delivery
 	if _, err := s.cfg.Grants.End(ctx, c.Grant.ID, e); err != nil && !errors.Is(err, grants.ErrState) {
-		return c, err // somebody else having ended it in the meantime is success
+		return s.once(ctx, press.Delivery, c, err) // somebody else having ended it in the meantime is success
 	}
 	return s.Case(ctx, press.Request)
 }

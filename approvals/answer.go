@@ -20,7 +20,7 @@ func (s *Service) Approve(ctx context.Context, press Press) (Case, error) {
 func (s *Service) approve(ctx context.Context, press Press, a Approve) (Case, error) {
 	person, fills, err := s.voter(ctx, press, audit.RequestApproved)
 	if err != nil {
-		return Case{}, err
+		return s.once(ctx, press.Delivery, Case{}, err)
 	}
 	a.By, a.Fills, a.TakeWithin = person, fills, s.cfg.TakeWithin
 	return s.act(ctx, press, person, audit.RequestApproved, "", a)
@@ -33,7 +33,7 @@ func (s *Service) Deny(ctx context.Context, press Press, reason string) (Case, e
 	}
 	person, fills, err := s.voter(ctx, press, audit.RequestDenied)
 	if err != nil {
-		return Case{}, err
+		return s.once(ctx, press.Delivery, Case{}, err)
 	}
 	return s.act(ctx, press, person, audit.RequestDenied, cut(reason, LongestReason),
 		Deny{By: person, Fills: fills, Reason: cut(reason, LongestReason)})
@@ -93,6 +93,9 @@ func (s *Service) voter(ctx context.Context, press Press, kind audit.Kind) (Pers
 
 // act asks the state machine under the request's lock and writes its answer, or the refused attempt.
 func (s *Service) act(ctx context.Context, press Press, person Person, kind audit.Kind, reason string, a Act) (Case, error) {
+	if err := s.undone(ctx, press.Delivery); err != nil {
+		return s.once(ctx, press.Delivery, Case{}, err)
+	}
 	c, err := s.cfg.Store.ChangeCase(ctx, press.Request, func(c Case) (Change, error) {
 		event := s.event(kind, c.Request, actor(person), press.Source)
 		next, err := Next(c, a, s.cfg.Now())
@@ -106,12 +109,12 @@ func (s *Service) act(ctx context.Context, press Press, person Person, kind audi
 		if kind == audit.RequestApproved {
 			event.Detail = answerDetail(next)
 		}
-		return s.change(c, next, event), nil
+		return s.change(c, next, audit.Once(event, press.Delivery)), nil
 	})
 	if _, ok := errors.AsType[*Refusal](err); !ok && err != nil {
-		return c, fmt.Errorf("%s of request %s: %w", kind, press.Request, err)
+		err = fmt.Errorf("%s of request %s: %w", kind, press.Request, err)
 	}
-	return c, err
+	return s.once(ctx, press.Delivery, c, err)
 }
 
 // answerDetail says what a yes was to and whether it was the last one needed.
@@ -132,9 +135,13 @@ func answerDetail(c Case) map[string]string {
 	return out
 }
 
-// refusal records why an act was refused outside the state machine.
+// refusal records why an act was refused outside the state machine. What was done for the same delivery before is not refused: it is
+// audit.ErrDelivered.
 func (s *Service) refusal(ctx context.Context, c Case, person Person, press Press, kind audit.Kind, err error) error {
 	if why, ok := errors.AsType[*Refusal](err); ok {
+		if err := s.undone(ctx, press.Delivery); err != nil {
+			return err
+		}
 		return s.record(ctx, s.event(kind, c.Request, actor(person), press.Source), why)
 	}
 	return err

@@ -193,9 +193,10 @@ type Filing struct {
 
 	// now is the one instant at which this wish is checked, decided and filed: a start must not pass in between. Zero reads the clock.
 	now time.Time
-	// Key identifies the delivery, see Request.Key.
-	Key    string
-	Source string
+	// Key identifies the delivery, see Request.Key. Where it names something else that must not be asked for twice, Delivery is as in Press.
+	Key      string
+	Delivery string
+	Source   string
 }
 
 // Press is somebody's act on a request: who Slack says it was, on what, from where.
@@ -203,6 +204,9 @@ type Press struct {
 	By      string // Slack user ID
 	Request string
 	Source  string
+	// Delivery names the command, press or window that Slack told of, the same however often and wherever it comes: what it asks for
+	// is done once. Empty says nothing.
+	Delivery string
 	// Until is the end of the access as the presser saw it; zero where they were shown none. Only Extend asks.
 	Until time.Time
 }

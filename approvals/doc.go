@@ -69,8 +69,9 @@
 //     what was decided at filing.
 //   - Refused attempts are audit events too. Carrying out the audit log of a request step by step gives what the store has.
 //   - What a rule's budget or an extension's count has left is taken once, however many ask at the same instant.
-//   - A redelivered command is recognised by its delivery key and gives the request it made the first time. A redelivered
-//     press finds done what it would do; for a moment after a yes was taken back it does not put it back.
+//   - What is delivered twice is done once, on one replica or two, at once or late: a filing is recognised by its key, which gives the
+//     request it made the first time, and every other act by the delivery in its audit event, of which the store keeps one. The second
+//     time it is answered like the first, unless that would show a password.
 //
 // # Jobs
 //

@@ -15,6 +15,11 @@ import (
 // Extend moves the deadline of live access as far as the policy lets it without anybody being asked again; only its holder
 // may. Whoever saw another end than there is now is refused: their press was delivered twice, or somebody was quicker. Who is on call is asked afresh, and the shift that the answer rests on bounds the new deadline.
 func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Case, error) {
+	c, err := s.extend(ctx, press, by)
+	return s.once(ctx, press.Delivery, c, err)
+}
+
+func (s *Service) extend(ctx context.Context, press Press, by time.Duration) (Case, error) {
 	person, c, err := s.holder(ctx, press, audit.GrantExtended)
 	if err != nil {
 		return c, err
@@ -37,7 +42,7 @@ func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Ca
 			return c, fmt.Errorf("filing the warning of the new end of request %s: %w", press.Request, err)
 		}
 	}
-	extended, err := s.cfg.Grants.Extend(ctx, c.Grant.ID, c.Grant.Extensions, deadline, notAfter, actor(person), press.Source)
+	extended, err := s.cfg.Grants.Extend(ctx, c.Grant.ID, c.Grant.Extensions, deadline, notAfter, actor(person), press.Source, press.Delivery)
 	if errors.Is(err, grants.ErrState) {
 		err = refuse(InProgress, "This access was extended, or ended, at the same moment. Look at the card and press again if you need to.")
 	} else if err != nil && extended.Extensions > c.Grant.Extensions {

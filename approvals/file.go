@@ -35,7 +35,7 @@ func (s *Service) File(ctx context.Context, f Filing) (Case, error) {
 	for try := 1; ; try++ {
 		c, err := s.keep(ctx, person, f, try == mostTries)
 		if !errors.Is(err, ErrBudget) || try == mostTries {
-			return c, err
+			return s.once(ctx, f.Delivery, c, err)
 		}
 	}
 }

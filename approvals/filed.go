@@ -28,7 +28,7 @@ func (s *Service) wished(person Person, f Filing, d policy.Decision) (Request, a
 	if f.Ticket != "" {
 		event.Detail["ticket"] = f.Ticket
 	}
-	return r, event
+	return r, audit.Once(event, f.Delivery)
 }
 
 // filed is the change that keeps a new request, the answer to it, and what follows.

@@ -82,7 +82,10 @@ func (s *Service) RevokeAgain(ctx context.Context, press Press, grantID string) 
 		}
 		return g, s.record(ctx, event, why)
 	}
-	if err := s.cfg.Store.Record(ctx, []audit.Event{event}, nil); err != nil {
+	switch err := s.cfg.Store.Record(ctx, []audit.Event{audit.Once(event, press.Delivery)}, nil); {
+	case errors.Is(err, audit.ErrDelivered):
+		return g, refuse(InProgress, "It is being tried at this moment. Look again in a few seconds.")
+	case err != nil:
 		return g, fmt.Errorf("recording that grant %s is revoked again: %w", grantID, err)
 	}
 	tried := s.cfg.Grants.Revoke(ctx, grantID)
@@ -108,23 +111,38 @@ func (s *Service) Settle(ctx context.Context, press Press, grantID string) (gran
 		return g, s.record(ctx, event, refuse(AlreadyOver, "Nothing was left behind there."))
 	}
 	// A Home that was drawn before somebody settled it still has the button.
-	earlier, err := s.cfg.Store.Events(ctx, audit.Filter{Grant: grantID, Kind: audit.LeftoversSettled, Limit: mostPresses})
+	if done, err := s.settled(ctx, event); done {
+		return g, err
+	}
+	// Of two operators at the same instant the second finds the first one's event on record.
+	err = s.cfg.Store.Record(ctx, []audit.Event{audit.Once(event, "settled:"+grantID)}, nil)
+	if errors.Is(err, audit.ErrDelivered) {
+		_, err = s.settled(ctx, event)
+		return g, err
+	}
 	if err != nil {
-		return g, fmt.Errorf("reading whether the remains of grant %s are dealt with: %w", grantID, err)
+		return g, fmt.Errorf("recording that the remains of grant %s are dealt with: %w", grantID, err)
+	}
+	return g, nil
+}
+
+// settled says whether somebody recorded before that what a visitor left behind was dealt with, and refuses whoever says so now, if that
+// is somebody else. It is done as well where that cannot be found out.
+func (s *Service) settled(ctx context.Context, event audit.Event) (done bool, err error) {
+	earlier, err := s.cfg.Store.Events(ctx, audit.Filter{Grant: event.Grant, Kind: audit.LeftoversSettled, Limit: mostPresses})
+	if err != nil {
+		return true, fmt.Errorf("reading whether the remains of grant %s are dealt with: %w", event.Grant, err)
 	}
 	for _, e := range earlier {
 		switch {
 		case e.Refused:
-		case e.Actor.ID == person.ID:
-			return g, nil // the same press again
+		case e.Actor.ID == event.Actor.ID:
+			return true, nil // the same press again
 		default:
-			return g, s.record(ctx, event, refuse(AlreadyOver, "This was dealt with before, says %s.", cmp.Or(e.Actor.Name, e.Actor.ID)))
+			return true, s.record(ctx, event, refuse(AlreadyOver, "This was dealt with before, says %s.", cmp.Or(e.Actor.Name, e.Actor.ID)))
 		}
 	}
-	if err := s.cfg.Store.Record(ctx, []audit.Event{event}, nil); err != nil {
-		return g, fmt.Errorf("recording that the remains of grant %s are dealt with: %w", grantID, err)
-	}
-	return g, nil
+	return false, nil
 }
 
 // operator looks up who pressed, afresh, and refuses everybody but the operators; the attempt is recorded.

@@ -32,7 +32,7 @@ func (s *Service) CloseReview(ctx context.Context, press Press, verdict ReviewVe
 				refusal = refuse(NotReviewer, "The policy no longer defines %s, who were to review this. It takes somebody of %s.",
 					Selectors(gone), Selectors(slices.DeleteFunc(needed.From, func(who string) bool { return slices.Contains(gone, who) })))
 			}
-			return c, s.refusal(ctx, c, person, press, audit.ReviewClosed, refusal)
+			return s.once(ctx, press.Delivery, c, s.refusal(ctx, c, person, press, audit.ReviewClosed, refusal))
 		}
 		a.Reviewer = len(fills) > 0
 	}
@@ -46,12 +46,12 @@ func (s *Service) CloseReview(ctx context.Context, press Press, verdict ReviewVe
 			return Change{}, err
 		}
 		event.Reason, event.Detail = note, map[string]string{"verdict": string(verdict)}
-		return s.change(c, next, event), nil
+		return s.change(c, next, audit.Once(event, press.Delivery)), nil
 	})
 	if _, ok := errors.AsType[*Refusal](err); !ok && err != nil {
-		return c, fmt.Errorf("closing the review of request %s: %w", press.Request, err)
+		err = fmt.Errorf("closing the review of request %s: %w", press.Request, err)
 	}
-	return c, err
+	return s.once(ctx, press.Delivery, c, err)
 }
 
 // mayReview is who may close a review: whom the decision names, whom the policy in force names, and its operators. A group

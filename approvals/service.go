@@ -31,9 +31,10 @@ type Roster interface {
 type Grants interface {
 	Intend(ctx context.Context, in grants.Intent) (grants.Grant, error)
 	Issue(ctx context.Context, id string) (grants.Credential, error)
-	Rotate(ctx context.Context, id string, by audit.Actor, source string) (grants.Credential, error)
+	// Rotate, Extend and End do what a delivery asks for once; audit.ErrDelivered says that they did so before.
+	Rotate(ctx context.Context, id string, by audit.Actor, source, delivery string) (grants.Credential, error)
 	Shown(ctx context.Context, id string, by audit.Actor, source string) error
-	Extend(ctx context.Context, id string, extensions int, deadline, notAfter time.Time, by audit.Actor, source string) (grants.Grant, error)
+	Extend(ctx context.Context, id string, extensions int, deadline, notAfter time.Time, by audit.Actor, source, delivery string) (grants.Grant, error)
 	End(ctx context.Context, id string, e grants.Ending) (grants.Grant, error)
 	// Revoke carries a revocation as far as it goes, and returns grants.ErrPursued while somebody else is at it.
 	Revoke(ctx context.Context, id string) error

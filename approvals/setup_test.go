@@ -146,13 +146,21 @@ func (i *issuer) change(ctx context.Context, id string, f func(*grants.Grant)) (
 	})
 }
 
+// event is the record of what a delivery asked for.
+func (i *issuer) event(kind audit.Kind, g grants.Grant, by audit.Actor, delivery string) []audit.Event {
+	return []audit.Event{audit.Once(audit.Event{At: i.now(), Kind: kind, Actor: by, Request: g.Request, Grant: g.ID}, delivery)}
+}
+
 func (i *issuer) Issue(ctx context.Context, id string) (grants.Credential, error) {
 	_, err := i.change(ctx, id, func(g *grants.Grant) { g.State, g.OID, g.IssuedAt = grants.Active, 4711, g.Intended })
 	return grants.Credential{Grant: id}, err
 }
 
-func (i *issuer) Rotate(context.Context, string, audit.Actor, string) (grants.Credential, error) {
-	return grants.Credential{}, nil
+func (i *issuer) Rotate(ctx context.Context, id string, by audit.Actor, _, delivery string) (grants.Credential, error) {
+	_, err := i.store.ChangeGrant(ctx, id, func(g grants.Grant) (grants.Change, error) {
+		return grants.Change{Grant: g, Events: i.event(audit.GrantRotated, g, by, delivery)}, nil
+	})
+	return grants.Credential{}, err
 }
 
 func (i *issuer) Shown(ctx context.Context, id string, _ audit.Actor, _ string) error {
@@ -160,7 +168,7 @@ func (i *issuer) Shown(ctx context.Context, id string, _ audit.Actor, _ string) 
 	return err
 }
 
-func (i *issuer) Extend(ctx context.Context, id string, before int, deadline, notAfter time.Time, _ audit.Actor, _ string) (grants.Grant, error) {
+func (i *issuer) Extend(ctx context.Context, id string, before int, deadline, notAfter time.Time, by audit.Actor, _, delivery string) (grants.Grant, error) {
 	g, err := i.store.ChangeGrant(ctx, id, func(g grants.Grant) (grants.Change, error) {
 		if g.Extensions != before {
 			return grants.Change{}, grants.ErrState
@@ -170,7 +178,7 @@ func (i *issuer) Extend(ctx context.Context, id string, before int, deadline, no
 		}
 		g.Deadline, g.NotAfter = deadline, notAfter
 		g.Extensions++
-		return grants.Change{Grant: g}, nil
+		return grants.Change{Grant: g, Events: i.event(audit.GrantExtended, g, by, delivery)}, nil
 	})
 	if err == nil {
 		err = i.extendFails
@@ -182,8 +190,12 @@ func (i *issuer) End(ctx context.Context, id string, e grants.Ending) (grants.Gr
 	i.mu.Lock()
 	i.ended = append(i.ended, e)
 	i.mu.Unlock()
-	return i.change(ctx, id, func(g *grants.Grant) {
+	return i.store.ChangeGrant(ctx, id, func(g grants.Grant) (grants.Change, error) {
+		if !g.Live() {
+			return grants.Change{}, grants.ErrState
+		}
 		g.State, g.Cause, g.EndedBy, g.Note, g.EndingAt = grants.Revoking, e.Cause, e.By, e.Note, i.now()
+		return grants.Change{Grant: g, Events: i.event(audit.GrantEnding, g, e.By, e.Delivery)}, nil
 	})
 }
 

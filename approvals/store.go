@@ -63,7 +63,8 @@ type Query struct {
 const mostCases = 200
 
 // Store keeps requests. Every change is one transaction; a change function runs under the request's row lock and must
-// be pure (it may run again after a serialization failure).
+// be pure (it may run again after a serialization failure). An event of a delivery that has one already (audit.Once) is
+// audit.ErrDelivered, and nothing is written.
 type Store interface {
 	// CreateRequest inserts a request with what follows from it. When a request with the same Key exists, nothing is
 	// written and that request's case is returned with created false.
@@ -83,6 +84,8 @@ type Store interface {
 	// LeftBehind lists grants whose receipts name objects that live on and that nobody settled, the newest first, and says how
 	// many more there are.
 	LeftBehind(ctx context.Context, limit int) (found []grants.Grant, more int, err error)
+	// Delivered reads the event of what a delivery asked for, see audit.Once. ErrNotFound while nothing was done for it.
+	Delivered(ctx context.Context, delivery string) (audit.Event, error)
 	// Record writes events that change no row: refused attempts.
 	Record(ctx context.Context, events []audit.Event, follow []jobs.Job) error
 	// Events selects recorded events, oldest first.

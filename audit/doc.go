@@ -6,6 +6,7 @@
 //     attempts are events too.
 //   - Events and seals are never updated or deleted. The service's database role has no right to, and triggers refuse
 //     it even to the owner.
+//   - What one delivery of Slack asks for is recorded, and so done, once ([Once]).
 //   - No event contains a secret: every field is one of the closed set below, and none of them ever holds a password,
 //     a verifier, a token or a connection URL.
 //

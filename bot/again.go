@@ -129,7 +129,7 @@ func (b *Bot) onAgain(ctx context.Context, cb slack.InteractionCallback, value, 
 	}
 	f := approvals.Filing{
 		By: cb.User.ID, Target: firstOf(a.Target, r.Target), Profile: firstOf(a.Profile, r.Profile), Duration: time.Duration(a.Seconds) * time.Second,
-		Ticket: r.Ticket, Reason: r.Reason, Params: b.fitting(firstOf(a.Target, r.Target), firstOf(a.Profile, r.Profile), r.Params), Source: source,
+		Ticket: r.Ticket, Reason: r.Reason, Params: b.fitting(firstOf(a.Target, r.Target), firstOf(a.Profile, r.Profile), r.Params), Delivery: pressDelivery(cb), Source: source,
 		StartsAt: r.StillAhead(b.now()),
 	}
 	if f.Duration <= 0 {

@@ -11,11 +11,12 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// runCommand answers a line as it was typed. The trigger is the delivery's key: a redelivered command has the same.
+// runCommand answers a line as it was typed.
 func (b *Bot) runCommand(ctx context.Context, cmd slack.SlashCommand, source string) answer {
-	return b.runLine(ctx, cmd, "command:"+cmd.TriggerID, source)
+	return b.runLine(ctx, cmd, commandDelivery(cmd), source)
 }
 
+// runLine answers a line that was typed or suggested. What it asks for is done once for each key, however often the line comes.
 func (b *Bot) runLine(ctx context.Context, cmd slack.SlashCommand, key, source string) answer {
 	c, wrong := parse(cmd.Text)
 	if words := b.elsewhere(cmd.Text, c); words != "" {
@@ -64,7 +65,7 @@ func (b *Bot) runLine(ctx context.Context, cmd slack.SlashCommand, key, source s
 	case verbWhoami:
 		return b.whoami(ctx, cmd.UserID)
 	case verbRelease, verbExtend:
-		return b.onOwnGrant(ctx, c, cmd.UserID, source)
+		return b.onOwnGrant(ctx, c, cmd.UserID, key, source)
 	case verbBreakGlass:
 		return b.aboutToBreak(ctx, c, cmd, source)
 	}
@@ -276,7 +277,7 @@ func listLine(c approvals.Case, now time.Time) string {
 }
 
 // onOwnGrant carries out release and extend, finding the request when the person has only one that it can be.
-func (b *Bot) onOwnGrant(ctx context.Context, c command, by, source string) answer {
+func (b *Bot) onOwnGrant(ctx context.Context, c command, by, key, source string) answer {
 	if c.request == "" {
 		var live []approvals.Case
 		mine, err := b.service.Cases(ctx, approvals.Query{Requester: by, LiveGrants: true})
@@ -302,18 +303,19 @@ func (b *Bot) onOwnGrant(ctx context.Context, c command, by, source string) answ
 			return tell(strings.Join(lines, "\n"), "", "which")
 		}
 	}
-	press := approvals.Press{By: by, Request: c.request, Source: source}
+	press := approvals.Press{By: by, Request: c.request, Delivery: key, Source: source}
 	if c.verb == verbRelease {
-		if _, err := b.service.Release(ctx, press); err != nil {
+		released, err := b.service.Release(ctx, press)
+		if err != nil {
 			return b.failedOn(err, c.request)
 		}
-		return acted(tell("Your access is being taken back now; the card says when it is over.", c.request, "releasing"))
+		return acted(tell("Your access is being taken back now; the card says when it is over.", released.Request.ID, "releasing"))
 	}
 	extended, err := b.service.Extend(ctx, press, c.duration)
 	if err != nil {
 		return b.failedOn(err, c.request)
 	}
-	return acted(tell(extendedWords(extended), c.request, "extended"))
+	return acted(tell(extendedWords(extended), extended.Request.ID, "extended"))
 }
 
 func extendedWords(c approvals.Case) string {

@@ -153,12 +153,15 @@ func (b *Bot) profile(cred grants.Credential) policy.Profile {
 // which would then wipe it out.
 func (b *Bot) showAgain(cb slack.InteractionCallback, press approvals.Press) answer {
 	making := makingView()
-	making.ExternalID = "again-" + rand.Text()
+	making.ExternalID = "again-" + firstOf(cb.View.ID, rand.Text()) // the same where two replicas get it: one of them fills it
 	return answer{
 		payload: slack.NewUpdateViewSubmissionResponse(&making),
 		request: press.Request, outcome: "new password",
 		after: func(ctx context.Context) {
 			cred, err := b.service.ShowAgain(ctx, press)
+			if refusal, ok := refusalOf(err); ok && refusal.Code == approvals.InProgress {
+				return // the same window, sent twice: the first is being answered
+			}
 			if err != nil {
 				text, outcome := b.words(err)
 				b.log.Info().Str("who", press.By).Str("request", press.Request).Str("outcome", outcome).Msg("no new password")

@@ -31,6 +31,9 @@ type fakeService struct {
 	policy func(approvals.Filing) policy.Decision
 	// fail is returned by the method it is named after.
 	fail map[string]error
+	// delivered is which request each delivery changed, and tells how often each came.
+	delivered map[string]string
+	times     map[string]int
 	// changed is told of every change, outside the lock.
 	changed func(request string)
 	// issuing holds Issue back until it is closed.
@@ -50,7 +53,7 @@ type fakeService struct {
 
 func newFakeService() *fakeService {
 	return &fakeService{
-		cases: map[string]*approvals.Case{}, longer: time.Hour, fail: map[string]error{}, changed: func(string) {},
+		cases: map[string]*approvals.Case{}, delivered: map[string]string{}, times: map[string]int{}, longer: time.Hour, fail: map[string]error{}, changed: func(string) {},
 		policy: func(approvals.Filing) policy.Decision {
 			return policy.Decision{
 				Outcome: policy.NeedsApproval, Rule: "backend reads", Why: "ana is in group backend.", Policy: "0123456789abcdef",
@@ -97,6 +100,24 @@ func (f *fakeService) change(method, id string, do func(*approvals.Case) error) 
 		f.changed(id)
 	}
 	return out, err
+}
+
+// once is change for what a delivery asks for: the second time it finds done what it would do.
+func (f *fakeService) once(method string, p approvals.Press, do func(*approvals.Case) error) (approvals.Case, error) {
+	f.mu.Lock()
+	done, again := f.delivered[p.Delivery]
+	f.times[p.Delivery]++
+	f.mu.Unlock()
+	if again {
+		return f.Case(context.Background(), done)
+	}
+	return f.change(method, p.Request, func(c *approvals.Case) error {
+		err := do(c)
+		if err == nil {
+			f.delivered[p.Delivery] = c.Request.ID
+		}
+		return err
+	})
 }
 
 func copyCase(c *approvals.Case) approvals.Case {
@@ -156,7 +177,7 @@ func (f *fakeService) decides(decide func(approvals.Filing) policy.Decision) {
 }
 
 func (f *fakeService) Approve(_ context.Context, p approvals.Press) (approvals.Case, error) {
-	return f.change("Approve", p.Request, func(c *approvals.Case) error {
+	return f.once("Approve", p, func(c *approvals.Case) error {
 		if c.Request.Requester.ID == p.By {
 			return refusal(approvals.OwnRequest, "Nobody approves their own request.")
 		}
@@ -177,7 +198,7 @@ func (f *fakeService) MayDecide(ctx context.Context, p approvals.Press) error {
 }
 
 func (f *fakeService) Deny(_ context.Context, p approvals.Press, reason string) (approvals.Case, error) {
-	return f.change("Deny", p.Request, func(c *approvals.Case) error {
+	return f.once("Deny", p, func(c *approvals.Case) error {
 		c.Request.State, c.Request.Answer, c.Request.EndedAt = approvals.Denied, reason, time.Now()
 		c.Request.EndedBy = approvals.Person{ID: p.By, Name: "bo"}
 		return nil
@@ -185,7 +206,7 @@ func (f *fakeService) Deny(_ context.Context, p approvals.Press, reason string) 
 }
 
 func (f *fakeService) Cancel(_ context.Context, p approvals.Press) (approvals.Case, error) {
-	return f.change("Cancel", p.Request, func(c *approvals.Case) error {
+	return f.once("Cancel", p, func(c *approvals.Case) error {
 		c.Request.State, c.Request.EndedAt, c.Request.EndedBy = approvals.Cancelled, time.Now(), c.Request.Requester
 		return nil
 	})
@@ -250,7 +271,13 @@ func credentialOf(c approvals.Case) grants.Credential {
 }
 
 func (f *fakeService) ShowAgain(_ context.Context, p approvals.Press) (grants.Credential, error) {
-	c, err := f.change("ShowAgain", p.Request, func(*approvals.Case) error { return nil })
+	f.mu.Lock()
+	_, again := f.delivered[p.Delivery]
+	f.mu.Unlock()
+	c, err := f.once("ShowAgain", p, func(*approvals.Case) error { return nil })
+	if again {
+		return grants.Credential{}, refusal(approvals.InProgress, "This came twice from Slack.")
+	}
 	return credentialOf(c), err
 }
 
@@ -273,7 +300,7 @@ func (f *fakeService) Abandon(_ context.Context, grant, why string) error {
 }
 
 func (f *fakeService) Release(_ context.Context, p approvals.Press) (approvals.Case, error) {
-	return f.change("Release", p.Request, func(c *approvals.Case) error {
+	return f.once("Release", p, func(c *approvals.Case) error {
 		c.Grant.State, c.Grant.Cause, c.Grant.EndingAt = grants.Revoking, grants.Released, time.Now()
 		c.Grant.EndedBy = audit.Actor{Kind: "person", ID: p.By, Name: "ana"}
 		return nil
@@ -281,7 +308,7 @@ func (f *fakeService) Release(_ context.Context, p approvals.Press) (approvals.C
 }
 
 func (f *fakeService) Revoke(_ context.Context, p approvals.Press, reason string) (approvals.Case, error) {
-	return f.change("Revoke", p.Request, func(c *approvals.Case) error {
+	return f.once("Revoke", p, func(c *approvals.Case) error {
 		c.Grant.State, c.Grant.Cause, c.Grant.EndingAt, c.Grant.Note = grants.Revoking, grants.Withdrawn, time.Now(), reason
 		c.Grant.EndedBy = audit.Actor{Kind: "person", ID: p.By, Name: "bo"}
 		return nil
@@ -289,7 +316,7 @@ func (f *fakeService) Revoke(_ context.Context, p approvals.Press, reason string
 }
 
 func (f *fakeService) Extend(_ context.Context, p approvals.Press, by time.Duration) (approvals.Case, error) {
-	return f.change("Extend", p.Request, func(c *approvals.Case) error {
+	return f.once("Extend", p, func(c *approvals.Case) error {
 		// A typed command has seen no end; a window has, to the microsecond, as the store keeps it.
 		if !p.Until.IsZero() && !p.Until.Equal(c.Grant.Deadline.Truncate(time.Microsecond)) {
 			return &approvals.Refusal{Words: "This access was extended already."}

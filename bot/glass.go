@@ -129,7 +129,7 @@ func (b *Bot) submitGlass(ctx context.Context, cb slack.InteractionCallback, sou
 	}
 	f := approvals.Filing{
 		By: cb.User.ID, Target: s.Target, Profile: s.Profile, Duration: length, Ticket: s.Ticket, Reason: reason, Params: maps.Clone(s.Params),
-		Key: "view:" + cb.View.ID, Source: source,
+		Key: windowDelivery(cb), Source: source,
 	}
 	// What the policy wants said is said at the field, where it can be mended; a look changes nothing.
 	if d, err := b.service.PreviewBreakGlass(ctx, f); err == nil && d.Outcome == policy.Denied && d.MaxDuration > 0 {
@@ -151,7 +151,7 @@ func (b *Bot) submitGlass(ctx context.Context, cb slack.InteractionCallback, sou
 	making := makingView()
 	making.ExternalID = "glass-" + cb.View.ID
 	a.outcome, a.payload = "glass broken", slack.NewUpdateViewSubmissionResponse(&making)
-	press := approvals.Press{By: cb.User.ID, Request: c.Request.ID, Source: source}
+	press := approvals.Press{By: cb.User.ID, Request: c.Request.ID, Delivery: windowDelivery(cb), Source: source}
 	a.after = func(ctx context.Context) { b.handBroken(ctx, cb, press, making.ExternalID) }
 	return a
 }

@@ -92,7 +92,7 @@ func leftWords(g grants.Grant) string {
 // onRevokeAgain tries a revocation once more and tells the presser what came of it. The try takes as long as the database does.
 func (b *Bot) onRevokeAgain(cb slack.InteractionCallback, grant, source string) answer {
 	return answer{outcome: "revoking again", acted: true, after: func(ctx context.Context) {
-		g, err := b.service.RevokeAgain(ctx, approvals.Press{By: cb.User.ID, Source: source}, grant)
+		g, err := b.service.RevokeAgain(ctx, approvals.Press{By: cb.User.ID, Delivery: pressDelivery(cb), Source: source}, grant)
 		if err != nil {
 			text, _ := b.words(err)
 			b.tellPresser(ctx, cb, text)
@@ -123,7 +123,7 @@ func receiptOf(g grants.Grant) string {
 
 // onSettled records that somebody dealt with what a visitor left behind.
 func (b *Bot) onSettled(ctx context.Context, cb slack.InteractionCallback, grant, source string) answer {
-	if _, err := b.service.Settle(ctx, approvals.Press{By: cb.User.ID, Source: source}, grant); err != nil {
+	if _, err := b.service.Settle(ctx, approvals.Press{By: cb.User.ID, Delivery: pressDelivery(cb), Source: source}, grant); err != nil {
 		return b.refused(cb, "", err)
 	}
 	return answer{outcome: "settled", acted: true}

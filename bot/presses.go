@@ -22,7 +22,7 @@ func (b *Bot) onActions(ctx context.Context, cb slack.InteractionCallback, sourc
 		return answer{outcome: "ignored"}
 	}
 	action := cb.ActionCallback.BlockActions[0]
-	press := approvals.Press{By: cb.User.ID, Request: action.Value, Source: source}
+	press := approvals.Press{By: cb.User.ID, Request: action.Value, Delivery: pressDelivery(cb), Source: source}
 	if action.ActionID == actAsk {
 		press.Request = ""
 	}

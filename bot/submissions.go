@@ -14,7 +14,7 @@ import (
 // onSubmission answers a window that was sent. What it is about is in private_metadata, which only we write: a request's id, or for
 // the window that breaks glass what there is to break.
 func (b *Bot) onSubmission(ctx context.Context, cb slack.InteractionCallback, source string) answer {
-	press := approvals.Press{By: cb.User.ID, Request: cb.View.PrivateMetadata, Source: source}
+	press := approvals.Press{By: cb.User.ID, Request: cb.View.PrivateMetadata, Delivery: windowDelivery(cb), Source: source}
 	switch cb.View.CallbackID {
 	case viewRequest:
 		return b.submitRequest(ctx, cb, source)
@@ -60,7 +60,7 @@ func (b *Bot) submitRequest(ctx context.Context, cb slack.InteractionCallback, s
 	if d, err := b.service.Preview(ctx, f); err == nil && d.Outcome == policy.Denied && d.Field != "" {
 		return wrongAt("", w.demanded(d), plain(d.Why, 1500), "mistake")
 	}
-	f.Key = "view:" + cb.View.ID
+	f.Key = windowDelivery(cb)
 	filed, err := b.service.File(ctx, f)
 	if err != nil {
 		text, outcome := b.words(err)

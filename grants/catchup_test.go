@@ -15,7 +15,7 @@ func TestServiceRepeatsAnExtensionThatTheTargetMissed(t *testing.T) {
 	g, c := b.issue(time.Hour)
 	until := g.Deadline.Add(time.Hour)
 	b.driver.fail("extend", false, unreachable)
-	g, err := b.Extend(t.Context(), g.ID, 0, until, time.Time{}, audit.System("test"), "")
+	g, err := b.Extend(t.Context(), g.ID, 0, until, time.Time{}, audit.System("test"), "", "")
 	if grants.ReasonOf(err) != grants.FailUnreachable || g.Extensions != 1 || !g.Deadline.Equal(until) {
 		t.Fatalf("%+v: %v", g, err)
 	}

@@ -40,9 +40,9 @@ func TestCutAfterEveryStatement(t *testing.T) {
 var deeds = map[string]func(v *victim){
 	"issue": func(v *victim) { _, _ = v.Issue(v.b.t.Context(), v.grants[0].ID) },
 	"extend": func(v *victim) {
-		_, _ = v.Extend(v.b.t.Context(), v.grants[0].ID, 0, v.grants[0].Deadline.Add(time.Hour), time.Time{}, audit.System("test"), "")
+		_, _ = v.Extend(v.b.t.Context(), v.grants[0].ID, 0, v.grants[0].Deadline.Add(time.Hour), time.Time{}, audit.System("test"), "", "")
 	},
-	"rotate":  func(v *victim) { _, _ = v.Rotate(v.b.t.Context(), v.grants[0].ID, audit.System("test"), "") },
+	"rotate":  func(v *victim) { _, _ = v.Rotate(v.b.t.Context(), v.grants[0].ID, audit.System("test"), "", "") },
 	"release": func(v *victim) { v.end(v.grants[:1]) },
 	"crowd":   func(v *victim) { v.end(v.grants) },
 }

@@ -123,8 +123,9 @@ func (s *Service) Issue(ctx context.Context, id string) (Credential, error) {
 	return credential, nil
 }
 
-// Rotate gives a live login a new password; the one shown before stops working. Sessions stay.
-func (s *Service) Rotate(ctx context.Context, id string, by audit.Actor, source string) (Credential, error) {
+// Rotate gives a live login a new password; the one shown before stops working. Sessions stay. A delivery that made one before makes
+// no other: the error is audit.ErrDelivered.
+func (s *Service) Rotate(ctx context.Context, id string, by audit.Actor, source, delivery string) (Credential, error) {
 	g, err := s.cfg.Store.Grant(ctx, id)
 	if err != nil {
 		return Credential{}, fmt.Errorf("rotating grant %s: %w", id, err)
@@ -141,7 +142,7 @@ func (s *Service) Rotate(ctx context.Context, id string, by audit.Actor, source 
 		if g.State != Active {
 			return Change{}, fmt.Errorf("%w: it is %s", ErrState, g.State)
 		}
-		return Change{Grant: g, Events: []audit.Event{s.event(audit.GrantRotated, g, by, source)}}, nil
+		return Change{Grant: g, Events: []audit.Event{audit.Once(s.event(audit.GrantRotated, g, by, source), delivery)}}, nil
 	})
 	if err != nil {
 		return Credential{}, fmt.Errorf("rotating grant %s: %w", id, err)
@@ -173,9 +174,9 @@ func (s *Service) Shown(ctx context.Context, id string, by audit.Actor, source s
 
 // Extend moves the deadline of a live grant, first in the store, then on the server, which never accepts the login for
 // longer than the store says. extensions is how often it was extended before, as whoever allows this saw it: had it been
-// extended since, the answer might be another, and the error is ErrState. The grant that comes with an error tells whether the
+// extended since, the answer might be another, and the error is ErrState; it is audit.ErrDelivered where the delivery did so before. The grant that comes with an error tells whether the
 // store has the extension nevertheless: the server then gets it with the next sweep.
-func (s *Service) Extend(ctx context.Context, id string, extensions int, deadline, notAfter time.Time, by audit.Actor, source string) (Grant, error) {
+func (s *Service) Extend(ctx context.Context, id string, extensions int, deadline, notAfter time.Time, by audit.Actor, source, delivery string) (Grant, error) {
 	g, err := s.cfg.Store.Grant(ctx, id)
 	if err != nil {
 		return Grant{}, fmt.Errorf("extending grant %s: %w", id, err)
@@ -199,7 +200,7 @@ func (s *Service) Extend(ctx context.Context, id string, extensions int, deadlin
 		e := s.event(audit.GrantExtended, next, by, source)
 		e.Detail["from"] = g.Deadline.UTC().Format(time.RFC3339)
 		e.Detail["to"] = next.Deadline.UTC().Format(time.RFC3339)
-		return Change{Grant: next, Events: []audit.Event{e}, Jobs: []jobs.Job{draw(next)}}, nil
+		return Change{Grant: next, Events: []audit.Event{audit.Once(e, delivery)}, Jobs: []jobs.Job{draw(next)}}, nil
 	})
 	if err != nil {
 		return g, fmt.Errorf("extending grant %s: %w", id, err)

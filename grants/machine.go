@@ -18,6 +18,8 @@ type Ending struct {
 	By     audit.Actor
 	Note   string
 	Source string
+	// Delivery is what asked for it, see audit.Once; empty for what time and prodaccess itself do.
+	Delivery string
 }
 
 // The functions below are the whole state machine: pure, each one transition. Every other state is refused with ErrState.

@@ -20,7 +20,7 @@ func TestPasswordsAreLongAndPlain(t *testing.T) {
 	seen := map[string]bool{}
 	g, first := b.issue(time.Hour)
 	_, second := b.issue(time.Hour)
-	third, err := b.Rotate(t.Context(), g.ID, cli, "")
+	third, err := b.Rotate(t.Context(), g.ID, cli, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

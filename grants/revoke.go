@@ -48,7 +48,7 @@ func (s *Service) end(g Grant, e Ending) (Change, error) {
 	event := s.event(kind, next, e.By, e.Source)
 	event.Reason = e.Note
 	event.Detail["cause"] = string(e.Cause)
-	return Change{Grant: next, Events: []audit.Event{event}, Jobs: follow}, nil
+	return Change{Grant: next, Events: []audit.Event{audit.Once(event, e.Delivery)}, Jobs: follow}, nil
 }
 
 // Recover takes back a grant that is still provisioning long after its intent. It is the Recover job.

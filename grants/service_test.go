@@ -264,7 +264,7 @@ func TestRotationEndsTheOldPassword(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	g, first := b.issue(time.Hour)
-	second, err := b.Rotate(t.Context(), g.ID, audit.System("test"), "")
+	second, err := b.Rotate(t.Context(), g.ID, audit.System("test"), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestRotationEndsTheOldPassword(t *testing.T) {
 		t.Errorf("nothing is odd, and the holder is told %q", second.Note)
 	}
 	b.driver.behind = []string{"replica-2"}
-	third, err := b.Rotate(t.Context(), g.ID, audit.System("test"), "")
+	third, err := b.Rotate(t.Context(), g.ID, audit.System("test"), "", "")
 	if err != nil || !strings.Contains(third.Note, "replica-2") {
 		t.Errorf("a replica lags, and the holder is told %q, %v", third.Note, err)
 	}
@@ -296,7 +296,7 @@ func TestExtensionMovesTheDeadlineOfTheSameLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	until := g.Deadline.Add(time.Hour)
-	g, err = b.Extend(t.Context(), g.ID, 0, until, time.Time{}, audit.System("test"), "")
+	g, err = b.Extend(t.Context(), g.ID, 0, until, time.Time{}, audit.System("test"), "", "")
 	if err != nil || !g.Deadline.Equal(until) {
 		t.Fatalf("deadline %s, %v", g.Deadline, err)
 	}
@@ -306,7 +306,7 @@ func TestExtensionMovesTheDeadlineOfTheSameLogin(t *testing.T) {
 	if n := b.one(b.target, `SELECT count(*) FROM pg_roles WHERE rolname = $1 AND rolvaliduntil > $2`, g.Login, until); n != 1 {
 		t.Error("the server still ends the login at the old deadline")
 	}
-	if _, err := b.Extend(t.Context(), g.ID, 1, g.Deadline.Add(-time.Minute), time.Time{}, audit.System("test"), ""); !errors.Is(err, grants.ErrState) {
+	if _, err := b.Extend(t.Context(), g.ID, 1, g.Deadline.Add(-time.Minute), time.Time{}, audit.System("test"), "", ""); !errors.Is(err, grants.ErrState) {
 		t.Errorf("a deadline moved earlier: %v", err)
 	}
 }

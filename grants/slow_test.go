@@ -133,7 +133,7 @@ func TestASlowTargetDelaysNoOther(t *testing.T) {
 			extension := make(chan struct{})
 			go func() {
 				defer close(extension)
-				_, _ = s.Extend(context.WithoutCancel(t.Context()), asked.ID, 0, asked.Deadline.Add(time.Minute), time.Time{}, audit.System("test"), "")
+				_, _ = s.Extend(context.WithoutCancel(t.Context()), asked.ID, 0, asked.Deadline.Add(time.Minute), time.Time{}, audit.System("test"), "", "")
 			}()
 			b.clock.advance(time.Minute)
 			if got, err := reaper.RunOnce(t.Context()); err != nil || got.Ended != 13 {
@@ -144,10 +144,10 @@ func TestASlowTargetDelaysNoOther(t *testing.T) {
 				t.Error("the session outlived its deadline")
 			}
 			next, _ := issue("orders-prod", 2*time.Minute)
-			if _, err := s.Extend(t.Context(), kept.ID, 0, kept.Deadline.Add(time.Hour), time.Time{}, audit.System("test"), ""); err != nil {
+			if _, err := s.Extend(t.Context(), kept.ID, 0, kept.Deadline.Add(time.Hour), time.Time{}, audit.System("test"), "", ""); err != nil {
 				t.Errorf("extending: %v", err)
 			}
-			if _, err := s.Rotate(t.Context(), kept.ID, audit.System("test"), ""); err != nil {
+			if _, err := s.Rotate(t.Context(), kept.ID, audit.System("test"), "", ""); err != nil {
 				t.Errorf("a new password: %v", err)
 			}
 			if _, err := s.End(t.Context(), kept.ID, grants.Ending{Cause: grants.Released, By: audit.System("test")}); err != nil {

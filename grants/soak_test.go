@@ -139,12 +139,12 @@ func (k *soak) live() {
 		}
 	}
 	if rand.IntN(3) == 0 {
-		if _, err := k.s.Extend(ctx, g.ID, 0, g.Deadline.Add(time.Duration(1+rand.IntN(60))*time.Minute), time.Time{}, audit.System("test"), ""); err == nil {
+		if _, err := k.s.Extend(ctx, g.ID, 0, g.Deadline.Add(time.Duration(1+rand.IntN(60))*time.Minute), time.Time{}, audit.System("test"), "", ""); err == nil {
 			k.extended.Add(1)
 		}
 	}
 	if rand.IntN(8) == 0 {
-		if _, err := k.s.Rotate(ctx, g.ID, audit.System("test"), ""); err == nil {
+		if _, err := k.s.Rotate(ctx, g.ID, audit.System("test"), "", ""); err == nil {
 			k.rotated.Add(1)
 		}
 	}

@@ -107,17 +107,22 @@ func (ws *Workspace) Event(event map[string]any) Reply {
 
 // Redeliver sends the last command or press again, the very same payload, as Slack does when it is not sure that the
 // app got it.
-func (ws *Workspace) Redeliver() Reply {
+func (ws *Workspace) Redeliver() Reply { return ws.Last()() }
+
+// Last sends what was last when it was called, whatever has come after it: some retries are late.
+func (ws *Workspace) Last() (again func() Reply) {
 	ws.mu.Lock()
 	last := ws.last
 	ws.mu.Unlock()
-	if last == nil {
-		return Reply{err: errors.New("nothing was sent yet")}
+	return func() Reply {
+		if last == nil {
+			return Reply{err: errors.New("nothing was sent yet")}
+		}
+		again := *last
+		again.retry++
+		again.reason = "timeout"
+		return ws.reply(ws.deliver(again), nil)
 	}
-	again := *last
-	again.retry++
-	again.reason = "timeout"
-	return ws.reply(ws.deliver(again), nil)
 }
 
 // form writes a command as the form Slack posts.

@@ -37,6 +37,7 @@
 //     or one of access that is not over, and closed ones stay as they are.
 //   - The parameters a grant was made with never change.
 //   - A grant is not begun before the start that its request asked for, which never changes.
+//   - Of all that is done for one delivery of Slack ([audit.Once]) one event is written, and with it one transaction.
 //
 // A budget is the one promise that code alone keeps: CreateRequest counts under an advisory lock for each requester.
 //

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -79,6 +80,12 @@ func (b *bundle) live() {
 		func() error { _, err := b.Grant(ctx, short.ID); return err },
 		func() error { _, err := b.NextDeadline(ctx); return err },
 		func() error { _, err := b.Head(ctx); return err },
+		func() error {
+			if _, err := b.Delivered(ctx, "command:none"); !errors.Is(err, approvals.ErrNotFound) {
+				return err
+			}
+			return nil
+		},
 		func() error { _, err := b.SealPending(context.WithoutCancel(ctx), noon); return err },
 	} {
 		must(look())

@@ -155,7 +155,7 @@ func (s *Store) again(ctx context.Context, transaction func() error) error {
 	for try := 1; ; try++ {
 		err := transaction()
 		if err == nil || try == mostTries || !passing(err) {
-			return err
+			return delivered(err)
 		}
 		pause := time.NewTimer(time.Duration(try) * time.Duration(1+rand.IntN(5)) * time.Millisecond)
 		select {
