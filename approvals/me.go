@@ -28,6 +28,13 @@ type Offer struct {
 	Decision policy.Decision
 }
 
+// Known is nil for somebody who may ask and answer at all, and otherwise the *Refusal that says why they may not, or that this is not
+// known. It is a look, and nothing is recorded.
+func (s *Service) Known(ctx context.Context, slackID string) error {
+	_, err := s.cfg.Directory.Person(ctx, slackID, false)
+	return err
+}
+
 // Me says how the policy sees somebody. It is a look: nothing is recorded, nothing is promised, and a request is decided by
 // itself. Somebody who may not act at all is refused.
 func (s *Service) Me(ctx context.Context, slackID string) (Me, error) {

@@ -20,7 +20,7 @@ func (b *Bot) runCommand(ctx context.Context, cmd slack.SlashCommand, source str
 func (b *Bot) runLine(ctx context.Context, cmd slack.SlashCommand, key, source string) answer {
 	c, wrong := parse(cmd.Text)
 	if words := b.elsewhere(cmd.Text, c); words != "" {
-		return tell(words, "", "told where")
+		return b.forMembers(ctx, cmd.UserID, tell(words, "", "told where"))
 	}
 	if wrong == nil && (c.verb == verbRequest || c.verb == verbExplain || c.verb == verbBreakGlass) {
 		wrong = b.check(c)
@@ -43,13 +43,13 @@ func (b *Bot) runLine(ctx context.Context, cmd slack.SlashCommand, key, source s
 		c, startsAt, wrong = b.starts(ctx, c, cmd.UserID)
 	}
 	if wrong != nil {
-		return b.correct(wrong)
+		return b.forMembers(ctx, cmd.UserID, b.correct(wrong))
 	}
 	switch c.verb {
 	case verbForm:
 		return b.openForm(cmd, source)
 	case verbHelp:
-		return tell(b.help(), "", "helped")
+		return b.helped(ctx, cmd.UserID)
 	case verbList:
 		return b.list(ctx, cmd.UserID)
 	case verbExplain:
@@ -192,12 +192,12 @@ func (b *Bot) whisperTo(ctx context.Context, cmd slack.SlashCommand, text string
 	}
 }
 
-// help is what somebody in a hurry looks for first: a line to copy, made of what there is here.
-func (b *Bot) help() string {
+// help is what somebody in a hurry looks for first: a line to copy.
+func (b *Bot) help(example string) string {
 	c := b.command
 	return strings.Join([]string{
 		"*prodaccess* gives you a database login that ends by itself. To ask, write one line:",
-		"`" + c + " " + b.example() + "`",
+		"`" + c + " " + example + "`",
 		"that is `" + c + " TARGET PROFILE DURATION [name=value…] [TICKET] REASON…`. Durations are like `30m`, `1h30m` or `45s`, tickets like `INC-123`. " +
 			"`" + c + "` alone opens a form.",
 		"• `start=14:30` or `start=2026-11-23T14:30` among the `name=value…`: access that starts later, in your own time zone",
@@ -211,20 +211,25 @@ func (b *Bot) help() string {
 	}, "\n")
 }
 
+// lineShape is a line that is understood anywhere once its names are put in.
+const lineShape = "TARGET PROFILE 30m INC-123 checkout is failing"
+
 // example is a line that would be understood here.
 func (b *Bot) example() string {
-	target, profile := "TARGET", "PROFILE"
 	for _, t := range b.service.Targets() {
 		if profiles := b.service.Profiles(t.Name); len(profiles) > 0 {
-			target, profile = mrkdwn(t.Name, 80), mrkdwn(profiles[0].Name, 80)
-			break
+			return strings.NewReplacer("TARGET", mrkdwn(t.Name, 80), "PROFILE", mrkdwn(profiles[0].Name, 80)).Replace(lineShape)
 		}
 	}
-	return target + " " + profile + " 30m INC-123 checkout is failing"
+	return lineShape
 }
 
 // list shows a person's own requests that are still going, and what there is to ask for.
 func (b *Bot) list(ctx context.Context, by string) answer {
+	known := b.service.Known(ctx, by)
+	if may, _ := eligible(known); !may {
+		return b.failed(known, "")
+	}
 	mine, err := b.service.Cases(ctx, approvals.Query{Requester: by, States: []approvals.State{approvals.Pending, approvals.Approved, approvals.Activated}, Limit: 50})
 	if err != nil {
 		return b.failed(err, "")
@@ -242,6 +247,10 @@ func (b *Bot) list(ctx context.Context, by string) answer {
 	}
 	if len(lines) == 0 {
 		lines = []string{"You have no access and no open request."}
+	}
+	if known != nil {
+		text, _ := b.words(known)
+		return tell(strings.Join(append(lines, "⚠️ What there is to ask for is not shown. "+text), "\n"), "", "listed their own")
 	}
 	lines = append(lines, "*What there is to ask for*")
 	for i, t := range b.service.Targets() {
@@ -291,6 +300,10 @@ func (b *Bot) onOwnGrant(ctx context.Context, c command, by, key, source string)
 		}
 		switch len(live) {
 		case 0:
+			err := b.service.Known(ctx, by)
+			if may, _ := eligible(err); !may {
+				return b.failed(err, "")
+			}
 			return tell("You have no access now.", "", "nothing to "+c.verb)
 		case 1:
 			c.request = live[0].Request.ID

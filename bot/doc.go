@@ -15,7 +15,8 @@
 //   - The Home tab is drawn from what is stored when somebody opens it, and for an hour afterwards when they act or when anything on it
 //     changes: requests that wait for them, reviews, and for operators what does not end. What others do publishes a Home every three
 //     seconds at most and only if something on it changed. A Home that fell behind is put right when it is opened.
-//     Its buttons are those of the messages. Who may neither ask nor answer sees words there.
+//     Its buttons are those of the messages.
+//   - Who may neither ask nor answer is told so by every command, window, button and Home tab, and nothing of what there is.
 //   - A message that stays says "at most" of the time that is left, which time makes no less true; instants are in each reader's own zone.
 //     Every copy about live access, and its holder's Home where it is open, is drawn anew when 4h, 2h, 1h, 30m, 15m and 5m are left, which
 //     notifies nobody and goes behind all other drawings.

@@ -326,6 +326,8 @@ func (f *fakeService) Extend(_ context.Context, p approvals.Press, by time.Durat
 	})
 }
 
+func (f *fakeService) Known(context.Context, string) error { return f.err("Known") }
+
 func (f *fakeService) Usual(context.Context, []policy.Requirement) approvals.Usual {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -67,6 +67,8 @@ type Service interface {
 	// dealt with. Both are for operators, and about a grant.
 	RevokeAgain(ctx context.Context, press approvals.Press, grantID string) (grants.Grant, error)
 	Settle(ctx context.Context, press approvals.Press, grantID string) (grants.Grant, error)
+	// Known is nil for somebody who may ask and answer at all; otherwise it says why not. Looking is not an attempt.
+	Known(ctx context.Context, slackID string) error
 	// Me is how the policy sees somebody now, and what they may ask for. Looking is not an attempt.
 	Me(ctx context.Context, slackID string) (approvals.Me, error)
 	// OnCall names those on call for a schedule of the policy by their addresses, for calling them; unknown completes "because …"

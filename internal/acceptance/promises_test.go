@@ -166,6 +166,45 @@ func TestGuestsBotsAndStrangersCannotAsk(t *testing.T) {
 	w.is("denials by the policy in the audit log", w.store(`SELECT count(*) FROM audit_events WHERE kind = 'request.denied' AND actor_id = 'policy'`), 2)
 }
 
+// Whoever may not act is shown nothing of what there is, whatever they type, and told why.
+func TestGuestsBotsAndStrangersAreShownNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, stage.Options{})
+	for _, p := range []sandbox.Person{
+		{Name: "gus", IsRestricted: true},
+		{Name: "sten", IsStranger: true, TeamID: "T0OTHER"},
+		{Name: "robo", IsBot: true},
+		{Name: "uma", EmailUnconfirmed: true},
+	} {
+		w.joins(p)
+	}
+	w.serve()
+	w.asks("bo", "read-only", "30m", "nobody else's business")
+	for who, words := range map[string]string{
+		"gus": "Guests can neither ask nor approve.", "sten": "another workspace", "robo": "Bots can neither ask", "uma": "not confirmed",
+	} {
+		here := w.Person(who).In(w.Conf.Approvals)
+		for _, line := range []string{
+			"", "help", "list", "whoami", "explain orders-prod read-only", "explain orders-pro read-only", "orders-pro read-only 30m let me in", "orders-prod",
+			"orders-prod read-onyl 30m let me in", "hlep", "status", "cancel", "approve", "release", "extend 30m", "break-glass", "break-glass orders-pro read-only why",
+			"break-glass orders-prod read-only why",
+		} {
+			told := w.says(here.Command("/prodaccess "+line), words)
+			for _, never := range []string{"orders-prod", "read-only", "data-fix", "bo@", "business", "Try:"} {
+				if strings.Contains(told, never) {
+					t.Errorf("%s types %q and is told of %q: %s", who, line, never, told)
+				}
+			}
+		}
+	}
+	w.Person("gus").OpensHome()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	if v, err := w.Person("gus").WaitsForHome(ctx, "Guests can neither ask nor approve."); err != nil || strings.Contains(v.Text, "orders-prod") {
+		t.Errorf("the Home of a guest is %q: %v", v.Text, err)
+	}
+}
+
 // Promise 7: each required approval comes from a different human.
 func TestOneHumanFillsOneApproval(t *testing.T) {
 	t.Parallel()
