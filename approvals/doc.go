@@ -68,7 +68,8 @@
 //     may be asked; bots, guests, strangers and people who left are refused. Authority is what the policy in force says at that moment; which requirements there are, and who reviews, is
 //     what was decided at filing.
 //   - Refused attempts are audit events too. Carrying out the audit log of a request step by step gives what the store has.
-//   - What a rule's budget or an extension's count has left is taken once, however many ask at the same instant.
+//   - What a rule's budget or an extension's count has left is taken once, however many ask at the same instant. So is the last place
+//     among the pending requests that one person may have.
 //   - What is delivered twice is done once, on one replica or two, at once or late: a filing is recognised by its key, which gives the
 //     request it made the first time, and every other act by the delivery in its audit event, of which the store keeps one. The second
 //     time it is answered like the first, unless that would show a password.

@@ -52,8 +52,12 @@ func (s *Service) keep(ctx context.Context, person Person, f Filing, last bool) 
 		question.Facts.History = &policy.History{Unknown: "others draw on the same budget at this moment"}
 	}
 	change := s.filed(person, f, p.Decide(question.Request, question.Facts))
-	change.Question = &question
-	return s.create(ctx, p, change)
+	change.Question, change.MostPending = &question, s.cfg.MostPending
+	c, err := s.create(ctx, p, change)
+	if errors.Is(err, ErrCrowded) {
+		return Case{}, s.record(ctx, s.filingEvent(f, actor(person)), s.crowded(ctx, person))
+	}
+	return c, err
 }
 
 // create commits a new request together with the policy that decided it.
@@ -68,7 +72,7 @@ func (s *Service) create(ctx context.Context, p *policy.Policy, change Change) (
 	return c, nil
 }
 
-// Preview says what would be decided, and changes and records nothing.
+// Preview says what would be decided, and changes and records nothing. The refusals are File's.
 func (s *Service) Preview(ctx context.Context, f Filing) (policy.Decision, error) {
 	person, err := s.cfg.Directory.Person(ctx, f.By, false)
 	if err != nil {
@@ -78,7 +82,8 @@ func (s *Service) Preview(ctx context.Context, f Filing) (policy.Decision, error
 		return policy.Decision{}, refusal
 	}
 	f = s.asOfNow(f)
-	return s.decide(ctx, s.cfg.Policy(), person, f), nil
+	d := s.decide(ctx, s.cfg.Policy(), person, f)
+	return d, s.full(ctx, person, d)
 }
 
 func (s *Service) filingEvent(f Filing, by audit.Actor) audit.Event {

@@ -131,7 +131,7 @@ func TestWhatPagerDutyDoesNotSayIsAskedOfAPerson(t *testing.T) {
 	} {
 		s, err := approvals.New(approvals.Config{
 			Store: o.store, Grants: o.grants, Directory: o.people, Roster: roster, Policy: o.policy.Load, Targets: o.Targets(),
-			Now: o.now, LapseAfter: time.Hour, TakeWithin: time.Hour, FactsWithin: 50 * time.Millisecond,
+			Now: o.now, LapseAfter: time.Hour, TakeWithin: time.Hour, MostPending: 100, FactsWithin: 50 * time.Millisecond,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -24,6 +24,7 @@ const (
 	ReviewOpen    Code = "review-open"    // no more glass is broken until the last review is closed
 	NotReviewer   Code = "not-reviewer"   // the policy does not name the person, or it is their own
 	BadInput      Code = "bad-input"      // unknown target or profile, impossible duration
+	TooMany       Code = "too-many"       // as many requests of theirs wait for an answer as may
 	Unavailable   Code = "unavailable"    // the target does not answer; nothing was changed
 )
 

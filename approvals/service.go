@@ -53,6 +53,8 @@ type Config struct {
 	// LapseAfter is how long a request waits for an answer, TakeWithin how long approved access waits for its requester.
 	LapseAfter time.Duration
 	TakeWithin time.Duration
+	// MostPending is how many requests of one person may wait for an answer at a time. Broken glass waits for nobody.
+	MostPending int
 	// FactsWithin bounds how long filing waits for Slack and PagerDuty; what is not known by then is unknown.
 	FactsWithin time.Duration
 }
@@ -70,7 +72,7 @@ func New(cfg Config) (*Service, error) {
 	for name, absent := range map[string]bool{
 		"Store": cfg.Store == nil, "Grants": cfg.Grants == nil, "Directory": cfg.Directory == nil,
 		"Roster": cfg.Roster == nil, "Policy": cfg.Policy == nil, "Now": cfg.Now == nil,
-		"LapseAfter": cfg.LapseAfter <= 0, "TakeWithin": cfg.TakeWithin <= 0, "FactsWithin": cfg.FactsWithin <= 0,
+		"LapseAfter": cfg.LapseAfter <= 0, "TakeWithin": cfg.TakeWithin <= 0, "MostPending": cfg.MostPending <= 0, "FactsWithin": cfg.FactsWithin <= 0,
 	} {
 		if absent {
 			missing = append(missing, name)

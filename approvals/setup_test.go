@@ -1,6 +1,7 @@
 package approvals_test
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -58,6 +59,7 @@ type office struct {
 	now    func() time.Time
 	ahead  *atomic.Int64 // of the real time, see sleeps
 	url    string        // of the database, as the service
+	most   int           // pending requests of one person in services made from now on; 0 for thousands
 }
 
 // people is the directory and the roster of the office.
@@ -274,7 +276,7 @@ func (o *office) service(st approvals.Store, inForce func() *policy.Policy, now 
 	s, err := approvals.New(approvals.Config{
 		Store: st, Grants: o.grants, Directory: o.people, Roster: o.people, Policy: inForce,
 		Targets: []grants.Target{{Name: "orders-prod", Engine: "postgres", Environment: "production", Databases: []string{"orders"}}},
-		Now:     now, LapseAfter: time.Hour, TakeWithin: 30 * time.Minute, FactsWithin: time.Second,
+		Now:     now, LapseAfter: time.Hour, TakeWithin: 30 * time.Minute, MostPending: cmp.Or(o.most, 10_000), FactsWithin: time.Second,
 	})
 	if err != nil {
 		o.t.Fatal(err)

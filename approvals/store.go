@@ -22,6 +22,10 @@ var ErrNoChange = errors.New("approvals: no change")
 // out to be used up. Nothing was written; decide again.
 var ErrBudget = errors.New("approvals: the budget is used up")
 
+// ErrCrowded is returned by CreateRequest when, under a lock, the requester turns out to have as many pending requests as they may
+// (Change.MostPending). Nothing was written.
+var ErrCrowded = errors.New("approvals: too many requests are pending")
+
 // ErrOpenReview is returned by CreateRequest when the requester of broken glass has another review open. Nothing was written.
 var ErrOpenReview = errors.New("approvals: another review is open")
 
@@ -30,6 +34,8 @@ type Change struct {
 	Request Request
 	// Question is what the policy was asked about a new request; it is kept for replays, and no Case carries it.
 	Question *policy.Question
+	// MostPending is how many pending requests its requester may have with a new one that is pending; 0 for as many as they like.
+	MostPending int
 	// Approvals are new ones, appended.
 	Approvals []Approval
 	// Withdrawn are the Slack IDs of approvers whose standing yes is taken back, at WithdrawnAt.

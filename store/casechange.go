@@ -60,6 +60,9 @@ func (s *Store) CreateRequest(ctx context.Context, change approvals.Change) (fil
 		if err := spend(ctx, tx, r); err != nil {
 			return err
 		}
+		if err := room(ctx, tx, r, change.MostPending); err != nil {
+			return err
+		}
 		created = true
 		w, c := &caseRows{}, approvals.Case{Request: r}
 		if change.Review != nil {

@@ -39,7 +39,8 @@
 //   - A grant is not begun before the start that its request asked for, which never changes.
 //   - Of all that is done for one delivery of Slack ([audit.Once]) one event is written, and with it one transaction.
 //
-// A budget is the one promise that code alone keeps: CreateRequest counts under an advisory lock for each requester.
+// Two promises code alone keeps, a budget and how many requests of somebody are pending: CreateRequest counts under an advisory lock
+// for each requester.
 //
 // # Time, text and secrets
 //

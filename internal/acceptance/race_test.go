@@ -215,3 +215,24 @@ func TestTwoReplicasPostEveryMessageOnce(t *testing.T) {
 }
 
 var instants = regexp.MustCompile(`date\^\d+`)
+
+// Somebody who is angry, or a script, asks without end in two replicas: the channel that everybody reads gets as many cards as one
+// person may have waiting, and no more until one is answered or cancelled.
+func TestAskingWithoutEndFillsNoChannel(t *testing.T) {
+	t.Parallel()
+	w := twoReplicas(t, stage.Options{Environ: []string{"PRODACCESS_REQUESTS_MOST_PENDING=4"}})
+	var acts []func()
+	for i := range 16 {
+		acts = append(acts, func() { w.types("bo", "read-only", "1h", fmt.Sprintf("without end %02d.", i)) })
+	}
+	together(acts...)
+	w.is("requests", w.store(`SELECT count(*) FROM requests`), 4)
+	w.is("refused ones in the audit log", w.store(`SELECT count(*) FROM audit_events WHERE kind = 'request.filed' AND refused AND detail ->> 'code' = 'too-many'`), 12)
+	w.says(w.types("bo", "read-only", "1h", "one more"), "Press Cancel on what you do not need")
+	words := w.store(`SELECT reason FROM requests ORDER BY reason LIMIT 1`)
+	w.clicksOn("bo", "Cancel", words)
+	w.ok(w.types("bo", "read-only", "1h", "one more"))
+	w.cardSays("dora", "one more", "Waiting for approval")
+	w.is("requests", w.store(`SELECT count(*) FROM requests`), 5)
+	w.whole()
+}

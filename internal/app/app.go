@@ -153,7 +153,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	a.approvals, err = approvals.New(approvals.Config{
 		Store: a.store, Grants: a.grants, Directory: bot.NewDirectory(slack, a.now), Roster: people,
 		Policy: a.policy.get, Targets: targets, Now: a.now,
-		LapseAfter: cfg.Requests.LapseAfter, TakeWithin: cfg.Requests.ActivateWithin, FactsWithin: factsWithin,
+		LapseAfter: cfg.Requests.LapseAfter, TakeWithin: cfg.Requests.ActivateWithin, MostPending: cfg.Requests.MostPending, FactsWithin: factsWithin,
 	})
 	if err != nil {
 		return nil, err

@@ -92,7 +92,7 @@ func openLibraryOn(b *testing.B, open opening) *library {
 	})
 	l.approvals, err = approvals.New(approvals.Config{
 		Store: l.store, Grants: l.grants, Directory: l.people, Roster: l.people, Policy: func() *policy.Policy { return rules },
-		Targets: []grants.Target{l.place.target}, Now: time.Now, LapseAfter: time.Hour, TakeWithin: time.Hour, FactsWithin: time.Second,
+		Targets: []grants.Target{l.place.target}, Now: time.Now, LapseAfter: time.Hour, TakeWithin: time.Hour, MostPending: 1_000_000, FactsWithin: time.Second,
 	})
 	fatal(b, err)
 	sealer := store.NewSealer(st)

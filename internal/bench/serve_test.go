@@ -16,7 +16,7 @@ import (
 // BenchmarkServe measures the real binary as people meet it: how soon it is there, what it takes while nobody asks, and
 // how long people wait, over Socket Mode on a workspace without rate limits.
 func BenchmarkServe(b *testing.B) {
-	s, err := stage.Open(b.Context(), stage.Options{Binary: binary, Durable: true})
+	s, err := stage.Open(b.Context(), stage.Options{Binary: binary, Durable: true, Environ: []string{"PRODACCESS_REQUESTS_MOST_PENDING=10000"}})
 	fatal(b, err)
 	b.Cleanup(s.Close)
 	// The parts follow from one another, so they are one benchmark.

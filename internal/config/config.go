@@ -77,10 +77,11 @@ type Policy struct {
 	File string `mapstructure:"file"`
 }
 
-// Requests says how long a request stays open.
+// Requests says how long a request stays open, and how many one person may have waiting.
 type Requests struct {
 	LapseAfter     time.Duration `mapstructure:"lapse_after"`     // without an answer
 	ActivateWithin time.Duration `mapstructure:"activate_within"` // after the last approval
+	MostPending    int           `mapstructure:"most_pending"`    // of one person, for an answer
 }
 
 // Grants bounds every login.

@@ -13,7 +13,7 @@ func defaults() Config {
 		PagerDuty:       PagerDuty{APIURL: "https://api.pagerduty.com", EventsURL: "https://events.pagerduty.com"},
 		HTTP:            HTTP{Listen: "127.0.0.1:8080"},
 		Policy:          Policy{File: "policy.yaml"},
-		Requests:        Requests{LapseAfter: 24 * time.Hour, ActivateWithin: 30 * time.Minute},
+		Requests:        Requests{LapseAfter: 24 * time.Hour, ActivateWithin: 30 * time.Minute, MostPending: 20},
 		Grants:          Grants{ConnectionLimit: 10, Grace: 30 * time.Second},
 		Alarm:           Alarm{After: 45 * time.Second},
 		Digest:          Digest{Schedule: "0 9 * * *", Timezone: "UTC"},

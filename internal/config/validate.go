@@ -36,6 +36,9 @@ func (c Config) Validate() Faults {
 		v.missing("policy.file", "Name the policy file.")
 	}
 	v.durations(c)
+	if n := c.Requests.MostPending; n < 1 || n > 10_000 {
+		v.fault("requests.most_pending", fmt.Sprintf("is %d", n), "Use a number from 1 to 10000.")
+	}
 	if n := c.Grants.ConnectionLimit; n < 1 || n > 1000 {
 		v.fault("grants.connection_limit", fmt.Sprintf("is %d", n), "Use a number from 1 to 1000.")
 	}

@@ -51,6 +51,7 @@ func Gather(s *stage.Stage, teams int) (*Crowd, error) {
 	if err := os.WriteFile(filepath.Join(s.Dir(), "policy.yaml"), []byte(c.policy()), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the crowd's policy: %w", err)
 	}
+	s.Environ("PRODACCESS_REQUESTS_MOST_PENDING=10000") // they ask for more than anybody would
 	c.stop = s.Slack.OnDrawn(c.books.drawn)
 	return c, nil
 }
