@@ -211,6 +211,34 @@ func TestWritingDrawsNothing(t *testing.T) {
 	w.window(w.ana, "Needs one of @dba")
 }
 
+// A choice made just before somebody writes may be drawn while the last character is on its way: the form ends with what will
+// happen to all of it.
+func TestTheLastCharacterIsNotLostBehindAChoice(t *testing.T) {
+	t.Parallel()
+	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
+	w.does(w.ana.Command("/prodaccess"))
+	w.window(w.ana, "Request access")
+	w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
+	w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
+	w.window(w.ana, "Needs one of @dba")
+	no(t, w.bot.Drain(soon(t)))
+	chosen, written := make(chan struct{}), make(chan struct{})
+	w.service.decides(func(f approvals.Filing) policy.Decision {
+		wait, why := chosen, "Nothing is written."
+		if f.Reason != "" {
+			wait, why = written, "Something is written."
+		}
+		<-wait
+		return policy.Decision{Outcome: policy.Denied, Why: why, Field: policy.FieldReason}
+	})
+	w.does(w.ana.Fills(map[string]string{"Access": "data-fix"}))
+	w.does(w.ana.Fills(map[string]string{"Reason": "c"})) // of a form that shows the choice before
+	close(chosen)
+	w.window(w.ana, "Nothing is written.")
+	close(written)
+	w.window(w.ana, "Something is written.")
+}
+
 // Slack's clock orders changes, whichever replica hears of them first; without it ours does.
 func TestChangesAreOrderedBySlacksClock(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prodaccess/prodaccess/policy"
 	"github.com/slack-go/slack"
@@ -154,14 +155,27 @@ func (b *Bot) redraw(ctx context.Context, cb slack.InteractionCallback, w wish, 
 	_, err = b.slack.api.UpdateViewContext(ctx, view, "", cb.View.Hash, cb.View.ID)
 	if err != nil && codeOf(err) == "hash_conflict" {
 		// Somebody drew between the change and now. If that was a later change, theirs is the truth; an earlier one is behind. Who
-		// is still writing is about to say more.
-		if written || !b.changes.latest(cb.View.ID, when) {
+		// is still writing is about to say more; who has stopped would be left with what was to happen before they wrote.
+		if written && !pause(ctx, stillWriting) || !b.changes.latest(cb.View.ID, when) {
 			return
 		}
 		_, err = b.slack.api.UpdateViewContext(ctx, view, "", "", cb.View.ID)
 	}
 	if err != nil {
 		b.log.Warn().Str("who", cb.User.ID).Err(safe(err)).Msg("the form was not redrawn")
+	}
+}
+
+// stillWriting is how long the next character is waited for.
+const stillWriting = 400 * time.Millisecond
+
+// pause says whether a time went by before ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 
