@@ -3,22 +3,25 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/prodaccess/prodaccess/internal/jobs"
 )
 
-// Redraw asks once more for every drawing that a worker has begun and not ended, and says how many there are. It is for the
-// start of a replica: the worker may have been in one that was killed, and the job engine takes a job from a dead worker only
-// after a while, in which a card says what is no longer so. What a live worker draws is drawn twice, which shows the same.
-func (s *Store) Redraw(ctx context.Context) (int, error) {
+// Redraw asks once more for every drawing that a worker has begun before an instant, and not ended, and says how many there are: the
+// worker may have been in a replica that was killed, and the job engine takes a job from a dead worker only after a while, in which
+// a card says what is no longer so. What a live worker draws is drawn twice, which shows the same. The start of a replica asks for
+// all of them; no instant is all.
+func (s *Store) Redraw(ctx context.Context, begun time.Time) (int, error) {
 	var asked int
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT j.args ->> 'work', j.args ->> 'subject', -j.id FROM river_job AS j
-			WHERE j.state = 'running' AND j.queue = $1 AND j.kind = $2 AND j.args ->> 'work' = ANY ($3) ORDER BY j.id`,
-			QueueSlack, JobArgs{}.Kind(), []string{string(jobs.Draw), string(jobs.Alarm)})
+			WHERE j.state = 'running' AND j.queue = $1 AND j.kind = $2 AND j.args ->> 'work' = ANY ($3)
+				AND ($4::timestamptz IS NULL OR j.attempted_at < $4) ORDER BY j.id`,
+			QueueSlack, JobArgs{}.Kind(), []string{string(jobs.Draw), string(jobs.Alarm)}, moment(begun))
 		if err != nil {
 			return err
 		}

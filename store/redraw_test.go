@@ -12,7 +12,7 @@ func TestRedrawAsksForWhatWasInterrupted(t *testing.T) {
 	b := setup(t)
 	redraw := func(want int) {
 		t.Helper()
-		if n, err := b.Redraw(t.Context()); err != nil || n != want {
+		if n, err := b.Redraw(t.Context(), time.Time{}); err != nil || n != want {
 			t.Fatalf("%d asked for again, %v; want %d", n, err, want)
 		}
 	}
@@ -39,6 +39,13 @@ func TestRedrawAsksForWhatWasInterrupted(t *testing.T) {
 		if n := available(want.kind, want.subject); n != want.n {
 			t.Errorf("%d of %s can run, want %d", n, want.kind, want.n)
 		}
+	}
+	// In a replica that runs, only those are interrupted that take too long.
+	if n, err := b.Redraw(t.Context(), time.Now().Add(-time.Minute)); err != nil || n != 0 {
+		t.Errorf("%d asked for again that have only begun, %v", n, err)
+	}
+	if n, err := b.Redraw(t.Context(), time.Now().Add(time.Minute)); err != nil || n != 2 {
+		t.Errorf("%d asked for again of two that take too long, %v", n, err)
 	}
 	b.asOwner(run) // killed while it was drawn again
 	redraw(4)

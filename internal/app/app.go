@@ -177,7 +177,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 		return nil, fmt.Errorf("making the job engine: %w", err)
 	}
 	// Before this replica begins to draw, so that what is being drawn is somebody else's.
-	if n, err := a.store.Redraw(ctx); err != nil || n > 0 {
+	if n, err := a.store.Redraw(ctx, time.Time{}); err != nil || n > 0 {
 		log.Info().Err(err).Int("drawings", n).Msg("cards that somebody was drawing are drawn again")
 	}
 	if err := engine.Start(context.WithoutCancel(ctx)); err != nil {
@@ -193,6 +193,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	}
 	a.watch(slack, people)
 	a.watchPolicy()
+	a.watchDrawings()
 	log.Info().Int64("took_ms", time.Since(began).Milliseconds()).Int("targets", len(targets)).Str("listen", a.listener.Addr().String()).
 		Str("mode", cfg.Slack.Mode).Msg("prodaccess is ready")
 	return a, nil

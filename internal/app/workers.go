@@ -19,7 +19,7 @@ import (
 )
 
 // jobTimeout bounds one run of a job, rescueAfter is when a job is taken from a worker that died. The second must be
-// longer than the first, and short: until then, or until a replica starts, a card whose drawer was killed stays as it was.
+// longer than the first, and short, though the engine looks for such jobs only twice a minute. Cards are not left to it: see redraw.go.
 const (
 	jobTimeout  = 40 * time.Second
 	rescueAfter = 50 * time.Second
