@@ -77,8 +77,7 @@ func noticeOf(c approvals.Case, now time.Time, usual string) message {
 func requesterButtons(c approvals.Case) []*slack.ButtonBlockElement {
 	id := c.Request.ID
 	get := button("Get credentials", actGet, id)
-	cancel := button("Cancel", actCancel, id)
-	cancel.Confirm = confirm("Cancel this request?", "It ends here. You can ask again at any time.", "Cancel it", "Keep it")
+	cancel := cancelButton(c)
 	switch {
 	case c.Request.State == approvals.Pending, c.Request.State == approvals.Approved && !c.Request.Ready():
 		return []*slack.ButtonBlockElement{cancel}
@@ -92,6 +91,12 @@ func requesterButtons(c approvals.Case) []*slack.ButtonBlockElement {
 		return []*slack.ButtonBlockElement{get, button("Extend", actExtend, id), releaseButton(c)}
 	}
 	return nil
+}
+
+func cancelButton(c approvals.Case) *slack.ButtonBlockElement {
+	cancel := button("Cancel", actCancel, c.Request.ID)
+	cancel.Confirm = confirm("Cancel this request?", "It ends here. You can ask again at any time.", "Cancel it", "Keep it")
+	return cancel
 }
 
 func releaseButton(c approvals.Case) *slack.ButtonBlockElement {

@@ -22,6 +22,7 @@ const (
 const (
 	mostLive     = 6 // of two blocks
 	mostToTake   = 4 // of two
+	mostAsked    = 4
 	mostToAnswer = 7 // of three
 	mostToReview = 5 // of two
 	mostBroken   = 4
@@ -33,8 +34,9 @@ const (
 // home is what somebody's Home tab shows.
 type home struct {
 	// note is what the last press could not say elsewhere, in mrkdwn.
-	note                       string
-	live, take, answer, recent []approvals.Case
+	note string
+	// asked are the person's own requests that wait for somebody else, take those that wait for them.
+	live, take, asked, answer, recent []approvals.Case
 	// review are the reviews that wait for the person, broken their own that wait for somebody else.
 	review, broken []approvals.Case
 	// operations are for the operators alone; security is the channel their alarms are in.
@@ -66,6 +68,10 @@ func (b *Bot) homeOf(ctx context.Context, user string) (h home, err error) {
 	if err != nil {
 		return h, fmt.Errorf("reading what %s may take: %w", user, err)
 	}
+	h.asked, err = b.service.Cases(ctx, approvals.Query{Requester: user, States: []approvals.State{approvals.Pending}, Limit: 50})
+	if err != nil {
+		return h, fmt.Errorf("reading what %s has asked for: %w", user, err)
+	}
 	if h.review, err = b.service.Reviewable(ctx, user); err != nil {
 		return h, fmt.Errorf("reading the reviews that wait for %s: %w", user, err)
 	}
@@ -91,7 +97,7 @@ func (b *Bot) homeOf(ctx context.Context, user string) (h home, err error) {
 // shows stands for what a Home shows: it changes with everything that is stored and with nothing else.
 func (h home) shows() string {
 	sum := sha256.New()
-	for part, cases := range [][]approvals.Case{h.live, h.take, h.answer, h.recent, h.review, h.broken} {
+	for part, cases := range [][]approvals.Case{h.live, h.take, h.asked, h.answer, h.recent, h.review, h.broken} {
 		for _, c := range cases {
 			fmt.Fprintln(sum, part, c.Request.ID, c.Request.Version)
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// liveAtHome is what somebody has, and what they may take.
+// liveAtHome is what somebody has, what they may take, and what they have asked for.
 func liveAtHome(h home, now time.Time) []slack.Block {
 	out := []slack.Block{header("My access now")}
 	if len(h.live) == 0 {
@@ -22,9 +22,15 @@ func liveAtHome(h home, now time.Time) []slack.Block {
 	out = append(out, entries(h.live, mostLive, func(c approvals.Case) []slack.Block {
 		return withButtons("live", c, requesterButtons(c), section(liveWords(c, now)))
 	})...)
-	return append(out, titled("Waiting for me to take", entries(h.take, mostToTake, func(c approvals.Case) []slack.Block {
+	waits := func(c approvals.Case) string {
 		s := stands(c, now)
-		return withButtons("take", c, requesterButtons(c), section(s.icon+" "+whatFor(c)+"\n"+s.now))
+		return s.icon + " " + whatFor(c) + "\n" + s.now
+	}
+	out = append(out, titled("Waiting for me to take", entries(h.take, mostToTake, func(c approvals.Case) []slack.Block {
+		return withButtons("take", c, requesterButtons(c), section(waits(c)))
+	}))...)
+	return append(out, titled("Waiting for an answer", entries(h.asked, mostAsked, func(c approvals.Case) []slack.Block {
+		return []slack.Block{beside(waits(c), cancelButton(c))}
 	}))...)
 }
 

@@ -127,6 +127,15 @@ func TestHomeCancelAndDeny(t *testing.T) {
 		w.homeWithout(w.bo, "What waits for my answer")
 		w.home(w.ana, "Denied by bo")
 
+		// What nobody has answered yet is taken back here too: the direct message may be far up, or gone.
+		w.does(w.ana.Command(strings.Replace(askLine, "INC-123", "INC-125", 1)))
+		w.home(w.ana, "Waiting for an answer")
+		w.does(w.ana.Clicks("Cancel", sandbox.InHome()))
+		w.homeWithout(w.ana, "Waiting for an answer")
+		if c, err := w.service.Case(t.Context(), "r2"); err != nil || c.Request.State != approvals.Cancelled {
+			t.Errorf("what was cancelled is %s, %v", c.Request.State, err)
+		}
+
 		w.does(w.ana.Command(strings.Replace(askLine, "INC-123", "INC-124", 1)))
 		w.does(w.bo.OpensHome())
 		w.home(w.bo, "INC-124")
@@ -295,7 +304,7 @@ func (w writing) homes() map[string]home {
 		"empty": {},
 		"full": {
 			note: mrkdwn(w.why, 500), live: append(numbered(w.many, states["active"]), states["revoking-overdue"]), take: numbered(w.many, states["approved-at-once"]),
-			answer: numbered(w.many, states["pending-half"]), recent: recent,
+			asked: numbered(w.many, states["pending"]), answer: numbered(w.many, states["pending-half"]), recent: recent,
 			review: append(numbered(w.many, states["glass-over"]), states["glass-overdue"], states["glass-active"]), broken: []approvals.Case{states["glass-active"]},
 			operations: w.operations(), security: "C0SECURITY", again: numbered(min(w.many, mostAgain), states["lapsed-untaken"]), offers: w.offers(),
 		},
@@ -380,8 +389,9 @@ func TestHomeTellsTheTruth(t *testing.T) {
 		if (len(h.broken) == 1) != c.Review.Open() || len(h.review) != 0 {
 			t.Errorf("%s: %d open reviews, %d to close", name, len(h.broken), len(h.review))
 		}
-		if (len(h.live) == 1) != live || (len(h.take) == 1) != (c.Request.State == approvals.Approved) || len(h.recent) != 1 {
-			t.Errorf("%s: %d live, %d to take, %d recent", name, len(h.live), len(h.take), len(h.recent))
+		if (len(h.live) == 1) != live || (len(h.take) == 1) != (c.Request.State == approvals.Approved) || len(h.recent) != 1 ||
+			(len(h.asked) == 1) != (c.Request.State == approvals.Pending) {
+			t.Errorf("%s: %d live, %d to take, %d asked, %d recent", name, len(h.live), len(h.take), len(h.asked), len(h.recent))
 		}
 		raw, err := json.Marshal(homeView(h, "/prodaccess", noon))
 		no(t, err)
