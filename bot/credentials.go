@@ -56,7 +56,7 @@ func (b *Bot) hand(ctx context.Context, cb slack.InteractionCallback, request, g
 		b.tellPresser(ctx, cb, text)
 	case openErr != nil:
 		log.Warn().Err(safe(openErr)).Msg("credential not shown: the window did not open")
-		text := "The window did not open, so nothing was shown and the login is taken back. Press *Get credentials* again in a moment."
+		text := "The window did not open, so nothing was shown and the login is being taken back. Press *Get credentials* again in a moment."
 		if err := b.service.Abandon(ctx, grant, "the window could not be opened: "+safe(openErr).Error()); err != nil {
 			text, _ = b.words(err)
 		}

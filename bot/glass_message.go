@@ -35,7 +35,8 @@ func glassMessage(c approvals.Case, events []audit.Event, now time.Time) message
 	if len(r.Params) > 0 {
 		fields = append(fields, field("Only for", paramWords(r.Params)))
 	}
-	text := icon + " " + head + ": " + mrkdwn(r.Requester.Name, 25) + " took " + mrkdwn(r.Access(), 30) + " on " + mrkdwn(r.Target, 35) + " for " +
+	// That it was taken is said below, once it was: it may never be.
+	text := icon + " " + head + ": " + mrkdwn(r.Requester.Name, 25) + ", " + mrkdwn(r.Access(), 30) + " on " + mrkdwn(r.Target, 35) + " for " +
 		lasting(r.Length()) + ", approved by nobody" + because(r.Reason)
 	m := message{text: glance(text), long: text}
 	m.blocks = []slack.Block{header(icon + " " + head), row(fields...)}

@@ -46,11 +46,15 @@ func reached(c approvals.Case) (m milestone, ok bool) {
 		return milestone{"refused:" + r.ID, true, "⛔ " + person(r.EndedBy) + " said no to " + whatFor(c) + because(r.Answer) +
 			". Talk to " + person(r.EndedBy) + ", or ask for less: a shorter time, or an access that can do less."}, true
 	case r.State == approvals.Lapsed && r.ApprovedAt.IsZero():
-		return milestone{"lapsed:" + r.ID, false, "⚪ Nobody answered in time, so this lapsed: " + whatFor(c) + ". Ask again if you still need it."}, true
+		return milestone{"lapsed:" + r.ID, false, "⚪ " + unanswered(c) + " in time, so this lapsed: " + whatFor(c) + ". Ask again if you still need it."}, true
 	case r.State == approvals.Lapsed:
 		return milestone{"lapsed:" + r.ID, false, "⚪ It was not taken in time, so this lapsed: " + whatFor(c) + ". Ask again if you still need it."}, true
 	case g != nil && g.Cause == grants.Withdrawn:
-		return milestone{"revoked:" + g.ID, true, "🔒 Your access is taken back" + cause(*g) + ". It was " + what(c) + "."}, true
+		is := "is being" // it is said once, and most often before the login is locked
+		if !g.SecuredAt.IsZero() || g.State == grants.Revoked {
+			is = "was"
+		}
+		return milestone{"revoked:" + g.ID, true, "🔒 Your access " + is + " taken back" + cause(*g) + ". It was " + what(c) + "."}, true
 	}
 	return milestone{}, false
 }

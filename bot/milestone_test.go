@@ -22,7 +22,7 @@ func TestRequesterIsToldInOneThread(t *testing.T) {
 		w.does(w.bo.Clicks("Revoke"))
 		w.window(w.bo, "Revoke access")
 		w.does(w.bo.Submits(map[string]string{"Reason": "wrong database"}))
-		w.sees(w.ana, "Your access is taken back: revoked by bo (wrong database)")
+		w.sees(w.ana, "Your access is being taken back: revoked by bo (wrong database)")
 		w.service.secured("r1")
 		w.drawing.Wait()
 		for range 2 {
@@ -55,6 +55,41 @@ func TestMilestones(t *testing.T) {
 		m, ok := reached(c)
 		if want, listed := told[name]; ok != listed || !strings.Contains(m.words, want) {
 			t.Errorf("at %s a requester is told %q", name, m.words)
+		}
+	}
+}
+
+// What is said says no more than is so at that moment, and stays true.
+func TestNothingIsSaidBeforeItIsSo(t *testing.T) {
+	t.Parallel()
+	all := writings["ordinary"].states()
+	revoked := all["over-revoked"]
+	g := *revoked.Grant
+	g.State, g.SecuredAt, g.EndedAt, g.Receipt = grants.Revoking, time.Time{}, time.Time{}, nil
+	beingRevoked := revoked
+	beingRevoked.Grant = &g
+	for want, c := range map[string]approvals.Case{"is being taken back": beingRevoked, "was taken back": revoked} {
+		if m, ok := reached(c); !ok || !strings.Contains(m.words, want) {
+			t.Errorf("%q is said instead of %q", m.words, want)
+		}
+	}
+
+	// One of two agreed, and the other did not come: they did answer.
+	half := all["lapsed-unanswered"]
+	half.Approvals = []approvals.Approval{{By: approvals.Person{ID: "U0BO", Name: "Bo"}, Verdict: approvals.Yes, At: noon}}
+	m, _ := reached(half)
+	for _, said := range []string{m.words, stands(half, noon).now} {
+		if strings.Contains(said, "Nobody answered") || !strings.Contains(said, "Not all who had to agree did so in time") {
+			t.Errorf("of what one of two agreed to it is said: %q", said)
+		}
+	}
+
+	for name, c := range all {
+		if c.Review == nil || c.Grant != nil {
+			continue
+		}
+		if m := glassMessage(c, nil, noon); strings.Contains(m.text, " took ") {
+			t.Errorf("%s: nobody took anything, and the security channel is told %q", name, m.text)
 		}
 	}
 }

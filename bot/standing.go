@@ -59,7 +59,7 @@ func standsWith(c approvals.Case, now time.Time, usual string) standing {
 		return standing{"⚪", "Cancelled", "Cancelled by " + person(r.EndedBy) + " " + at(r.EndedAt) + ".", "Ask again whenever you need it."}
 	case approvals.Lapsed:
 		if r.ApprovedAt.IsZero() {
-			return standing{"⚪", "Lapsed", "Nobody answered in time.", "Ask again if you still need it."}
+			return standing{"⚪", "Lapsed", unanswered(c) + " in time.", "Ask again if you still need it."}
 		}
 		if r.BreakGlass {
 			return standing{"⚪", "Lapsed", "Nobody took the access in time.", "Break it again if you must."}
@@ -70,6 +70,14 @@ func standsWith(c approvals.Case, now time.Time, usual string) standing {
 		return standing{"🔧", "Being prepared", "The login is being made.", ""}
 	}
 	return grantStands(*c.Grant, now)
+}
+
+// unanswered says why a request lapsed that was not approved. Who did answer reads it too.
+func unanswered(c approvals.Case) string {
+	if len(c.Approvals) > 0 {
+		return "Not all who had to agree did so"
+	}
+	return "Nobody answered"
 }
 
 // afterFailure tells what became of the login whose making failed. Until it is secured it may exist, and nothing may say otherwise.

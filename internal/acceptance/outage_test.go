@@ -380,7 +380,7 @@ func TestAWindowThatDoesNotOpenLeavesNoLogin(t *testing.T) {
 	w.clicksOn("dora", "Approve", "no window")
 	w.cardSays("bo", "no window", "[Get credentials]")
 	w.Slack.Fail("views.open", sandbox.Fault{Error: "internal_error"})
-	w.says(w.clicksOn("bo", "Get credentials", "no window"), "nothing was shown and the login is taken back")
+	w.says(w.clicksOn("bo", "Get credentials", "no window"), "nothing was shown and the login is being taken back")
 	w.becomes(id, "revoked")
 	w.is("logins on the target", w.logins(), "0")
 	w.Slack.Heal()
