@@ -150,8 +150,8 @@ func (b *Bot) clear(ctx context.Context, cb slack.InteractionCallback) {
 	}
 	w := blank(m)
 	w.note.Cleared = noteOf(cb.View).Cleared + 1
-	b.changes.latest(cb.View.ID, changeOf(cb))
-	if _, err := b.slack.api.UpdateViewContext(ctx, b.form(m, w, choose(w)), "", "", cb.View.ID); err != nil {
+	view := b.form(m, w, choose(w))
+	if err := b.changes.draw(cb.View.ID, changeOf(cb), func() error { return b.updateForm(ctx, cb, view, "") }); err != nil {
 		b.log.Warn().Str("who", cb.User.ID).Err(safe(err)).Msg("the form was not emptied")
 	}
 }

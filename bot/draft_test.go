@@ -224,21 +224,63 @@ func TestTheLastCharacterIsNotLostBehindAChoice(t *testing.T) {
 	w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
 	w.window(w.ana, "Needs one of @dba")
 	no(t, w.bot.Drain(soon(t)))
-	chosen, written := make(chan struct{}), make(chan struct{})
+	chosen, asked := make(chan struct{}), make(chan struct{}, 10)
 	w.service.decides(func(f approvals.Filing) policy.Decision {
-		wait, why := chosen, "Nothing is written."
-		if f.Reason != "" {
-			wait, why = written, "Something is written."
+		why := "Something is written."
+		if f.Reason == "" {
+			asked <- struct{}{}
+			<-chosen
+			why = "Nothing is written."
 		}
-		<-wait
 		return policy.Decision{Outcome: policy.Denied, Why: why, Field: policy.FieldReason}
 	})
 	w.does(w.ana.Fills(map[string]string{"Access": "data-fix"}))
-	w.does(w.ana.Fills(map[string]string{"Reason": "c"})) // of a form that shows the choice before
-	close(chosen)
-	w.window(w.ana, "Nothing is written.")
-	close(written)
+	<-asked
+	w.behind(map[string]string{"Reason": "c"}, func() { close(chosen) }, "Nothing is written.")
 	w.window(w.ana, "Something is written.")
+}
+
+// behind changes the form that is in front of ana before an earlier change is drawn, and lets the bot hear of it when that is done.
+func (w *world) behind(values map[string]string, draw func(), drawn string) {
+	w.Helper()
+	w.drafts.mu.Lock() // what a form holds is kept first
+	w.does(w.ana.Fills(values))
+	draw()
+	w.window(w.ana, drawn)
+	w.drafts.mu.Unlock()
+}
+
+// A drawing that is slow on its way to Slack does not draw over that of a later choice.
+func TestALaterChoiceIsNotDrawnOver(t *testing.T) {
+	t.Parallel()
+	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
+	w.does(w.ana.Command("/prodaccess"))
+	w.window(w.ana, "Request access")
+	w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
+	w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
+	w.window(w.ana, "Needs one of @dba")
+	no(t, w.bot.Drain(soon(t)))
+	first, second, asked := make(chan struct{}), make(chan struct{}), make(chan struct{}, 10)
+	w.service.decides(func(f approvals.Filing) policy.Decision {
+		if wait := map[time.Duration]chan struct{}{30 * time.Minute: first, 15 * time.Minute: second}[f.Duration]; wait != nil {
+			asked <- struct{}{}
+			<-wait
+		}
+		return policy.Decision{Outcome: policy.Denied, Why: "Not for " + f.Duration.String() + ".", Field: policy.FieldReason}
+	})
+	w.does(w.ana.Fills(map[string]string{"Access": "data-fix"}))
+	<-asked
+	w.behind(map[string]string{"Duration": "15m"}, func() { close(first) }, "Not for 30m0s.")
+	// What the second asks for now is refused for being behind, and is asked for again, slowly.
+	w.ws.Fail("views.update", sandbox.Fault{Delay: time.Millisecond, Times: 1})
+	w.ws.Fail("views.update", sandbox.Fault{Delay: 700 * time.Millisecond, Times: 1})
+	close(second)
+	time.Sleep(200 * time.Millisecond)
+	w.does(w.ana.Fills(map[string]string{"Duration": "1h"}))
+	no(t, w.bot.Drain(soon(t)))
+	if v := w.window(w.ana, "Request access"); !strings.Contains(v.Text, "Not for 1h0m0s.") {
+		t.Errorf("the form ends with:\n%s", v.Text)
+	}
 }
 
 // Slack's clock orders changes, whichever replica hears of them first; without it ours does.

@@ -152,18 +152,24 @@ func (b *Bot) redraw(ctx context.Context, cb slack.InteractionCallback, w wish, 
 	w.settle(m, b.now())
 	w.instead = b.alternatives(ctx, cb.User.ID, source, m, w)
 	view := b.form(m, w, b.foresee(ctx, cb.User.ID, source, w))
-	_, err = b.slack.api.UpdateViewContext(ctx, view, "", cb.View.Hash, cb.View.ID)
+	err = b.changes.draw(cb.View.ID, when, func() error { return b.updateForm(ctx, cb, view, cb.View.Hash) })
 	if err != nil && codeOf(err) == "hash_conflict" {
 		// Somebody drew between the change and now. If that was a later change, theirs is the truth; an earlier one is behind. Who
 		// is still writing is about to say more; who has stopped would be left with what was to happen before they wrote.
-		if written && !pause(ctx, stillWriting) || !b.changes.latest(cb.View.ID, when) {
+		if written && !pause(ctx, stillWriting) {
 			return
 		}
-		_, err = b.slack.api.UpdateViewContext(ctx, view, "", "", cb.View.ID)
+		err = b.changes.draw(cb.View.ID, when, func() error { return b.updateForm(ctx, cb, view, "") })
 	}
 	if err != nil {
 		b.log.Warn().Str("who", cb.User.ID).Err(safe(err)).Msg("the form was not redrawn")
 	}
+}
+
+// updateForm draws a form over the one with that hash, or over any.
+func (b *Bot) updateForm(ctx context.Context, cb slack.InteractionCallback, view slack.ModalViewRequest, hash string) error {
+	_, err := b.slack.api.UpdateViewContext(ctx, view, "", hash, cb.View.ID)
+	return err
 }
 
 // stillWriting is how long the next character is waited for.
@@ -187,10 +193,46 @@ func changeOf(cb slack.InteractionCallback) string {
 	return ""
 }
 
-// changes remembers, for each form, the instant of its last change that this replica heard of.
+// changes remembers, for each form, the instant of its last change that this replica heard of, and who draws it.
 type changes struct {
-	mu   sync.Mutex
-	last map[string]string
+	mu      sync.Mutex
+	last    map[string]string
+	drawing map[string]*formLock
+}
+
+// formLock is held by whoever draws a form. It is forgotten when nobody holds it or waits for it.
+type formLock struct {
+	sync.Mutex
+	wanted int
+}
+
+// draw draws a form for a change, unless a later one is known by then. Drawings of one form are one after the other: a request on its
+// way must not be overtaken by that of a later change, which it would draw over.
+func (c *changes) draw(view, when string, do func() error) error {
+	c.mu.Lock()
+	lock := c.drawing[view]
+	if lock == nil {
+		lock = &formLock{}
+		if c.drawing == nil {
+			c.drawing = map[string]*formLock{}
+		}
+		c.drawing[view] = lock
+	}
+	lock.wanted++
+	c.mu.Unlock()
+	lock.Lock()
+	defer func() {
+		lock.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if lock.wanted--; lock.wanted == 0 {
+			delete(c.drawing, view)
+		}
+	}()
+	if !c.latest(view, when) {
+		return nil
+	}
+	return do()
 }
 
 // latest records an instant as Slack writes it, and says whether it is not before any other of that form.
