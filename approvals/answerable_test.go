@@ -119,7 +119,7 @@ func TestAnswerable(t *testing.T) {
 	s, err := New(Config{
 		Store: shelf{T: t, cases: cases}, Grants: noGrants{}, Directory: staff{&looks}, Roster: roster{}, Policy: func() *policy.Policy { return p },
 		Targets: []grants.Target{{Name: "orders-prod"}}, Now: func() time.Time { return began.Add(time.Minute) },
-		LapseAfter: time.Hour, TakeWithin: time.Hour, FactsWithin: time.Second,
+		LapseAfter: time.Hour, TakeWithin: time.Hour, MostPending: 100, FactsWithin: time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ func TestInstead(t *testing.T) {
 			{Name: "orders-staging", Engine: "postgres", Environment: "staging"},
 			{Name: "shop", Engine: "mysql", Environment: "staging"},
 		},
-		Now: func() time.Time { return began.Add(time.Minute) }, LapseAfter: time.Hour, TakeWithin: time.Hour, FactsWithin: time.Second,
+		Now: func() time.Time { return began.Add(time.Minute) }, LapseAfter: time.Hour, TakeWithin: time.Hour, MostPending: 100, FactsWithin: time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestInsteadKeepsTheStart(t *testing.T) {
 	s, err := New(Config{
 		Store: shelf{T: t}, Grants: noGrants{}, Directory: staff{&looks}, Roster: roster{}, Policy: func() *policy.Policy { return p },
 		Targets: []grants.Target{{Name: "orders-prod", Engine: "postgres", Environment: "production"}},
-		Now:     func() time.Time { return now }, LapseAfter: time.Hour, TakeWithin: time.Hour, FactsWithin: time.Second,
+		Now:     func() time.Time { return now }, LapseAfter: time.Hour, TakeWithin: time.Hour, MostPending: 100, FactsWithin: time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
