@@ -116,12 +116,13 @@ func (d *Driver) prove(ctx context.Context, through door, login grants.Login, pr
 			return nil, false, err
 		}
 	}
+	// The nodes had replayed the lock before there was a drop: Secure saw to it.
 	outcomes := make([]outcome, 1+len(d.nodes))
 	var all sync.WaitGroup
 	for i, n := range d.nodes {
-		all.Go(func() { outcomes[1+i] = d.drain(ctx, through, n.pool, n.name, login.Fingerprint, who, nil) })
+		all.Go(func() { outcomes[1+i] = d.drain(ctx, through, n.pool, n.name, login.Fingerprint, who, nil, 0) })
 	}
-	outcomes[0] = d.drain(ctx, through, d.security, d.cfg.Target.Name, login.Fingerprint, who, proof[:looks])
+	outcomes[0] = d.drain(ctx, through, d.security, d.cfg.Target.Name, login.Fingerprint, who, proof[:looks], 0)
 	all.Wait()
 	left := texts(proof[looks])
 	if len(left) != 1 || len(left[0]) != 3 {

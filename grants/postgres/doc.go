@@ -19,7 +19,8 @@
 //     at most [lockTimeout], and a commit waits for no standby (synchronous_commit = local), so no login appears late.
 //   - Secure: NOLOGIN, VALID UNTIL '-infinity', CONNECTION LIMIT 0; then every session with the login's OID is
 //     terminated on the primary and on every node until none is left. The OID, since a session that ran SET ROLE, or
-//     whose role was dropped, is still found by it. A node counts only once it has replayed the lock.
+//     whose role was dropped, is still found by it. A node counts only once it has replayed the log past the lock: one that shows no login and no
+//     session may be one that has not heard of the login yet, and would let it in.
 //   - Clean: what the login owned goes to the quarantine role, database by database as pg_shdepend lists them; its
 //     prepared transactions are rolled back; then DROP ROLE and a last look at roles, memberships and sessions.
 //

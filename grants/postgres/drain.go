@@ -71,6 +71,8 @@ const (
 		// regrole's text form is a quoted name.
 		" UNION ALL SELECT 'member', m.roleid, r.rolname, m.member::regrole::text FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid" +
 		" WHERE m.roleid = ANY ($2::oid[] || " + oidsOfNames + ") AND "
+	// On a node, also how far it is. One that was promoted replays nothing any more, and shows what it will ever have.
+	lookAtReplay = " UNION ALL SELECT 'replayed', 0::oid, '', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text END"
 	// What pg_stat_activity is made of, without its joins. In order, so that the list is whole before anything is ended.
 	lookAtSessions = "SELECT s.oid, coalesce((SELECT rolname FROM pg_roles r WHERE r.oid = s.oid), ''), s.pid, "
 	openSessions   = " FROM (SELECT pg_stat_get_backend_userid(b) AS oid, pg_stat_get_backend_pid(b) AS pid FROM pg_stat_get_backend_idset() b ORDER BY 2) s," +
@@ -80,9 +82,17 @@ const (
 
 // look asks which cluster this is, which of the logins are not shut here and who is a member of them, and terminates their
 // sessions. What it lists was still there: only an empty list says that nothing is left.
-func look(through door, who ...target) []sentence {
+func look(through door, who ...target) []sentence { return lookAnd("", through, who...) }
+
+// lookOnNode also asks how far the node is. It does so before it looks for sessions, so that a session which came before
+// the lock was replayed is seen.
+func lookOnNode(through door, who ...target) []sentence {
+	return lookAnd(lookAtReplay, through, who...)
+}
+
+func lookAnd(more string, through door, who ...target) []sentence {
 	args := []string{names(who), oids(who), unknown(who)}
-	return []sentence{{sql: lookAtRoles + through.stranger() + through.mayTerminate(), args: args}, {sql: lookAtSessions + through.terminate() + openSessions, args: args}}
+	return []sentence{{sql: lookAtRoles + through.stranger() + more + through.mayTerminate(), args: args}, {sql: lookAtSessions + through.terminate() + openSessions, args: args}}
 }
 
 // outcome is what drain found of one login on one node.
@@ -103,16 +113,17 @@ func (t target) is(oid, name string) bool {
 
 // drain is drainMany for one login.
 func (d *Driver) drain(
-	ctx context.Context, through door, pool *pgxpool.Pool, node, fingerprint string, who target, already []*pgconn.Result,
+	ctx context.Context, through door, pool *pgxpool.Pool, node, fingerprint string, who target, already []*pgconn.Result, lock position,
 ) (out outcome) {
-	d.drainMany(ctx, through, pool, node, fingerprint, []target{who}, already, func(_ int, o outcome) { out = o })
+	d.drainMany(ctx, through, pool, node, fingerprint, []target{who}, already, []position{lock}, func(_ int, o outcome) { out = o })
 	return out
 }
 
 // drainMany terminates sessions until a look finds every login shut and no session left. already is a look taken before.
-// done is called once for each login, as soon as its outcome is known.
+// locks are, on a node, where in the log each lock stands: a node that is not there yet may not know the login, and would
+// let it in once it does. done is called once for each login, as soon as its outcome is known.
 func (d *Driver) drainMany(ctx context.Context, through door, pool *pgxpool.Pool, node, fingerprint string, who []target,
-	already []*pgconn.Result, done func(i int, o outcome),
+	already []*pgconn.Result, locks []position, done func(i int, o outcome),
 ) {
 	ctx, cancel := context.WithTimeout(ctx, d.patience+connectTimeout)
 	defer cancel()
@@ -130,6 +141,10 @@ func (d *Driver) drainMany(ctx context.Context, through door, pool *pgxpool.Pool
 			end(i, err)
 		}
 	}
+	ask := look
+	if slices.ContainsFunc(locks, func(p position) bool { return p != 0 }) {
+		ask = lookOnNode
+	}
 	seen := already
 	start := time.Now() // measures how long we have been trying; nothing of it is stored
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
@@ -139,7 +154,7 @@ func (d *Driver) drainMany(ctx context.Context, through door, pool *pgxpool.Pool
 				wanted[n] = who[i]
 			}
 			var err error
-			if seen, err = exchange(ctx, pool, look(through, wanted...)); err != nil {
+			if seen, err = exchange(ctx, pool, ask(through, wanted...)); err != nil {
 				endAll(failure("looking for sessions on "+node, err))
 				return
 			}
@@ -152,9 +167,13 @@ func (d *Driver) drainMany(ctx context.Context, through door, pool *pgxpool.Pool
 		late := time.Since(start) > d.patience
 		left = slices.DeleteFunc(left, func(i int) bool {
 			open, sessions := sight.of(who[i], killed[i], &members[i])
+			behind := sight.replayed < locks[i]
 			switch {
-			case !open && sessions == 0:
+			case !open && !behind && sessions == 0:
 				end(i, nil)
+			case late && behind:
+				end(i, fail(grants.FailBusy, "see why its replay stands still or lags; a node that is gone for good is taken out of nodes",
+					"%s does not show the lock yet: it has not replayed the target's log that far", node))
 			case late && open:
 				end(i, fail(grants.FailBusy, "", "%s does not show the lock yet", node))
 			case late:
@@ -181,6 +200,7 @@ func (d *Driver) drainMany(ctx context.Context, through door, pool *pgxpool.Pool
 type sight struct {
 	open, members [][]string // kind, OID, name and, of a member, the member's name
 	sessions      [][]string // OID, name, process, whether it could be signalled
+	replayed      position   // of a node; allReplayed where nothing is
 }
 
 func readLook(node, fingerprint string, seen []*pgconn.Result) (s sight, err error) {
@@ -188,6 +208,7 @@ func readLook(node, fingerprint string, seen []*pgconn.Result) (s sight, err err
 		return s, errLost
 	}
 	cluster := ""
+	s.replayed = allReplayed
 	for _, row := range texts(seen[0]) {
 		switch row[0] {
 		case "cluster":
@@ -196,6 +217,13 @@ func readLook(node, fingerprint string, seen []*pgconn.Result) (s sight, err err
 			s.open = append(s.open, row)
 		case "member":
 			s.members = append(s.members, row)
+		case "replayed":
+			if row[3] == "" {
+				continue
+			}
+			if s.replayed, err = parsePosition(row[3]); err != nil {
+				return s, err
+			}
 		}
 	}
 	if cluster == "" {

@@ -77,6 +77,8 @@ type Driver struct {
 	replay   time.Duration // replayPatience, but for tests
 	// rooms bounds the connections that cleaning up opens in other databases.
 	rooms chan struct{}
+	// locks remembers where in the log logins were locked that a node does not show as locked yet.
+	locks positions
 	// shapes remembers the shape of each access role, a prepared by name.
 	shapes sync.Map
 	// known remembers which door is open; nil until somebody looked.

@@ -74,6 +74,9 @@ func (d *Driver) lockHalves(ctx context.Context, through door, logins []grants.L
 	batch := pick(logins, which)
 	statements := append(plain(begin, impatient), areOurs(batch))
 	statements = append(statements, plain(append(through.lock(batch...), "COMMIT")...)...)
+	if len(d.nodes) > 0 {
+		statements = append(statements, plain(whereLogEnds)...)
+	}
 	locking := len(statements)
 	statements = append(statements, look(through, targets(batch)...)...)
 	looking := len(statements)
@@ -99,6 +102,20 @@ func (d *Driver) lockHalves(ctx context.Context, through door, logins []grants.L
 		return
 	}
 	locked := d.cfg.Now()
+	locks := make([]position, len(which))
+	if len(d.nodes) > 0 {
+		end, err := readPosition(results[locking-1])
+		for n, i := range which {
+			if err != nil {
+				done(i, grants.Secured{}, nil, failure(fmt.Sprintf("locking login %q out of %s", logins[i].Name, d.cfg.Target.Name), err))
+				continue
+			}
+			locks[n] = d.locks.first(logins[i], end)
+		}
+		if err != nil {
+			return
+		}
+	}
 	var seen []*pgconn.Result
 	var proofs map[int]*grants.Cleaned
 	if len(results) >= looking {
@@ -107,13 +124,15 @@ func (d *Driver) lockHalves(ctx context.Context, through door, logins []grants.L
 	if err == nil && len(statements) > looking {
 		proofs = d.proofs(batch, results[len(results)-proving:], locked)
 	}
-	d.settle(ctx, through, logins, which, locked, seen, func(n int, secured grants.Secured, err error) {
+	d.settle(ctx, through, logins, which, locked, locks, seen, func(n int, secured grants.Secured, err error) {
 		done(which[n], secured, proofs[n], err)
 	})
 }
 
-// settle terminates the sessions of locked logins on every node. done gets the place in which.
-func (d *Driver) settle(ctx context.Context, through door, logins []grants.Login, which []int, at time.Time, seen []*pgconn.Result, done func(n int, s grants.Secured, err error)) {
+// settle terminates the sessions of locked logins on every node. done gets the place in which, as locks have it.
+func (d *Driver) settle(ctx context.Context, through door, logins []grants.Login, which []int, at time.Time, locks []position, seen []*pgconn.Result,
+	done func(n int, s grants.Secured, err error),
+) {
 	var (
 		who   = targets(pick(logins, which))
 		found = make([][]outcome, len(which))
@@ -137,9 +156,9 @@ func (d *Driver) settle(ctx context.Context, through door, logins []grants.Login
 	}
 	fingerprint := logins[which[0]].Fingerprint
 	for _, n := range d.nodes {
-		all.Go(func() { d.drainMany(ctx, through, n.pool, n.name, fingerprint, who, nil, took) })
+		all.Go(func() { d.drainMany(ctx, through, n.pool, n.name, fingerprint, who, nil, locks, took) })
 	}
-	d.drainMany(ctx, through, d.security, d.cfg.Target.Name, fingerprint, who, seen, took)
+	d.drainMany(ctx, through, d.security, d.cfg.Target.Name, fingerprint, who, seen, make([]position, len(which)), took)
 	all.Wait()
 }
 

@@ -20,17 +20,13 @@ func (d *Driver) Behind(ctx context.Context) []string {
 	if len(d.nodes) == 0 {
 		return nil
 	}
-	results, err := send(ctx, d.everyday, "SELECT pg_current_wal_insert_lsn()")
-	if err != nil {
-		return d.onNodes(ctx, func(context.Context, node) bool { return false })
-	}
-	position, err := first(results[0])
+	end, err := logEnd(ctx, d.everyday)
 	if err != nil {
 		return d.onNodes(ctx, func(context.Context, node) bool { return false })
 	}
 	return d.onNodes(ctx, func(ctx context.Context, n node) bool {
 		// One that was promoted replays nothing; Secure finds out whether it is still the target's.
-		return eventually(ctx, n, "SELECT coalesce(pg_last_wal_replay_lsn() >= "+literal(position)+", true) OR NOT pg_is_in_recovery()")
+		return eventually(ctx, n, "SELECT coalesce(pg_last_wal_replay_lsn() >= "+literal(end.String())+", true) OR NOT pg_is_in_recovery()")
 	})
 }
 

@@ -27,7 +27,7 @@ func (d *Driver) secure(ctx context.Context, through door, login grants.Login) (
 	if err := checkLogin(login); err != nil {
 		return grants.Secured{}, err
 	}
-	secured, seen, err := d.lock(ctx, through, login)
+	secured, seen, lock, err := d.lock(ctx, through, login)
 	if err != nil {
 		return secured, err
 	}
@@ -37,9 +37,9 @@ func (d *Driver) secure(ctx context.Context, through door, login grants.Login) (
 		all      sync.WaitGroup
 	)
 	for i, n := range d.nodes {
-		all.Go(func() { outcomes[1+i] = d.drain(ctx, through, n.pool, n.name, login.Fingerprint, who, nil) })
+		all.Go(func() { outcomes[1+i] = d.drain(ctx, through, n.pool, n.name, login.Fingerprint, who, nil, lock) })
 	}
-	outcomes[0] = d.drain(ctx, through, d.security, d.cfg.Target.Name, login.Fingerprint, who, seen)
+	outcomes[0] = d.drain(ctx, through, d.security, d.cfg.Target.Name, login.Fingerprint, who, seen, 0)
 	all.Wait()
 
 	return d.concluded(ctx, through, login, secured, who, outcomes)
@@ -66,29 +66,47 @@ func (d *Driver) concluded(
 	}
 	delegated, err := d.takeBackMemberships(ctx, through, login, outcomes[0].members)
 	secured.Checks = append(secured.Checks, delegated...)
+	if len(failures) == 0 {
+		d.locks.forget(login)
+	}
 	return secured, together(append(failures, err)...)
 }
 
 // lock makes the login useless for new sessions, unless it is not ours. seen is what the same message then saw and
-// terminated, nil when there was no role to lock.
-func (d *Driver) lock(ctx context.Context, through door, login grants.Login) (secured grants.Secured, seen []*pgconn.Result, err error) {
+// terminated, nil when there was no role to lock. at is where in the log the lock stands, or, when there was no role, a
+// place behind its end; 0 without nodes.
+func (d *Driver) lock(ctx context.Context, through door, login grants.Login) (secured grants.Secured, seen []*pgconn.Result, at position, err error) {
 	statements := append(plain(begin), areOurs([]grants.Login{login}))
 	statements = append(statements, plain(append(through.lock(login), "COMMIT")...)...)
+	if len(d.nodes) > 0 {
+		statements = append(statements, plain(whereLogEnds)...)
+	}
 	locking := len(statements)
 	results, err := exchange(ctx, d.security, append(statements, look(through, target{name: login.Name, oid: login.OID})...))
 	switch {
 	case refused(err):
 		_, found, err := lookUp(ctx, d.security, login)
 		if err != nil {
-			return grants.Secured{}, nil, err
+			return grants.Secured{}, nil, 0, err
 		}
 		if found {
-			return grants.Secured{}, nil, fail(grants.FailBusy, "", "the login came to be, or was restored, at this moment")
+			return grants.Secured{}, nil, 0, fail(grants.FailBusy, "", "the login came to be, or was restored, at this moment")
+		}
+		if len(d.nodes) > 0 {
+			if at, err = logEnd(ctx, d.security); err != nil {
+				return grants.Secured{}, nil, 0, err
+			}
 		}
 		// Not in the catalogs of the same cluster; sessions of a dropped role live on under its OID.
-		return grants.Secured{OID: login.OID}, nil, nil
+		return grants.Secured{OID: login.OID}, nil, d.locks.first(login, at), nil
 	case err != nil && len(results) < locking:
-		return grants.Secured{}, nil, err
+		return grants.Secured{}, nil, 0, err
+	}
+	if len(d.nodes) > 0 {
+		if at, err = readPosition(results[locking-1]); err != nil {
+			return grants.Secured{}, nil, 0, err
+		}
+		at = d.locks.first(login, at)
 	}
 	secured = grants.Secured{Existed: true, OID: login.OID, LockedAt: d.cfg.Now()}
 	if err == nil {
@@ -97,11 +115,11 @@ func (d *Driver) lock(ctx context.Context, through door, login grants.Login) (se
 	if secured.OID == 0 {
 		r, _, err := lookUp(ctx, d.security, login)
 		if err != nil {
-			return secured, nil, err
+			return secured, nil, 0, err
 		}
 		secured.OID = r.oid
 	}
-	return secured, seen, nil // after an error, drain runs into it again and reports it
+	return secured, seen, at, nil // after an error, drain runs into it again and reports it
 }
 
 // takeBackMemberships ends memberships in the login. From 16 on only their grantor can (others get a warning), so that
