@@ -44,6 +44,7 @@ const (
 	GrantMissing    Kind = "grant.missing"    // live in the store, absent on the target
 	LoginOrphaned   Kind = "login.orphaned"   // a stamped login no live grant explains
 	LoginCopied     Kind = "login.copied"     // of a live grant, on a copy of its server too; Detail "origin"; left alone until the grant ends
+	LoginTaken      Kind = "login.taken"      // what became of an orphan; Detail "sessions_killed", "leftovers", "left": what it owned
 	LoginUnknown    Kind = "login.unknown"    // stamped with a grant that the store lost when it was restored; left alone until somebody decides
 	GrantWrittenOff Kind = "grant.writtenoff" // ended by an operator without proof: its cluster is gone for good
 	// LeftoversSettled: an operator says that what a visitor left behind was dealt with.
@@ -61,7 +62,8 @@ func Kinds() []Kind {
 		RequestReminded, RequestEscalated, GlassBroken, ReviewReminded, ReviewEscalated, ReviewClosed,
 		IncidentOpened, IncidentResolved, IncidentNone, IncidentFailed, RequestReady, RequestReopened,
 		GrantIntended, GrantIssued, GrantFailed, GrantShown, GrantRotated, GrantExtended, GrantEnding,
-		GrantSecured, GrantRevoked, GrantOverdue, GrantRetried, GrantMissing, LoginOrphaned, LoginUnknown,
+		GrantSecured, GrantRevoked, GrantOverdue, GrantRetried, GrantMissing, LoginOrphaned, LoginCopied, LoginTaken,
+		LoginUnknown,
 		GrantWrittenOff, LeftoversSettled, TargetTrusted, TargetSwapped, PolicyLoaded, PolicyRejected,
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prodaccess/prodaccess/audit"
-	"github.com/prodaccess/prodaccess/internal/jobs"
 )
 
 // A physical copy of a cluster has its fingerprint, and whatever logins were live when it was made, with their passwords. Where
@@ -79,12 +78,9 @@ func (s *Service) copied(ctx context.Context, target, fingerprint string, found 
 }
 
 func (s *Service) reportCopied(ctx context.Context, target, origin, fingerprint string, login Login) error {
-	if !s.reportOrphan(target + "=" + login.Name) {
-		return nil
-	}
-	return s.cfg.Store.Record(ctx, []audit.Event{{
+	return s.report(ctx, target+"="+login.Name, audit.Event{
 		At: s.cfg.Now(), Kind: audit.LoginCopied, Actor: audit.System("sweep"), Target: target, Grant: login.Stamp.Grant,
 		Reason: fmt.Sprintf("the login of a live grant on %s is on another server with the same fingerprint as well", origin),
 		Detail: map[string]string{"login": login.Name, "oid": fmt.Sprint(login.OID), "origin": origin, "fingerprint": fingerprint},
-	}}, []jobs.Job{{Kind: jobs.Finding}})
+	})
 }

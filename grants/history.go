@@ -151,7 +151,11 @@ func (s *Service) TakeUnknown(ctx context.Context, target string, logins []Login
 		if err := s.cfg.Store.Record(ctx, []audit.Event{event}, nil); err != nil {
 			return fmt.Errorf("recording that %s is taken away: %w", login.Name, err)
 		}
-		if err := s.takeOrphan(ctx, target, login); err != nil {
+		o := orphan{login: login}
+		if err := s.lockOrphan(ctx, driver, target, &o); err != nil {
+			return err
+		}
+		if err := s.dropOrphan(ctx, driver, target, o, by, source); err != nil {
 			return err
 		}
 	}

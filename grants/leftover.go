@@ -2,7 +2,6 @@ package grants
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -22,7 +21,7 @@ func (s *Service) takeRehearsals(ctx context.Context, target string, driver Driv
 		return nil, err
 	}
 	now := s.cfg.Now()
-	var over []Login
+	var over []orphan
 	s.mu.Lock()
 	seen := map[string]time.Time{}
 	for _, login := range logins {
@@ -32,18 +31,11 @@ func (s *Service) takeRehearsals(ctx context.Context, target string, driver Driv
 		}
 		seen[login.Name] = first
 		if now.Sub(first) >= rehearsalOver {
-			over = append(over, login)
+			login.Fingerprint = fingerprint
+			over = append(over, orphan{login: login})
 		}
 	}
 	s.rehearsed[target] = seen
 	s.mu.Unlock()
-	for _, login := range over {
-		login.Fingerprint = fingerprint
-		if failed := s.orphan(ctx, target, login, Grant{}); failed != nil {
-			err = errors.Join(err, failed)
-			continue
-		}
-		taken = append(taken, login.Name)
-	}
-	return taken, err
+	return s.takeOrphans(ctx, target, over)
 }

@@ -17,6 +17,9 @@ const stepTimeout = 30 * time.Second
 // safetyNet is how long the Revoke job waits for the replica that committed the end to do the work itself.
 const safetyNet = time.Second
 
+// recordTimeout is how long the store may take to write down what was done; a change that it cut off is made again.
+const recordTimeout = 5 * time.Second
+
 // settle is added to IssueWithin before a login that was never read back and is not found counts as never made: the
 // longest a driver's own server-side limits let a transaction run over.
 const settle = 8 * time.Second
@@ -215,7 +218,7 @@ func (s *Service) keepLeftovers(ctx context.Context, g Grant, found []Leftover) 
 	if len(found) == 0 {
 		return nil
 	}
-	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	_, err := s.cfg.Store.ChangeGrant(recordCtx, g.ID, func(now Grant) (Change, error) {
 		if now.State != Cleanup {
@@ -232,7 +235,7 @@ func (s *Service) keepLeftovers(ctx context.Context, g Grant, found []Leftover) 
 // failed records that a step failed, so that cards and alarms can say why, and returns the cause. The count drives the
 // pause before the next try.
 func (s *Service) failed(ctx context.Context, g Grant, step string, cause error) error {
-	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	_, err := s.cfg.Store.ChangeGrant(recordCtx, g.ID, func(now Grant) (Change, error) {
 		if now.State != g.State {

@@ -50,7 +50,7 @@ type Service struct {
 	lanes    map[string]*lane
 	// together are the targets whose driver takes many logins back in one message.
 	together map[string]*together
-	// orphans remembers when this replica last reported an orphaned login, by target and name.
+	// orphans remembers when this replica last reported an orphaned login or another finding of the sweep, by target and name.
 	orphans map[string]time.Time
 	// rehearsed remembers when this replica first saw each login of a rehearsal that is still there, by target and name.
 	rehearsed map[string]map[string]time.Time

@@ -19,9 +19,6 @@ const sweepTimeout = 45 * time.Second
 // have been listed a moment before it was dropped. The next sweep sees it if it is really back.
 const justEnded = time.Minute
 
-// reportAgain is how long an orphan that cannot be taken away stays unmentioned before it is reported again.
-const reportAgain = time.Hour
-
 // Swept is what the sweep of one target found.
 type Swept struct {
 	Target string
@@ -115,6 +112,7 @@ func (s *Service) SweepTarget(ctx context.Context, target Target) Swept {
 		explaining[g.ID] = g
 	}
 	elsewhere := map[string][]Login{} // by the target that the login was issued on
+	var orphans []orphan
 	for _, login := range logins {
 		if g, ok := explaining[login.Stamp.Grant]; ok && g.explains(login, fingerprint) {
 			continue
@@ -137,12 +135,11 @@ func (s *Service) SweepTarget(ctx context.Context, target Target) Swept {
 			continue
 		}
 		login.Fingerprint = fingerprint
-		if err := s.orphan(ctx, target.Name, login, g); err != nil {
-			out.Err = errors.Join(out.Err, err)
-			continue
-		}
-		out.Orphans = append(out.Orphans, login.Name)
+		orphans = append(orphans, orphan{login: login, known: g})
 	}
+	var untaken error
+	out.Orphans, untaken = s.takeOrphans(ctx, target.Name, orphans)
+	out.Err = errors.Join(out.Err, untaken)
 	for _, g := range before {
 		if g.State != Active || g.Fingerprint != fingerprint || g.Due(s.cfg.Now()) ||
 			slices.ContainsFunc(logins, func(l Login) bool { return l.Stamp.Grant == g.ID && g.explains(l, fingerprint) }) {
@@ -188,9 +185,6 @@ func (s *Service) mayLive(login Login) bool {
 
 // reportUnknown tells of a login that a restored store does not know.
 func (s *Service) reportUnknown(ctx context.Context, target string, login Login) error {
-	if !s.reportOrphan(target + "?" + login.Name) {
-		return nil
-	}
 	event := audit.Event{
 		At: s.cfg.Now(), Kind: audit.LoginUnknown, Actor: audit.System("sweep"), Target: target, Grant: login.Stamp.Grant,
 		Reason: "the store was restored from a backup, or replaced, and does not know this login, which may be in use; " +
@@ -200,18 +194,15 @@ func (s *Service) reportUnknown(ctx context.Context, target string, login Login)
 	if !login.ValidUntil.IsZero() {
 		event.Detail["valid_until"] = login.ValidUntil.UTC().Format(time.RFC3339)
 	}
-	return s.cfg.Store.Record(ctx, []audit.Event{event}, []jobs.Job{{Kind: jobs.Finding}})
+	return s.report(ctx, target+"?"+login.Name, event)
 }
 
 // reportSwapped tells that another cluster answers.
 func (s *Service) reportSwapped(ctx context.Context, target, fingerprint string, why error) error {
-	if !s.reportOrphan(target + "#" + fingerprint) {
-		return nil
-	}
-	return s.cfg.Store.Record(ctx, []audit.Event{{
+	return s.report(ctx, target+"#"+fingerprint, audit.Event{
 		At: s.cfg.Now(), Kind: audit.TargetSwapped, Actor: audit.System("sweep"), Target: target, Reason: why.Error(),
 		Detail: map[string]string{"fingerprint": fingerprint},
-	}}, []jobs.Job{{Kind: jobs.Finding}})
+	})
 }
 
 // Resume takes up every unfinished revocation, whoever left it. Run it at start: a replica that was killed leaves grants
@@ -249,63 +240,6 @@ func (s *Service) resume(ctx context.Context, target string) (int, error) {
 		return 0, nil
 	}
 	return len(follow), s.cfg.Store.Record(ctx, nil, follow)
-}
-
-// orphan locks out and drops a login that no live grant explains, and reports it: first the record, then the act.
-func (s *Service) orphan(ctx context.Context, target string, login Login, known Grant) error {
-	if !s.reportOrphan(target + "/" + login.Name) {
-		return s.takeOrphan(ctx, target, login)
-	}
-	event := audit.Event{
-		At: s.cfg.Now(), Kind: audit.LoginOrphaned, Actor: audit.System("sweep"), Target: target, Grant: login.Stamp.Grant,
-		Request: known.Request, Profile: known.Profile, Detail: map[string]string{"login": login.Name, "oid": fmt.Sprint(login.OID)},
-	}
-	event.Reason = "no grant in the store explains this login"
-	if known.ID != "" && known.Fingerprint != login.Fingerprint {
-		event.Reason = "this login's grant was issued on another cluster, from which it was copied"
-	} else if known.ID != "" && known.Login != login.Name {
-		event.Reason = "this login carries the stamp of a grant that was given out as another login, " + known.Login
-	} else if login.Stamp.Installation == DoctorInstallation {
-		event.Reason = "a rehearsal left this login behind, or somebody made it look so"
-	} else if known.State == Revoked && known.Receipt != nil && known.Receipt.WrittenOff != "" {
-		event.Reason = "this login was written off, and its cluster is there again"
-	} else if known.ID != "" && known.Target != target {
-		event.Reason = "this login's grant on " + known.Target + " is over, and a copy of that cluster has it too"
-	} else if known.State == Revoked {
-		event.Reason = "this login was revoked and has come back, as it does after a failover or a restore"
-	} else if known.ID != "" {
-		event.Reason = "the login of a live grant was dropped, and somebody made this one in its place"
-	}
-	if err := s.cfg.Store.Record(ctx, []audit.Event{event}, []jobs.Job{{Kind: jobs.Finding}}); err != nil {
-		return fmt.Errorf("recording the orphan %s: %w", login.Name, err)
-	}
-	return s.takeOrphan(ctx, target, login)
-}
-
-// reportOrphan says whether this replica should report the orphan now.
-func (s *Service) reportOrphan(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.cfg.Now()
-	if last, ok := s.orphans[name]; ok && now.Sub(last) < reportAgain {
-		return false
-	}
-	s.orphans[name] = now
-	return true
-}
-
-func (s *Service) takeOrphan(ctx context.Context, target string, login Login) error {
-	driver, err := s.driver(target)
-	if err != nil {
-		return err
-	}
-	if _, err := driver.Secure(ctx, login); err != nil {
-		return fmt.Errorf("locking out the orphan %s: %w", login.Name, err)
-	}
-	if _, err := driver.Clean(ctx, login); err != nil {
-		return fmt.Errorf("dropping the orphan %s: %w", login.Name, err)
-	}
-	return nil
 }
 
 // missing ends a live grant whose login is not on its target: whoever holds the password cannot use it, sessions that

@@ -28,6 +28,9 @@ func (f findings) Finding(ctx context.Context, eventID string) (string, error) {
 	case audit.LoginOrphaned:
 		return fmt.Sprintf("The login %s on %s is being locked out and dropped: %s. Look at who could have used it since; the audit log has grant %s.",
 			login, event.Target, event.Reason, event.Grant), nil
+	case audit.LoginTaken:
+		return fmt.Sprintf("The login %s on %s, which no grant explained, owned something: %s. Look at what that is before you use or drop it; the "+
+			"audit log has grant %s.", login, event.Target, event.Detail["left"], event.Grant), nil
 	case audit.GrantMissing:
 		return fmt.Sprintf("The login %s is not on %s any more, though its grant %s was live. Nobody of ours took it away: ask whoever "+
 			"administers that database. The grant is being ended.", login, event.Target, event.Grant), nil
