@@ -99,6 +99,45 @@ func TestOneBadGrantDoesNotKeepOthersAlive(t *testing.T) {
 	}
 }
 
+// Somebody holds the row of one due grant, and somebody the request of another. Neither is waited for; both end when they
+// are let go.
+func TestALockedRowDelaysNoOtherDeadline(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	due := noon.Add(10 * time.Minute)
+	held, asked, free := b.active(due), b.active(due), b.active(due)
+	letGo := b.lock(`SELECT FROM grants WHERE id = $1 FOR UPDATE`, held.ID)
+	letGoToo := b.lock(`SELECT FROM requests WHERE id = $1 FOR UPDATE`, asked.Request)
+	take := func() (ids []string) {
+		t.Helper()
+		begun := time.Now()
+		taken, err := b.TakeDue(t.Context(), due, 10, func(g grants.Grant) grants.Change { return end(g, due, grants.Expired) })
+		if err != nil || time.Since(begun) > 2*time.Second {
+			t.Errorf("after %s: %v", time.Since(begun), err)
+		}
+		for _, g := range taken {
+			ids = append(ids, g.ID)
+			// Every change of a grant counts in its request, too: cards are drawn from both.
+			if n := b.count(`SELECT count(*) FROM river_job AS j JOIN requests AS r ON r.id = j.args->>'subject'
+				WHERE j.args->>'work' = 'draw' AND (j.args->>'version')::bigint = r.version AND r.id = $1`, g.Request); n != 1 {
+				t.Errorf("%d cards are to be drawn from the newest state of %s", n, g.Request)
+			}
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	if got := take(); !slices.Equal(got, []string{free.ID}) {
+		t.Errorf("took %v, free is %s", got, free.ID)
+	}
+	letGo()
+	letGoToo()
+	want := []string{held.ID, asked.ID}
+	slices.Sort(want)
+	if got := take(); !slices.Equal(got, want) {
+		t.Errorf("took %v, let go were %v", got, want)
+	}
+}
+
 func TestUnfinishedAndOverdue(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

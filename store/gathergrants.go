@@ -44,19 +44,20 @@ func queueLocked(b *pgx.Batch, ids []string, found map[string]locked) {
 		SELECT r.version, `+grantColumns+` FROM grants AS g JOIN requests AS r ON r.id = g.request_id
 		WHERE g.id = ANY ($1) ORDER BY g.id FOR UPDATE SKIP LOCKED`, ids,
 	).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var one locked
-			targets, finish := grantTargets(&one.grant)
-			if err := rows.Scan(append([]any{&one.version}, targets...)...); err != nil {
-				return err
-			}
-			if err := finish(); err != nil {
-				return err
-			}
+		all, err := pgx.CollectRows(rows, scanLocked)
+		for _, one := range all {
 			found[one.grant.ID] = one
 		}
-		return rows.Err()
+		return err
 	})
+}
+
+func scanLocked(row pgx.CollectableRow) (one locked, err error) {
+	targets, finish := grantTargets(&one.grant)
+	if err := row.Scan(append([]any{&one.version}, targets...)...); err != nil {
+		return one, err
+	}
+	return one, finish()
 }
 
 // decideGrants lets every change decide on what is locked, and writes what they say.

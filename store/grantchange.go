@@ -62,10 +62,11 @@ func (s *Store) changeAlone(ctx context.Context, id string, change func(grants.G
 	return out, refused
 }
 
-// TakeDue implements grants.Store. A grant whose change cannot be written does not keep the others from ending: they are
+// TakeDue implements grants.Store. It waits for nobody: a grant is left out whose row, or whose request's row, somebody
+// else holds. One whose change cannot be written does not keep the others from ending: they are
 // then written one by one, and the failure is logged, or returned when nothing else could be done.
 func (s *Store) TakeDue(ctx context.Context, now time.Time, limit int, change func(grants.Grant) grants.Change) ([]grants.Grant, error) {
-	out, err := s.takeDue(ctx, now, limit, change, s.writeDue)
+	out, err := s.takeDue(ctx, now, limit, change, s.writeGrants)
 	if err != nil && ctx.Err() == nil {
 		if again, second := s.takeDue(ctx, now, limit, change, s.writeEach); second == nil && len(again) > 0 {
 			out, err = again, nil
@@ -80,42 +81,46 @@ func (s *Store) TakeDue(ctx context.Context, now time.Time, limit int, change fu
 	return out, nil
 }
 
-type writer func(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change) ([]grants.Grant, error)
+// writer writes the changes of grants whose rows and whose requests' rows are locked; versions are what these requests get.
+type writer func(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change, versions map[string]int64) ([]grants.Grant, error)
 
 func (s *Store) takeDue(ctx context.Context, now time.Time, limit int, change func(grants.Grant) grants.Change, write writer) ([]grants.Grant, error) {
 	var out []grants.Grant
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		out = nil
 		rows, err := tx.Query(ctx, `
-			SELECT `+grantColumns+` FROM grants AS g
+			SELECT r.version, `+grantColumns+` FROM grants AS g JOIN requests AS r ON r.id = g.request_id
 			WHERE g.state IN ('provisioning', 'active') AND g.deadline <= $1
 			ORDER BY g.deadline LIMIT $2
 			FOR UPDATE SKIP LOCKED`, now, limit)
 		if err != nil {
 			return err
 		}
-		due, err := pgx.CollectRows(rows, scanGrant)
+		due, err := pgx.CollectRows(rows, scanLocked)
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		changes := make([]grants.Change, len(due))
-		for i, g := range due {
-			changes[i] = change(copyGrant(g))
+		before, changes := make([]grants.Grant, len(due)), make([]grants.Change, len(due))
+		versions := make(map[string]int64, len(due))
+		for i, one := range due {
+			before[i], changes[i] = one.grant, change(copyGrant(one.grant))
+			versions[one.grant.Request] = one.version + 1
 		}
-		out, err = write(ctx, tx, due, changes)
+		out, err = write(ctx, tx, before, changes, versions)
 		return err
 	})
 	return out, err
 }
 
 // writeEach writes each change behind a savepoint of its own and leaves out those that fail.
-func (s *Store) writeEach(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change) ([]grants.Grant, error) {
+func (s *Store) writeEach(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change, versions map[string]int64) ([]grants.Grant, error) {
 	var out []grants.Grant
 	for i := range changes {
 		err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-			written, err := s.writeDue(ctx, tx, before[i:i+1], changes[i:i+1])
+			written, err := s.writeGrants(ctx, tx, before[i:i+1], changes[i:i+1], versions)
 			if err == nil {
 				out = append(out, written...)
+				versions[before[i].Request]++ // another grant of this request gets the one after it
 			}
 			return err
 		})
@@ -127,11 +132,6 @@ func (s *Store) writeEach(ctx context.Context, tx pgx.Tx, before []grants.Grant,
 		}
 	}
 	return out, nil
-}
-
-// writeDue writes the changes of grants whose rows are locked, and locks their requests.
-func (s *Store) writeDue(ctx context.Context, tx pgx.Tx, before []grants.Grant, changes []grants.Change) ([]grants.Grant, error) {
-	return s.writeGrants(ctx, tx, before, changes, nil)
 }
 
 // writeGrants writes the changes of grants whose rows are locked, with their events and jobs. versions are those that

@@ -93,6 +93,29 @@ func (b *bundle) asOwner(sql string) {
 	}
 }
 
+// lock holds what a statement locks until it is let go.
+func (b *bundle) lock(sql string, args ...any) (letGo func()) {
+	b.t.Helper()
+	conn, err := pgx.Connect(b.t.Context(), b.owner)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	tx, err := conn.Begin(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := tx.Exec(b.t.Context(), sql, args...); err != nil {
+		b.t.Fatalf("%s: %v", sql, err)
+	}
+	return func() {
+		b.t.Helper()
+		if err := tx.Rollback(b.t.Context()); err != nil {
+			b.t.Error(err)
+		}
+	}
+}
+
 // count is the only number of a query.
 func (b *bundle) count(sql string, args ...any) int {
 	b.t.Helper()
