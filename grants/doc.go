@@ -43,7 +43,8 @@
 //   - Died after issuing, before showing: the same, or an active grant whose holder presses again and gets a new
 //     password for the same login.
 //   - The store is away at a deadline: every replica knows the next deadlines by heart and locks the login out all the
-//     same; the revocation is written down and finished when the store is back.
+//     same; the revocation is written down and finished when the store is back. So it does with a grant whose row somebody
+//     holds in the store for more than a moment after its deadline (a replica that froze, a person at the console).
 //   - Died during revocation: the state says how far it came; every step is safe to repeat.
 //   - A cluster that is gone for good: its grants stay in revoking until an operator writes them off, which proves nothing and
 //     says so.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/prodaccess/prodaccess/audit"
 	"github.com/prodaccess/prodaccess/grants"
 )
 
@@ -60,4 +61,163 @@ func TestADueGrantThatSomebodyElseHoldsIsNotAskedForWithoutPause(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.awaits(g.ID, grants.Revoked)
+}
+
+// hold keeps the row of a grant locked, as a replica does that froze in the middle of a change.
+func (b *bundle) hold(id string) (letGo func()) {
+	b.t.Helper()
+	holder, err := pgx.Connect(b.t.Context(), b.owner)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = holder.Close(context.WithoutCancel(b.t.Context())) })
+	if _, err := holder.Exec(b.t.Context(), `BEGIN; SELECT FROM grants WHERE id = '`+id+`' FOR UPDATE`); err != nil {
+		b.t.Fatal(err)
+	}
+	return func() {
+		b.t.Helper()
+		if _, err := holder.Exec(b.t.Context(), `ROLLBACK`); err != nil {
+			b.t.Error(err)
+		}
+	}
+}
+
+// Whoever holds the row of a grant keeps it from being written down that it ended, and not from ending.
+func TestAGrantThatSomebodyHoldsIsLockedOutAllTheSame(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	g, c := b.issue(time.Minute)
+	session, err := b.connect(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later, d := b.issue(time.Hour)
+	letGo := b.hold(g.ID)
+	letGoLater := b.hold(later.ID)
+	defer letGoLater()
+	reaper := grants.NewReaper(b.Service)
+	b.clock.advance(time.Minute)
+	begun := time.Now()
+	reaper.Start()
+	defer reaper.Stop()
+	for {
+		if _, err := session.Exec(t.Context(), `SELECT pg_sleep(0.02)`); err != nil {
+			break
+		}
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("the session outlived its deadline")
+		}
+	}
+	t.Logf("locked out after %s", time.Since(begun))
+	if time.Since(begun) < time.Second {
+		t.Error("somebody who only holds it for a moment is overtaken")
+	}
+	if _, err := b.connect(c); err == nil {
+		t.Error("the login still works")
+	}
+	time.Sleep(time.Second)
+	if n := b.driver.called("secure"); n != 1 {
+		t.Errorf("locked out %d times", n)
+	}
+	if _, err := b.connect(d); err != nil {
+		t.Errorf("a grant that is not due is locked out: %v", err)
+	}
+	letGo()
+	b.awaits(g.ID, grants.Revoked)
+}
+
+// hanging is a store that answers which deadline is next, and then hangs.
+type hanging struct {
+	grants.Store
+	hangs atomic.Bool
+}
+
+func (h *hanging) TakeDue(ctx context.Context, now time.Time, limit int, change func(grants.Grant) grants.Change) ([]grants.Grant, error) {
+	if h.hangs.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return h.Store.TakeDue(ctx, now, limit, change)
+}
+
+// A store that hangs in the middle of a pass delays a deadline by a moment, not by as long as a pass may take.
+func TestAStoreThatHangsInTheMiddleOfAPass(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, c := b.issue(time.Minute)
+	session, err := b.connect(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := &hanging{Store: b.store}
+	reaper := grants.NewReaper(b.serve(st, b.driver))
+	if _, err := reaper.RunOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	st.hangs.Store(true)
+	b.clock.advance(time.Minute)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	begun := time.Now()
+	go func() {
+		defer close(ended)
+		_, _ = reaper.RunOnce(ctx)
+	}()
+	for {
+		if _, err := session.Exec(t.Context(), `SELECT pg_sleep(0.02)`); err != nil {
+			break
+		}
+	}
+	if late := time.Since(begun); late > 10*time.Second {
+		t.Errorf("locked out after %s", late)
+	}
+	cancel()
+	<-ended
+}
+
+// untakeable is a store that hands out nothing that is due, and does not take one grant's alarm.
+type untakeable struct {
+	grants.Store
+	grant string
+}
+
+func (u *untakeable) TakeDue(context.Context, time.Time, int, func(grants.Grant) grants.Change) ([]grants.Grant, error) {
+	return nil, errAway
+}
+
+func (u *untakeable) ChangeGrant(ctx context.Context, id string, change func(grants.Grant) (grants.Change, error)) (grants.Grant, error) {
+	if id == u.grant {
+		return grants.Grant{}, errAway
+	}
+	return u.Store.ChangeGrant(ctx, id, change)
+}
+
+// Neither what is due and cannot be taken nor what cannot be written silences the alarm of others; and nobody waits long for
+// the row of one.
+func TestOneGrantSilencesNoAlarm(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.driver.fail("secure", false, unreachable)
+	var overdue []grants.Grant
+	for i := range 4 {
+		g, _ := b.issue(time.Minute + time.Duration(i)*time.Millisecond)
+		overdue = append(overdue, g)
+	}
+	b.clock.advance(2 * time.Minute)
+	letGo := b.hold(overdue[1].ID)
+	begun := time.Now()
+	got, err := grants.NewReaper(b.serve(&untakeable{Store: b.store, grant: overdue[0].ID}, b.driver)).RunOnce(t.Context())
+	if err == nil || got.Alarmed != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("a pass waited %s for a row", took)
+	}
+	letGo()
+	for i, want := range []int{0, 0, 1, 1} {
+		if n := b.events(audit.GrantOverdue, overdue[i].ID); n != want {
+			t.Errorf("grant %d was shouted about %d times", i, n)
+		}
+	}
+	b.driver.heal()
 }

@@ -65,6 +65,14 @@ func (s *Service) aside(g Grant, work func()) bool {
 	return true
 }
 
+// pursued says whether this replica is at a grant's revocation.
+func (s *Service) pursued(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, pursued := s.pursuits[id]
+	return pursued
+}
+
 // try goes on, step by step, until the revocation is done or a step fails. The job that asked for it asks again.
 func (s *Service) try(g Grant, lane *lane) {
 	for g.State == Revoking || g.State == Cleanup {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/prodaccess/prodaccess/audit"
@@ -22,6 +23,16 @@ const (
 	passTimeout   = 15 * time.Second
 	// overdueEvery is how often overdue grants are looked for.
 	overdueEvery = 5 * time.Second
+	// heldPatience is how long a due grant may be held by somebody else in the store before it is locked out all the same, and
+	// heldEvery how often those are looked for.
+	heldPatience = 2 * time.Second
+	heldEvery    = 500 * time.Millisecond
+	// alarmTimeout bounds one look for overdue grants with its alarms: a grant that somebody holds has its turn again, and
+	// deadlines do not wait for it.
+	alarmTimeout = 2 * time.Second
+	// alarmsAtOnce is how many alarms are written at a time, sharing transactions. It leaves connections to others where each
+	// of them waits for somebody's lock.
+	alarmsAtOnce = 5
 )
 
 // Reaper ends grants at their deadline. It sleeps until the earliest deadline in the store, is woken when an earlier
@@ -34,6 +45,9 @@ type Reaper struct {
 	sentinel    sentinel
 	lastOverdue time.Time
 	resumed     bool
+	// held are the due grants that somebody else holds, and since when; lookedAt is when they were read last.
+	held     map[string]time.Time
+	lookedAt time.Time
 }
 
 // Reaped is what one pass did.
@@ -50,7 +64,7 @@ type Reaped struct {
 
 // NewReaper makes a reaper that is not running.
 func NewReaper(service *Service) *Reaper {
-	return &Reaper{service: service, sentinel: sentinel{service: service}}
+	return &Reaper{service: service, sentinel: sentinel{service: service, locked: map[string]bool{}}}
 }
 
 // Start begins the loop. It makes its first pass at once, which catches up on deadlines missed while nobody ran.
@@ -108,9 +122,12 @@ func (r *Reaper) loop(ctx context.Context) {
 }
 
 // RunOnce ends every grant that is due, starts their revocations, and raises the alarm for those that should be over
-// and are not. While the store does not answer it locks out what it knows to be due.
+// and are not. While the store does not answer it locks out what it knows to be due, and what somebody else holds there for
+// more than a moment.
 func (r *Reaper) RunOnce(ctx context.Context) (Reaped, error) {
+	stop := r.sentinel.watch()
 	out, err := r.pass(ctx)
+	stop()
 	if err != nil && ctx.Err() == nil {
 		r.sentinel.guard(r.service.cfg.Now())
 	}
@@ -129,6 +146,28 @@ func (r *Reaper) pass(life context.Context) (Reaped, error) {
 	if err != nil {
 		return out, fmt.Errorf("reading the next deadline: %w", err)
 	}
+	// What is due comes first. That it cannot be taken silences no alarm.
+	err = r.takeDue(ctx, life, next, &out)
+	if !r.resumed {
+		n, failed := s.Resume(ctx)
+		if out.Resumed = n; failed != nil {
+			err = errors.Join(err, fmt.Errorf("taking up unfinished revocations: %w", failed))
+		} else {
+			r.resumed = true
+		}
+	}
+	if now := s.cfg.Now(); now.Sub(r.lastOverdue) >= overdueEvery {
+		r.lastOverdue = now
+		alarmed, failed := s.alarm(life, now)
+		out.Alarmed = alarmed
+		err = errors.Join(err, failed)
+	}
+	return out, err
+}
+
+// takeDue ends what is due and starts its revocations, beginning with the next deadline.
+func (r *Reaper) takeDue(ctx, life context.Context, next time.Time, out *Reaped) error {
+	s := r.service
 	for !next.IsZero() && !next.After(s.cfg.Now()) {
 		taken, err := s.cfg.Store.TakeDue(ctx, s.cfg.Now(), reapBatch, func(g Grant) Change {
 			change, err := s.end(g, Ending{Cause: Expired, By: audit.System("reaper")})
@@ -139,64 +178,106 @@ func (r *Reaper) pass(life context.Context) (Reaped, error) {
 			return change
 		})
 		if err != nil {
-			return out, errors.Join(fmt.Errorf("taking due grants: %w", err), r.sentinel.relearn(life, s.cfg.Now()))
+			return errors.Join(fmt.Errorf("taking due grants: %w", err), r.sentinel.learn(life, s.cfg.Now()))
 		}
 		for _, g := range taken {
 			s.pursue(g)
 		}
 		out.Ended += len(taken)
 		if next, err = s.cfg.Store.NextDeadline(ctx); err != nil {
-			return out, fmt.Errorf("reading the next deadline: %w", err)
+			return fmt.Errorf("reading the next deadline: %w", err)
 		}
 		if out.held = len(taken) == 0; out.held {
 			break
 		}
 	}
 	out.Next = next
+	if out.held {
+		if err := r.guardHeld(ctx); err != nil {
+			return err
+		}
+	} else {
+		r.held = nil
+		r.sentinel.over()
+	}
 	if err := r.sentinel.learn(ctx, s.cfg.Now()); err != nil {
-		return out, fmt.Errorf("reading the next deadlines: %w", err)
+		return fmt.Errorf("reading the next deadlines: %w", err)
 	}
-	if !r.resumed {
-		if out.Resumed, err = s.Resume(ctx); err != nil {
-			return out, fmt.Errorf("taking up unfinished revocations: %w", err)
-		}
-		r.resumed = true
-	}
-	if now := s.cfg.Now(); now.Sub(r.lastOverdue) >= overdueEvery {
-		r.lastOverdue = now
-		alarmed, err := s.alarm(ctx, now)
-		out.Alarmed = alarmed
-		if err != nil {
-			return out, err
-		}
-	}
-	return out, nil
+	return nil
 }
 
-// alarm raises the alarm once for every grant that is past its end by Config.OverdueAfter and not locked out.
+// guardHeld locks out what has been due for a while and could not be taken: a replica that froze in the middle of taking it,
+// or somebody at the store's console, holds its row. A grant that is being extended is held for milliseconds.
+func (r *Reaper) guardHeld(ctx context.Context) error {
+	now := r.service.cfg.Now()
+	if now.Sub(r.lookedAt) < heldEvery {
+		return nil
+	}
+	r.lookedAt = now
+	due, err := r.service.cfg.Store.Upcoming(ctx, now, mostKnown)
+	if err != nil {
+		return fmt.Errorf("reading the due grants that somebody holds: %w", err)
+	}
+	since := map[string]time.Time{}
+	var stuck []Grant
+	for _, g := range due {
+		since[g.ID] = now
+		if before, held := r.held[g.ID]; held {
+			since[g.ID] = before
+		}
+		if now.Sub(since[g.ID]) >= heldPatience {
+			stuck = append(stuck, g)
+		}
+	}
+	r.held = since
+	r.sentinel.lockOut(stuck, now, "somebody holds its row in the store")
+	return nil
+}
+
+// alarm raises the alarm once for every grant that is past its end by Config.OverdueAfter and not locked out. One that
+// cannot be written keeps no other from being shouted about.
 func (s *Service) alarm(ctx context.Context, now time.Time) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, alarmTimeout)
+	defer cancel()
 	overdue, err := s.cfg.Store.Overdue(ctx, now.Add(-s.cfg.OverdueAfter))
 	if err != nil {
 		return 0, fmt.Errorf("looking for overdue grants: %w", err)
 	}
-	raised := 0
-	for _, g := range overdue {
-		_, err := s.cfg.Store.ChangeGrant(ctx, g.ID, func(g Grant) (Change, error) {
-			if !g.AlarmedAt.IsZero() || g.State == Cleanup || g.State == Revoked {
-				return Change{Grant: g}, ErrNoChange
-			}
-			g.AlarmedAt = now
-			event := s.event(audit.GrantOverdue, g, audit.System("reaper"), "")
-			event.Reason = g.LastError
-			event.Detail["since"] = g.End().UTC().Format(time.RFC3339)
-			return Change{Grant: g, Events: []audit.Event{event}, Jobs: []jobs.Job{
-				draw(g), {Kind: jobs.Alarm, Subject: g.ID, Version: 1},
-			}}, nil
+	failed := make([]error, len(overdue))
+	slots := make(chan struct{}, alarmsAtOnce)
+	var all sync.WaitGroup
+	for i, g := range overdue {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			failed[i] = s.alarmOf(ctx, g.ID, now)
 		})
-		if err != nil && !errors.Is(err, ErrNoChange) {
-			return raised, fmt.Errorf("raising the alarm for grant %s: %w", g.ID, err)
-		}
-		raised++
 	}
-	return raised, nil
+	all.Wait()
+	raised := 0
+	for _, err := range failed {
+		if err == nil {
+			raised++
+		}
+	}
+	return raised, errors.Join(failed...)
+}
+
+func (s *Service) alarmOf(ctx context.Context, id string, now time.Time) error {
+	_, err := s.cfg.Store.ChangeGrant(ctx, id, func(g Grant) (Change, error) {
+		if !g.AlarmedAt.IsZero() || g.State == Cleanup || g.State == Revoked {
+			return Change{Grant: g}, ErrNoChange
+		}
+		g.AlarmedAt = now
+		event := s.event(audit.GrantOverdue, g, audit.System("reaper"), "")
+		event.Reason = g.LastError
+		event.Detail["since"] = g.End().UTC().Format(time.RFC3339)
+		return Change{Grant: g, Events: []audit.Event{event}, Jobs: []jobs.Job{
+			draw(g), {Kind: jobs.Alarm, Subject: g.ID, Version: 1},
+		}}, nil
+	})
+	if err != nil && !errors.Is(err, ErrNoChange) {
+		return fmt.Errorf("raising the alarm for grant %s: %w", id, err)
+	}
+	return nil
 }

@@ -76,10 +76,7 @@ func (s *Service) Recover(ctx context.Context, id string) error {
 // Revoke carries a grant's revocation as far as it goes, and returns when the try is over. nil means that there is nothing
 // left to do.
 func (s *Service) Revoke(ctx context.Context, id string) error {
-	s.mu.Lock()
-	_, pursued := s.pursuits[id]
-	s.mu.Unlock()
-	if pursued {
+	if s.pursued(id) {
 		return ErrPursued
 	}
 	g, err := s.cfg.Store.Grant(ctx, id)

@@ -14,7 +14,7 @@ const (
 	refreshEvery = 5 * time.Second
 )
 
-// sentinel locks grants out at their deadline while the store does not answer. A deadline was committed and recorded when
+// sentinel locks grants out at their deadline while the store does not answer, or does not give them out. A deadline was committed and recorded when
 // the grant was made or extended, so that keeping it needs no store; what it did is written down by the ordinary
 // revocation when the store is back, which finds the login locked. It only locks and kills, and never drops anything.
 //
@@ -26,47 +26,75 @@ type sentinel struct {
 	mu     sync.Mutex
 	known  []Grant
 	readAt time.Time
-	// locked are the grants this outage was carried out for, or is being.
+	// locked are the grants that this was carried out for since nothing was outstanding, or is being.
 	locked map[string]bool
 }
 
-// learn reads the next deadlines, unless it did a moment ago. That the store took what was due ends an outage.
-func (n *sentinel) learn(ctx context.Context, now time.Time) error {
+// over says that the store took everything that was due.
+func (n *sentinel) over() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.locked = map[string]bool{}
-	return n.read(ctx, now)
 }
 
-// relearn does so from a store that answers and takes nothing: its disk is full, or a standby answers in its place.
-func (n *sentinel) relearn(ctx context.Context, now time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
+// learn reads the next deadlines, unless it did a moment ago.
+func (n *sentinel) learn(ctx context.Context, now time.Time) error {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.read(ctx, now)
-}
-
-func (n *sentinel) read(ctx context.Context, now time.Time) error {
-	if now.Sub(n.readAt) < refreshEvery {
+	fresh := now.Sub(n.readAt) < refreshEvery
+	n.mu.Unlock()
+	if fresh {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	known, err := n.service.cfg.Store.Upcoming(ctx, now.Add(horizon), mostKnown)
 	if err != nil {
 		return err
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.known, n.readAt = known, now
 	return nil
+}
+
+// watch guards while a pass takes longer than it may: its store hangs in the middle of an answer. It ends with stop.
+func (n *sentinel) watch() (stop func()) {
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(heldPatience)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+				n.guard(n.service.cfg.Now())
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-ended
+	}
 }
 
 // guard locks out what is due by heart.
 func (n *sentinel) guard(now time.Time) {
 	n.mu.Lock()
+	known := n.known
+	n.mu.Unlock()
+	n.lockOut(known, now, "the store does not answer")
+}
+
+// lockOut locks out those of the grants that are due, once each, unless this replica is at their revocation already.
+func (n *sentinel) lockOut(list []Grant, now time.Time, why string) {
+	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, g := range n.known {
-		if g.State == Active && g.Due(now) && !n.locked[g.ID] {
+	for _, g := range list {
+		if g.State == Active && g.Due(now) && !n.locked[g.ID] && !n.service.pursued(g.ID) {
 			n.locked[g.ID] = true
-			n.service.lockOut(g, func() {
+			n.service.lockOut(g, why, func() {
 				n.mu.Lock()
 				defer n.mu.Unlock()
 				delete(n.locked, g.ID) // the next pass tries again
@@ -75,8 +103,8 @@ func (n *sentinel) guard(now time.Time) {
 	}
 }
 
-// lockOut carries out the security step without the store.
-func (s *Service) lockOut(g Grant, failed func()) {
+// lockOut carries out the security step without the store; why is what is the matter with that.
+func (s *Service) lockOut(g Grant, why string, failed func()) {
 	lane, known := s.lanes[g.Target]
 	driver, err := s.driver(g.Target)
 	if !known || err != nil || s.closing() {
@@ -92,10 +120,10 @@ func (s *Service) lockOut(g Grant, failed func()) {
 		log := s.cfg.Log.With().Str("grant", g.ID).Str("target", g.Target).Str("login", g.Login).Logger()
 		done, err := s.lockLogin(ctx, driver, g)
 		if err != nil {
-			log.Error().Err(err).Msg("the store does not answer, and a grant could not be locked out at its deadline; trying again")
+			log.Error().Err(err).Msg(why + ", and the grant could not be locked out at its deadline; trying again")
 			failed()
 			return
 		}
-		log.Warn().Int("sessions_killed", done.Killed).Msg("the store does not answer; a grant was locked out at its deadline without it")
+		log.Warn().Int("sessions_killed", done.Killed).Msg(why + "; the grant was locked out at its deadline all the same")
 	})
 }
