@@ -126,10 +126,26 @@ func TestAGrantThatSomebodyHoldsIsLockedOutAllTheSame(t *testing.T) {
 	b.awaits(g.ID, grants.Revoked)
 }
 
-// hanging is a store that answers which deadline is next, and then hangs.
+// hanging is a store of which some methods do not answer: taking what is due, or changing and reading a grant.
 type hanging struct {
 	grants.Store
-	hangs atomic.Bool
+	hangs, changeHangs, readHangs atomic.Bool
+}
+
+func (h *hanging) ChangeGrant(ctx context.Context, id string, change func(grants.Grant) (grants.Change, error)) (grants.Grant, error) {
+	if h.changeHangs.Load() {
+		<-ctx.Done()
+		return grants.Grant{}, ctx.Err()
+	}
+	return h.Store.ChangeGrant(ctx, id, change)
+}
+
+func (h *hanging) Grant(ctx context.Context, id string) (grants.Grant, error) {
+	if h.readHangs.Load() {
+		<-ctx.Done()
+		return grants.Grant{}, ctx.Err()
+	}
+	return h.Store.Grant(ctx, id)
 }
 
 func (h *hanging) TakeDue(ctx context.Context, now time.Time, limit int, change func(grants.Grant) grants.Change) ([]grants.Grant, error) {
@@ -220,4 +236,67 @@ func TestOneGrantSilencesNoAlarm(t *testing.T) {
 		}
 	}
 	b.driver.heal()
+}
+
+// revoking are grants of which another replica committed the end, and did nothing more.
+func (b *bundle) revoking(n int) (list []grants.Grant) {
+	b.t.Helper()
+	for range n {
+		g, _ := b.issue(time.Hour)
+		g, err := b.store.ChangeGrant(b.t.Context(), g.ID, func(g grants.Grant) (grants.Change, error) {
+			g.State, g.Cause, g.EndingAt, g.EndedBy = grants.Revoking, grants.Released, b.clock.now(), audit.System("test")
+			return grants.Change{Grant: g}, nil
+		})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		list = append(list, g)
+	}
+	return list
+}
+
+// tries waits until a step was tried so often, but not for longer than patience.
+func (b *bundle) tries(step string, want int, patience time.Duration) {
+	b.t.Helper()
+	for begun := time.Now(); b.driver.called(step) < want; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > patience {
+			b.t.Fatalf("%s was tried %d times within %s, not %d", step, b.driver.called(step), patience, want)
+		}
+	}
+}
+
+// What was done and cannot be written down, because the store hangs, holds no place in the lane of the target.
+func TestAStoreThatHangsKeepsNobodyFromBeingLockedOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	st := &hanging{Store: b.store}
+	s := b.serve(st, b.driver)
+	list := b.revoking(9) // twice what may be taken back at once, and one
+	st.changeHangs.Store(true)
+	if _, err := s.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.tries("secure", 9, 4*time.Second)
+	st.changeHangs.Store(false)
+	for _, g := range list {
+		b.awaits(g.ID, grants.Revoked)
+	}
+}
+
+// A step that failed is tried again although the store does not say what became of the grant.
+func TestAFailedStepIsTriedAgainWhileTheStoreHangs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	st := &hanging{Store: b.store}
+	s := b.serve(st, b.driver)
+	g := b.revoking(1)[0]
+	b.driver.fail("secure", false, unreachable)
+	st.readHangs.Store(true)
+	if _, err := s.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.tries("secure", 2, grants.MaxSecurityPause)
+	b.driver.heal()
+	st.readHangs.Store(false)
+	b.awaits(g.ID, grants.Revoked)
 }

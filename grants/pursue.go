@@ -65,6 +65,16 @@ func (s *Service) aside(g Grant, work func()) bool {
 	return true
 }
 
+// reread is the grant as it is now, or as it was when the store does not say.
+func (s *Service) reread(g Grant) Grant {
+	ctx, cancel := context.WithTimeout(s.stopping, answerTimeout)
+	defer cancel()
+	if now, err := s.cfg.Store.Grant(ctx, g.ID); err == nil {
+		return now
+	}
+	return g
+}
+
 // pursued says whether this replica is at a grant's revocation.
 func (s *Service) pursued(id string) bool {
 	s.mu.Lock()
@@ -80,8 +90,9 @@ func (s *Service) try(g Grant, lane *lane) {
 		if !lane.enter(security, s.draining) {
 			return
 		}
-		next, err := s.step(s.stopping, g)
+		write := s.step(s.stopping, g)
 		lane.leave(security)
+		next, err := write()
 		if err != nil {
 			if g.Attempts == 0 && s.stopping.Err() == nil {
 				s.cfg.Log.Warn().Err(err).Str("grant", g.ID).Str("target", g.Target).Msg("revocation not finished; trying again")
@@ -110,8 +121,9 @@ func (s *Service) persist(g Grant, lane *lane) {
 		if !lane.enter(security, s.draining) {
 			return
 		}
-		next, err := s.step(s.stopping, g)
+		write := s.step(s.stopping, g)
 		lane.leave(security)
+		next, err := write()
 		if s.stopping.Err() != nil || (err == nil && next.State != Cleanup) {
 			return
 		}
@@ -130,8 +142,6 @@ func (s *Service) persist(g Grant, lane *lane) {
 			pause.Stop()
 			return
 		}
-		if now, err := s.cfg.Store.Grant(s.stopping, g.ID); err == nil {
-			g = now
-		}
+		g = s.reread(g)
 	}
 }

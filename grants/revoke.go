@@ -89,7 +89,7 @@ func (s *Service) Revoke(ctx context.Context, id string) error {
 // revoke takes every step that is left.
 func (s *Service) revoke(ctx context.Context, g Grant) error {
 	for g.State == Revoking || g.State == Cleanup {
-		next, err := s.step(ctx, g)
+		next, err := s.step(ctx, g)()
 		if err != nil {
 			return err
 		}
@@ -98,34 +98,55 @@ func (s *Service) revoke(ctx context.Context, g Grant) error {
 	return nil
 }
 
-// step takes the step that the grant's state calls for, and returns the grant after it.
-func (s *Service) step(ctx context.Context, g Grant) (Grant, error) {
+// written writes down what came of a step, and returns the grant after it. It waits for the store, and not for the target,
+// so that whoever calls it holds no place in the target's lane: a store that hangs keeps no login from being locked out.
+type written func() (Grant, error)
+
+// step takes the step that the grant's state calls for.
+func (s *Service) step(ctx context.Context, g Grant) written {
 	switch g.State {
 	case Revoking:
 		return s.secure(ctx, g)
 	case Cleanup:
 		return s.clean(ctx, g)
 	default:
-		return g, nil
+		return func() (Grant, error) { return g, nil }
 	}
 }
 
-// secure carries out the security step and records it.
-func (s *Service) secure(ctx context.Context, g Grant) (Grant, error) {
+// failing is a step that failed.
+func (s *Service) failing(ctx context.Context, g Grant, step string, cause error) written {
+	return func() (Grant, error) { return g, s.failed(ctx, g, step, cause) }
+}
+
+// change is a change of a grant that the store has recordTimeout for. The next try makes it again.
+func (s *Service) change(ctx context.Context, id string, change func(Grant) (Change, error)) (Grant, error) {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	return s.cfg.Store.ChangeGrant(ctx, id, change)
+}
+
+// secure carries out the security step.
+func (s *Service) secure(ctx context.Context, g Grant) written {
 	driver, err := s.driver(g.Target)
 	if err != nil {
-		return g, s.failed(ctx, g, "locking the login out", err)
+		return s.failing(ctx, g, "locking the login out", err)
 	}
 	stepCtx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	done, err := s.secureLogin(stepCtx, driver, g)
 	if err != nil {
-		return g, s.failed(ctx, g, "locking the login out", err)
+		return s.failing(ctx, g, "locking the login out", err)
 	}
+	return func() (Grant, error) { return s.isSecured(ctx, g, done) }
+}
+
+// isSecured records the security step.
+func (s *Service) isSecured(ctx context.Context, g Grant, done finished) (Grant, error) {
 	if wait := s.tooEarly(g, done.Secured); wait > 0 {
 		return g, &Failure{Reason: FailBusy, Err: fmt.Errorf("the login may still appear for another %s", wait.Round(time.Second))}
 	}
-	return s.cfg.Store.ChangeGrant(ctx, g.ID, func(g Grant) (Change, error) {
+	return s.change(ctx, g.ID, func(g Grant) (Change, error) {
 		if g.State == Cleanup || g.State == Revoked {
 			return Change{Grant: g}, ErrNoChange
 		}
@@ -178,11 +199,11 @@ func (s *Service) tooEarly(g Grant, done Secured) time.Duration {
 	return g.Intended.Add(IssueWithin + settle).Sub(s.cfg.Now())
 }
 
-// clean carries out the hygiene step and writes the receipt.
-func (s *Service) clean(ctx context.Context, g Grant) (Grant, error) {
+// clean carries out the hygiene step. What is written is the receipt.
+func (s *Service) clean(ctx context.Context, g Grant) written {
 	driver, err := s.driver(g.Target)
 	if err != nil {
-		return g, s.failed(ctx, g, "cleaning up", err)
+		return s.failing(ctx, g, "cleaning up", err)
 	}
 	stepCtx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
@@ -190,24 +211,28 @@ func (s *Service) clean(ctx context.Context, g Grant) (Grant, error) {
 		// The clean-up was put off. A session that was just being opened when the login was locked must not live on
 		// behind that, so the security step is made sure of again.
 		if _, err := driver.Secure(stepCtx, s.login(g)); err != nil {
-			return g, s.failed(ctx, g, "locking the login out again", err)
+			return s.failing(ctx, g, "locking the login out again", err)
 		}
 	}
 	done, err := s.cleanLogin(stepCtx, driver, g)
 	if err != nil {
-		return g, errors.Join(s.keepLeftovers(ctx, g, done.Leftovers), s.failed(ctx, g, "cleaning up", err))
+		return func() (Grant, error) {
+			return g, errors.Join(s.keepLeftovers(ctx, g, done.Leftovers), s.failed(ctx, g, "cleaning up", err))
+		}
 	}
 	for _, check := range done.Checks {
 		if !check.OK {
-			return g, s.failed(ctx, g, "cleaning up", &Failure{Reason: FailBusy, Err: fmt.Errorf("the check %q does not hold", check.What)})
+			return s.failing(ctx, g, "cleaning up", &Failure{Reason: FailBusy, Err: fmt.Errorf("the check %q does not hold", check.What)})
 		}
 	}
-	return s.cfg.Store.ChangeGrant(ctx, g.ID, func(g Grant) (Change, error) {
-		if g.State == Revoked {
-			return Change{Grant: g}, ErrNoChange
-		}
-		return s.over(g, done)
-	})
+	return func() (Grant, error) {
+		return s.change(ctx, g.ID, func(g Grant) (Change, error) {
+			if g.State == Revoked {
+				return Change{Grant: g}, ErrNoChange
+			}
+			return s.over(g, done)
+		})
+	}
 }
 
 // keepLeftovers remembers what a failed clean-up moved: the next try does not find it any more.
@@ -215,9 +240,7 @@ func (s *Service) keepLeftovers(ctx context.Context, g Grant, found []Leftover) 
 	if len(found) == 0 {
 		return nil
 	}
-	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-	defer cancel()
-	_, err := s.cfg.Store.ChangeGrant(recordCtx, g.ID, func(now Grant) (Change, error) {
+	_, err := s.change(context.WithoutCancel(ctx), g.ID, func(now Grant) (Change, error) {
 		if now.State != Cleanup {
 			return Change{Grant: now}, ErrNoChange
 		}
@@ -232,9 +255,7 @@ func (s *Service) keepLeftovers(ctx context.Context, g Grant, found []Leftover) 
 // failed records that a step failed, so that cards and alarms can say why, and returns the cause. The count drives the
 // pause before the next try.
 func (s *Service) failed(ctx context.Context, g Grant, step string, cause error) error {
-	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-	defer cancel()
-	_, err := s.cfg.Store.ChangeGrant(recordCtx, g.ID, func(now Grant) (Change, error) {
+	_, err := s.change(context.WithoutCancel(ctx), g.ID, func(now Grant) (Change, error) {
 		if now.State != g.State {
 			return Change{Grant: now}, ErrNoChange
 		}
@@ -267,6 +288,8 @@ func (s *Service) Pause(ctx context.Context, id string) time.Duration {
 // untilNextTry doubles from half a second with each failure, bounded by MaxSecurityPause until the login is locked out and
 // by MaxHygienePause after, with a little randomness so that many grants of a target that came back do not all press at once.
 func (s *Service) untilNextTry(ctx context.Context, id string) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	g, err := s.cfg.Store.Grant(ctx, id)
 	if err != nil {
 		return 5 * time.Second

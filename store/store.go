@@ -83,6 +83,8 @@ func openPool(ctx context.Context, cfg Config) (*pgxpool.Pool, error) {
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.HealthCheckPeriod = 30 * time.Second
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	// A connection that died unseen must not use up the time that somebody who cannot wait has for an answer.
+	config.PingTimeout = time.Second
 	// The server ends what a lost or stuck replica would otherwise hold: a lock on a grant delays its revocation.
 	for name, value := range map[string]string{
 		"application_name":                    "prodaccess",
