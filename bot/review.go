@@ -122,7 +122,7 @@ func doneWords(c approvals.Case, events []audit.Event) string {
 		out += ": " + both(parts)
 	}
 	out += "."
-	if r := g.Receipt; r != nil {
+	if r := g.Receipt; r != nil && g.State == grants.Revoked {
 		out += "\n" + receiptLine(*r)
 		var left []string
 		for _, l := range r.Leftovers {

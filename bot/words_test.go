@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/audit"
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/policy"
@@ -41,6 +42,18 @@ func TestLateness(t *testing.T) {
 	for name, r := range map[string]grants.Receipt{"never locked": {}, "never existed": {LockedAt: noon, NeverExisted: true}} {
 		if got := lateness(grants.Grant{Deadline: noon, Receipt: &r}); got != "" {
 			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// A receipt that is begun, while a login is not locked out on every node or not dropped yet, is no proof to judge by.
+func TestAReviewerReadsNoReceiptBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, state := range []grants.State{grants.Revoking, grants.Cleanup, grants.Revoked} {
+		g := grants.Grant{State: state, Login: "pa_ana_1", Receipt: &grants.Receipt{Killed: 1, LockedAt: noon, VerifiedAt: noon}}
+		words := doneWords(approvals.Case{Grant: &g}, nil)
+		if said := strings.Contains(words, "the login is gone"); said != (state == grants.Revoked) {
+			t.Errorf("%s: %s", state, words)
 		}
 	}
 }

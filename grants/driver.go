@@ -25,7 +25,8 @@ type Driver interface {
 	// Extend moves the time until which the server itself accepts the login, and reads it back.
 	Extend(ctx context.Context, login Login, validUntil time.Time) error
 	// Secure locks the login, terminates its sessions on every node until none is left, and verifies both. A login
-	// that does not exist on the same fingerprint is secure once no session carries its OID. Idempotent.
+	// that does not exist on the same fingerprint is secure once no session carries its OID. Idempotent. With an error it
+	// still returns when it locked the login and how many sessions it ended: a second try will not find them again.
 	Secure(ctx context.Context, login Login) (Secured, error)
 	// Clean gives what the login owned to the quarantine role, drops the login and verifies that no trace is left. It
 	// may be called only after Secure succeeded. Idempotent; taking back what is gone is success.

@@ -126,7 +126,8 @@ func (g Grant) End() time.Time {
 }
 
 // Receipt is the proof that a grant is over, read back from the target's own catalogs. It is stored as JSON and shown to
-// people; every field is safe to show.
+// people; every field is safe to show. It is begun by the first try that locks the login, and proves nothing before the
+// grant is Revoked.
 type Receipt struct {
 	Login       string    `json:"login"`
 	OID         uint32    `json:"oid,omitempty"`

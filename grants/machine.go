@@ -51,10 +51,15 @@ func secured(g Grant, s Secured, at time.Time) (Grant, error) {
 	}
 	g.State, g.SecuredAt = Cleanup, at
 	g.Attempts, g.LastError = 0, ""
+	// What tries found that failed half way counts; this one may have found a login that was locked and had no session.
+	all := foundIn(s)
+	if g.Receipt != nil {
+		all = found{killed: g.Receipt.Killed, lockedAt: g.Receipt.LockedAt}.and(all)
+	}
 	g.Receipt = &Receipt{
 		Login: g.Login, OID: g.OID, Target: g.Target, Fingerprint: g.Fingerprint, Deadline: g.Deadline,
-		LockedAt: s.LockedAt, Killed: s.Killed, Nodes: s.Nodes, SecuredAt: at,
-		NeverExisted: !s.Existed && g.OID == 0, Checks: s.Checks,
+		LockedAt: all.lockedAt, Killed: all.killed, Nodes: s.Nodes, SecuredAt: at,
+		NeverExisted: !s.Existed && g.OID == 0 && all.lockedAt.IsZero(), Checks: s.Checks,
 	}
 	return g, nil
 }

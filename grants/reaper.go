@@ -160,7 +160,7 @@ func (r *Reaper) pass(life context.Context) (Reaped, error) {
 		r.lastOverdue = now
 		alarmed, failed := s.alarm(life, now)
 		out.Alarmed = alarmed
-		err = errors.Join(err, failed)
+		err = errors.Join(err, failed, s.tellFinds(life))
 	}
 	return out, err
 }

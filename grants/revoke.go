@@ -136,6 +136,7 @@ func (s *Service) secure(ctx context.Context, g Grant) written {
 	defer cancel()
 	done, err := s.secureLogin(stepCtx, driver, g)
 	if err != nil {
+		s.keep(g.ID, foundIn(done.Secured))
 		return s.failing(ctx, g, "locking the login out", err)
 	}
 	return func() (Grant, error) { return s.isSecured(ctx, g, done) }
@@ -146,16 +147,16 @@ func (s *Service) isSecured(ctx context.Context, g Grant, done finished) (Grant,
 	if wait := s.tooEarly(g, done.Secured); wait > 0 {
 		return g, &Failure{Reason: FailBusy, Err: fmt.Errorf("the login may still appear for another %s", wait.Round(time.Second))}
 	}
-	return s.change(ctx, g.ID, func(g Grant) (Change, error) {
+	return s.record(ctx, g.ID, foundIn(done.Secured), func(g Grant, before found) (Change, error) {
 		if g.State == Cleanup || g.State == Revoked {
 			return Change{Grant: g}, ErrNoChange
 		}
-		next, err := secured(g, done.Secured, s.cfg.Now())
+		next, err := secured(before.onto(g), done.Secured, s.cfg.Now())
 		if err != nil {
 			return Change{}, err
 		}
 		event := s.event(audit.GrantSecured, next, audit.System("grants"), "")
-		event.Detail["sessions_killed"] = fmt.Sprint(done.Killed)
+		event.Detail["sessions_killed"] = fmt.Sprint(next.Receipt.Killed)
 		follow := []jobs.Job{draw(next)}
 		if !next.AlarmedAt.IsZero() {
 			follow = append(follow, jobs.Job{Kind: jobs.Alarm, Subject: next.ID, Version: 2})
@@ -210,7 +211,8 @@ func (s *Service) clean(ctx context.Context, g Grant) written {
 	if g.Attempts > 0 {
 		// The clean-up was put off. A session that was just being opened when the login was locked must not live on
 		// behind that, so the security step is made sure of again.
-		if _, err := driver.Secure(stepCtx, s.login(g)); err != nil {
+		again, err := driver.Secure(stepCtx, s.login(g))
+		if s.keep(g.ID, foundIn(again)); err != nil {
 			return s.failing(ctx, g, "locking the login out again", err)
 		}
 	}
@@ -226,11 +228,11 @@ func (s *Service) clean(ctx context.Context, g Grant) written {
 		}
 	}
 	return func() (Grant, error) {
-		return s.change(ctx, g.ID, func(g Grant) (Change, error) {
+		return s.record(ctx, g.ID, found{}, func(g Grant, before found) (Change, error) {
 			if g.State == Revoked {
 				return Change{Grant: g}, ErrNoChange
 			}
-			return s.over(g, done)
+			return s.over(before.onto(g), done)
 		})
 	}
 }
@@ -255,10 +257,11 @@ func (s *Service) keepLeftovers(ctx context.Context, g Grant, found []Leftover) 
 // failed records that a step failed, so that cards and alarms can say why, and returns the cause. The count drives the
 // pause before the next try.
 func (s *Service) failed(ctx context.Context, g Grant, step string, cause error) error {
-	_, err := s.change(context.WithoutCancel(ctx), g.ID, func(now Grant) (Change, error) {
+	_, err := s.record(context.WithoutCancel(ctx), g.ID, found{}, func(now Grant, before found) (Change, error) {
 		if now.State != g.State {
 			return Change{Grant: now}, ErrNoChange
 		}
+		now = before.onto(now)
 		text := plain(fmt.Errorf("%s: %w", step, cause))
 		changed := now.LastError != text
 		now.Attempts++

@@ -119,6 +119,7 @@ func (s *Service) lockOut(g Grant, why string, failed func()) {
 		defer cancel()
 		log := s.cfg.Log.With().Str("grant", g.ID).Str("target", g.Target).Str("login", g.Login).Logger()
 		done, err := s.lockLogin(ctx, driver, g)
+		s.keep(g.ID, foundIn(done))
 		if err != nil {
 			log.Error().Err(err).Msg(why + ", and the grant could not be locked out at its deadline; trying again")
 			failed()

@@ -57,11 +57,13 @@ type Service struct {
 	// identities are the clusters that targets are trusted to be, marking the targets that are about to be told of an issue.
 	identities map[string]identity
 	marking    map[string]bool
-	running    sync.WaitGroup
-	draining   chan struct{} // closed when no new try may begin
-	drain      sync.Once
-	stopping   context.Context // ends when tries under way are cut off
-	stop       context.CancelFunc
+	// finds are what was done and is not written down yet, by grant id.
+	finds    map[string]found
+	running  sync.WaitGroup
+	draining chan struct{} // closed when no new try may begin
+	drain    sync.Once
+	stopping context.Context // ends when tries under way are cut off
+	stop     context.CancelFunc
 }
 
 // New refuses a configuration with a hole in it.
@@ -92,7 +94,7 @@ func New(cfg Config) (*Service, error) {
 		cfg: cfg, targets: map[string]Target{}, woken: make(chan struct{}, 1),
 		pursuits: map[string]time.Time{}, lanes: map[string]*lane{}, together: map[string]*together{}, orphans: map[string]time.Time{},
 		rehearsed:  map[string]map[string]time.Time{},
-		identities: map[string]identity{}, marking: map[string]bool{}, draining: make(chan struct{}),
+		identities: map[string]identity{}, finds: map[string]found{}, marking: map[string]bool{}, draining: make(chan struct{}),
 	}
 	for _, t := range cfg.Targets {
 		s.targets[t.Name] = t
