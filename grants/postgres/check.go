@@ -63,6 +63,7 @@ func (d *Driver) Check(ctx context.Context, profiles []grants.Profile) ([]grants
 			maps.Copy(want, w)
 		}
 		findings = append(findings, r.findings(c, s.sound, want)...)
+		findings = append(findings, c.unseen(s.sound)...)
 		for _, schema := range c.publicCreates {
 			findings = append(findings, grants.Finding{
 				Database: c.database,

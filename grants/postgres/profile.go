@@ -217,14 +217,6 @@ func (o object) called(name string) bool {
 	return matches(name, o.name) || matches(name, o.plain)
 }
 
-// limits says whether a table of a profile is limited, and so not covered by privileges without a limit.
-func limits(p grants.Profile, schema, table string) bool {
-	return slices.ContainsFunc(p.Privileges, func(g grants.Privilege) bool {
-		return limited(g) && (g.Schema == schema || g.Schema == everything) &&
-			slices.ContainsFunc(g.Tables, func(name string) bool { return matches(name, table) })
-	})
-}
-
 func wantIn(c *catalog, p grants.Profile, g grants.Privilege, schema, word string, add func(entry)) (problems []string) {
 	k, names, privilege := onTable, g.Tables, strings.ToUpper(word)
 	switch word {
@@ -238,7 +230,11 @@ func wantIn(c *catalog, p grants.Profile, g grants.Privilege, schema, word strin
 	}
 	if slices.Equal(g.Tables, []string{everything}) {
 		names = g.Tables
-		for _, owner := range c.owners(schema, k) {
+		owners := c.owners(schema, k)
+		if k == onTable && limitsIn(p, schema) {
+			owners = nil // a migration that makes a limited table anew would show it whole until the next apply
+		}
+		for _, owner := range owners {
 			add(entry{kind: defaults[k], schema: schema, object: owner, privilege: privilege})
 		}
 	}

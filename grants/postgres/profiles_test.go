@@ -342,6 +342,53 @@ func TestTheProfileChanges(t *testing.T) {
 	}
 }
 
+// TestALimitedTableMadeAnew: a migration that puts a new table in the place of a limited one shows nobody what the limit hid,
+// before the next apply either.
+func TestALimitedTableMadeAnew(t *testing.T) {
+	t.Parallel()
+	c, d := shop(t, 18)
+	p := grants.Profile{Name: "nearly-all", Privileges: []grants.Privilege{
+		{Schema: "sc", Tables: []string{"*"}, Privileges: []string{"select", "insert"}},
+		{Schema: "sc", Tables: []string{"customers"}, Privileges: []string{"select"}, Mask: map[string]string{"card_number": "hide"}},
+	}}
+	prepareFor(t, c, d, p)
+	// As an earlier version left it.
+	given := "ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA sc GRANT SELECT ON TABLES TO pa_nearly_all"
+	run(t, c.srv.URL("app"), given)
+	if again := mustPlan(t, d, p); len(again.Steps) != 1 || !strings.Contains(again.Steps[0].SQL, `IN SCHEMA "sc" REVOKE SELECT ON TABLES`) {
+		t.Errorf("it is not taken back: %+v", again.Steps)
+	}
+	mustApply(t, d, mustPlan(t, d, p))
+	conn, _ := visit(t, c, d, p)
+	run(t, c.srv.URL("app"), "SET ROLE app_owner", "ALTER TABLE sc.customers RENAME TO customers_old",
+		"CREATE TABLE sc.customers (id bigint PRIMARY KEY, card_number text)", "INSERT INTO sc.customers SELECT id, card_number FROM sc.customers_old",
+		"CREATE TABLE sc.coupons (id serial PRIMARY KEY)")
+	for _, table := range []string{"sc.customers", "sc.customers_old", "sc.coupons"} {
+		if _, err := conn.Exec(t.Context(), "SELECT * FROM "+table); stateOf(err) != "42501" {
+			t.Errorf("%s can be read: %v", table, err)
+		}
+	}
+	findings, err := d.Check(t.Context(), []grants.Profile{p})
+	if err != nil || !slices.ContainsFunc(findings, func(f grants.Finding) bool {
+		return f.Advice && f.Database == "app" && strings.Contains(f.What, "profile nearly-all limits tables of schema sc") && f.Mend != ""
+	}) {
+		t.Errorf("nobody is told: %+v, %v", findings, err)
+	}
+	mustApply(t, d, mustPlan(t, d, p))
+	if got := ask(t, conn, "SELECT string_agg(DISTINCT card_number, ',') FROM customers"); got != "***" {
+		t.Errorf("after the apply it sees %s", got)
+	}
+	if got := ask(t, conn, "SELECT count(*)::text FROM coupons"); got != "0" {
+		t.Errorf("%s coupons", got)
+	}
+	// A profile without limits sees what is made next, as before.
+	if all := mustPlan(t, d, p, readOnly); !slices.ContainsFunc(all.Steps, func(s grants.PreparationStep) bool {
+		return strings.HasPrefix(s.SQL, "ALTER DEFAULT PRIVILEGES") && strings.HasSuffix(s.SQL, `GRANT SELECT ON TABLES TO "pa_read_only"`)
+	}) {
+		t.Errorf("a profile without limits does not see what is to come: %+v", all.Steps)
+	}
+}
+
 // TestDurableOwner is a profile with CREATE: what its holders make is owned by a role that stays.
 func TestDurableOwner(t *testing.T) {
 	t.Parallel()
