@@ -51,6 +51,8 @@
 //
 // # What a failure leaves behind
 //
-// An error means that nothing was changed, with one exception: when the connection breaks during COMMIT nobody knows.
-// Callers may repeat a change: it finds the state it made.
+// An error means that nothing was changed, unless nobody knows: when the connection breaks during COMMIT, when the time that
+// several changes share is over before COMMIT is answered, and when a caller's context ends after its change was decided along
+// with others, which are committed without it being waited for. Callers may repeat a change: it finds the state it made. Whoever's
+// context ends before their change was decided changes nothing.
 package store

@@ -118,7 +118,7 @@ func (s *Store) insertJobs(ctx context.Context, tx pgx.Tx, queued *pgx.Batch, li
 	if err != nil {
 		return fmt.Errorf("enqueuing jobs: %w", err)
 	}
-	return nil
+	return together.carried()
 }
 
 // versioned gives the jobs of a change the version that no other change has.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -86,6 +87,15 @@ func (t *carrier) Query(ctx context.Context, sql string, args ...any) (pgx.Rows,
 		return nil, err
 	}
 	return &lastRows{Rows: rows, results: results}, nil
+}
+
+// carried fails when the queued statements were never sent: whoever was to send them along no longer asks by Query, and the
+// transaction would commit jobs without what they follow from.
+func (t *carrier) carried() error {
+	if t.queued != nil && t.queued.Len() > 0 {
+		return errors.New("writing what the jobs follow from: it was not sent along with them")
+	}
+	return nil
 }
 
 // lastRows are the rows of the last query of a batch, and end the batch when they are closed.
