@@ -21,9 +21,8 @@ type lagging struct {
 	standby *localpg.Server
 }
 
-func withStandby(t *testing.T) lagging {
+func withStandby(t *testing.T, c *cluster) lagging {
 	t.Helper()
-	c := prepare(t, startServer(t, 15, nil), 15)
 	t.Cleanup(c.srv.Stop)
 	t.Cleanup(c.super.Close)
 	standby, err := c.srv.Standby(t.Context())
@@ -65,7 +64,7 @@ func (l lagging) secures() map[string]func(context.Context, grants.Login) (grant
 // login comes when replay goes on. The same when somebody else dropped the login meanwhile.
 func TestAStandbyThatHasNotSeenTheLoginYet(t *testing.T) {
 	t.Parallel()
-	l := withStandby(t)
+	l := withStandby(t, prepare(t, startServer(t, 15, nil), 15))
 	for name, secure := range l.secures() {
 		for _, dropped := range []bool{false, true} {
 			run(t, l.standby.URL("app"), "SELECT pg_wal_replay_pause()")
@@ -99,7 +98,7 @@ func TestAStandbyThatHasNotSeenTheLoginYet(t *testing.T) {
 // that of the latest try.
 func TestAStandbyThatIsBehindOnPurpose(t *testing.T) {
 	t.Parallel()
-	l := withStandby(t)
+	l := withStandby(t, prepare(t, startServer(t, 15, nil), 15))
 	run(t, l.standby.URL("app"), "ALTER SYSTEM SET recovery_min_apply_delay = '2s'", "SELECT pg_reload_conf()")
 	for name, secure := range l.secures() {
 		_, login := l.unseen(t)
@@ -121,7 +120,7 @@ func TestAStandbyThatIsBehindOnPurpose(t *testing.T) {
 // A standby that was promoted replays nothing any more: what it does not have it will never have.
 func TestAStandbyThatWasPromoted(t *testing.T) {
 	t.Parallel()
-	l := withStandby(t)
+	l := withStandby(t, prepare(t, startServer(t, 15, nil), 15))
 	run(t, l.standby.URL("app"), "SELECT pg_promote()")
 	for name, secure := range l.secures() {
 		_, login := l.unseen(t)
