@@ -154,7 +154,7 @@ func standsBy(t *testing.T, c *cluster) {
 	d.replay = 300 * time.Millisecond
 	start := time.Now()
 	issued, err := d.Issue(t.Context(), late)
-	if err != nil || !slices.Equal(issued.Lagging, []string{"orders-replica"}) || time.Since(start) < d.replay || time.Since(start) > d.replay+2*time.Second {
+	if err != nil || !slices.Equal(issued.Lagging, []string{"orders-replica"}) || time.Since(start) < d.replay || time.Since(start) > 30*time.Second {
 		t.Errorf("with replay paused: issued %+v after %s: %v", issued, time.Since(start), err)
 	}
 	// So is a new password that it does not know.
@@ -322,10 +322,10 @@ func lockedTable(t *testing.T, c *cluster) {
 	if _, err := d.Secure(t.Context(), loginOf(o)); err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
+	// It is the wait for the lock that ended, after lockTimeout, and not the statement, which may take longer.
 	_, err = d.Clean(t.Context(), loginOf(o))
-	if grants.ReasonOf(err) != grants.FailBusy || time.Since(start) > lockTimeout+2*time.Second {
-		t.Errorf("%v after %s", err, time.Since(start))
+	if grants.ReasonOf(err) != grants.FailBusy || !strings.Contains(err.Error(), "SQLSTATE 55P03") {
+		t.Errorf("behind a reader: %v", err)
 	}
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/secret"
@@ -76,7 +78,8 @@ func (d *Driver) alterWith(ctx context.Context, login grants.Login, change []str
 }
 
 // proveLogin opens a session with the password. Being refused for anything that is checked after the password (no such
-// database, no CONNECT privilege, too many connections) proves it just as well.
+// database, no CONNECT privilege, too many connections) proves it just as well. When it returns, no session of ours is left
+// among the login's: one would count against its connection limit, and in the receipt as one of its holder's.
 func (d *Driver) proveLogin(ctx context.Context, login grants.Login, password secret.String) error {
 	c := d.admin.Copy()
 	c.User, c.Password = login.Name, password.Reveal()
@@ -85,7 +88,7 @@ func (d *Driver) proveLogin(ctx context.Context, login grants.Login, password se
 	}
 	conn, err := pgx.ConnectConfig(ctx, c)
 	if err == nil {
-		_ = conn.Close(ctx)
+		hangUp(conn)
 		return nil
 	}
 	switch stateOf(err) {
@@ -102,4 +105,18 @@ func (d *Driver) proveLogin(ctx context.Context, login grants.Login, password se
 		return context.Canceled
 	}
 	return err
+}
+
+// hangUp ends a session and returns when the server has ended it, which goes on for a while after Close of pgx: the server
+// closes the connection last. One that does not within a second is left to itself.
+func hangUp(conn *pgx.Conn) {
+	hijacked, err := conn.PgConn().Hijack()
+	if err != nil { // it is closed
+		return
+	}
+	defer hijacked.Conn.Close()
+	_ = hijacked.Conn.SetDeadline(time.Now().Add(time.Second))
+	hijacked.Frontend.Send(&pgproto3.Terminate{})
+	_ = hijacked.Frontend.Flush()
+	_, _ = io.Copy(io.Discard, hijacked.Conn)
 }

@@ -149,6 +149,7 @@ func (c *cluster) wholeLife(t *testing.T) {
 	}
 	run(t, c.srv.URL("app"), "SET default_transaction_read_only = off", "CREATE ROLE friend LOGIN", "GRANT "+o.Login+" TO friend")
 
+	c.comesDownTo(t, 1, o.Login)
 	done, err := d.Secure(ctx, loginOf(o))
 	must("securing", err)
 	if done.Killed < 1 || // the server may not be done with sessions that were closed a moment ago

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -87,6 +88,18 @@ func (c *cluster) oid(t testing.TB, login string) uint32 {
 func (c *cluster) sessions(t testing.TB, oid uint32) int {
 	t.Helper()
 	return value[int](t, c, "SELECT count(*) FROM pg_stat_activity WHERE usesysid = $1", oid)
+}
+
+// comesDownTo waits until a login has so many sessions and no more: one that its client has closed is there for a moment
+// longer, and whoever takes the login back then counts it.
+func (c *cluster) comesDownTo(t testing.TB, sessions int, login string) {
+	t.Helper()
+	oid := c.oid(t, login)
+	for limit := time.Now().Add(30 * time.Second); c.sessions(t, oid) != sessions; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("%s has %d sessions, not %d", login, c.sessions(t, oid), sessions)
+		}
+	}
 }
 
 // holds asserts that everything was checked and is so.
