@@ -182,6 +182,12 @@ func TestTriggers(t *testing.T) {
 	if got := opens(id); got != "expired_trigger_id" {
 		t.Errorf("an old trigger: %v", got)
 	}
+	ws.opts.AckWithin = 2 * triggerLife
+	id = trigger()
+	now.moves(2 * triggerLife)
+	if got := opens(id); got != nil {
+		t.Errorf("an app that is given longer may take it: %v", got)
+	}
 	if got := opens("1.2.abc"); got != "invalid_trigger_id" {
 		t.Errorf("a trigger nobody made: %v", got)
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// triggerLife is how long a trigger_id may be exchanged for a view.
+// triggerLife is how long a trigger_id may be exchanged for a view, where an app is not given longer to answer.
 const triggerLife = 3 * time.Second
 
 type trigger struct {
@@ -36,7 +36,7 @@ func (ws *Workspace) exchange(id string) (*trigger, *apiError) {
 		return nil, refuse("invalid_trigger_id")
 	case t.spent:
 		return nil, refuse("exchanged_trigger_id")
-	case ws.opts.Now().Sub(t.made) > triggerLife:
+	case ws.opts.Now().Sub(t.made) > max(triggerLife, ws.opts.AckWithin):
 		return nil, refuse("expired_trigger_id")
 	}
 	t.spent = true

@@ -29,7 +29,7 @@ type Options struct {
 
 	RequestURL string // where HTTP requests go; Socket Mode when empty. See [Workspace.SetRequestURL]
 
-	AckWithin    time.Duration   // how long an app has to answer; three seconds when zero
+	AckWithin    time.Duration   // how long an app has to answer, and at least three seconds to open a window; three seconds when zero
 	EventRetries []time.Duration // pauses before an event is sent again; at once, a minute, five minutes when nil
 }
 

@@ -27,6 +27,8 @@ type Options struct {
 	HTTP bool
 	// RateLimits enforces Slack's rate limits.
 	RateLimits bool
+	// AckWithin is how long Slack waits for an answer and for a window; 0 is its own three seconds.
+	AckWithin time.Duration
 	// Digest is the cron schedule of the digest; empty is once a day.
 	Digest string
 	// Sweep is the cron schedule of the sweep; empty is once a minute.
@@ -221,7 +223,7 @@ func execute(ctx context.Context, url, sql string) error {
 }
 
 func (s *Stage) openSandbox() (err error) {
-	if s.Slack, err = sandbox.New(sandbox.Options{NoRateLimits: !s.opts.RateLimits}); err != nil {
+	if s.Slack, err = sandbox.New(sandbox.Options{NoRateLimits: !s.opts.RateLimits, AckWithin: s.opts.AckWithin}); err != nil {
 		return err
 	}
 	for _, p := range []struct{ name, title string }{
