@@ -26,7 +26,7 @@ func open(t *testing.T, opts Options) *Workspace {
 
 // soon is a context no wait should outlast.
 func soon(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

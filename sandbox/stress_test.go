@@ -49,7 +49,7 @@ func TestManyPeopleAndBreakingSockets(t *testing.T) {
 
 func TestCloseEndsWhatWaits(t *testing.T) {
 	t.Parallel()
-	ws := open(t, Options{EventRetries: []time.Duration{time.Hour}})
+	ws := open(t, Options{EventRetries: []time.Duration{time.Hour}, AckWithin: time.Hour})
 	reached := make(chan struct{}, 2)
 	app := newRawApp(t, ws, func(string, object) any { reached <- struct{}{}; return silence })
 	app.connects()
@@ -68,7 +68,7 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 			t.Error("something went well in a closed workspace")
 		}
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("closing took %v", took)
 	}
 }
