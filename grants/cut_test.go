@@ -181,7 +181,7 @@ func (v *victim) end(list []grants.Grant) {
 			if _, err := v.End(v.b.t.Context(), g.ID, grants.Ending{Cause: grants.Released, By: audit.System("test")}); err != nil {
 				return
 			}
-			for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 				if now, err := v.b.store.Grant(v.b.t.Context(), g.ID); err == nil && now.State == grants.Revoked {
 					return
 				}

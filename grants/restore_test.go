@@ -31,7 +31,7 @@ func (b *bundle) serve(st grants.Store, driver grants.Driver) *grants.Service {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Close(ctx); err != nil {
 			b.t.Errorf("closing a service: %v", err)
@@ -178,7 +178,7 @@ func TestTheTargetIsToldOfAnIssue(t *testing.T) {
 		t.Fatal(err)
 	}
 	memory := b.driver.Driver.(grants.Remembering)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		text, err := memory.Remembered(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -226,7 +226,7 @@ func (b *bundle) beside(slow *stuck, many bool) *grants.Service {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Close(ctx); err != nil {
 			b.t.Errorf("closing the service: %v", err)

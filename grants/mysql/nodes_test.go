@@ -56,7 +56,6 @@ func replica(t *testing.T, on flavour) {
 	d := primary.open(t, func(cfg *Config) {
 		cfg.Nodes = []Node{{Name: "replica", URL: secret.New(replica.srv.URL("prodaccess_admin", adminPassword))}}
 	})
-	d.patience = time.Second
 	o := newOrder(t, d, "pa_read_only")
 	issued, err := d.Issue(t.Context(), o)
 	if err != nil || len(issued.Lagging) != 0 {
@@ -84,6 +83,7 @@ func replica(t *testing.T, on flavour) {
 		t.Fatal(err)
 	}
 	run(t, replica, "STOP "+replica.choose("SLAVE", "REPLICA")+" SQL_THREAD")
+	d.patience = time.Second
 	if _, err := d.Secure(t.Context(), loginOf(late)); grants.ReasonOf(err) != grants.FailBusy {
 		t.Errorf("secured before the replica has the lock: %v", err)
 	}
@@ -111,6 +111,7 @@ func replica(t *testing.T, on flavour) {
 		t.Errorf("check: %+v, %v", found, err)
 	}
 	run(t, replica, "START "+replica.choose("SLAVE", "REPLICA")+" SQL_THREAD")
+	d.patience = drainPatience
 	if names := d.Behind(t.Context()); len(names) != 0 {
 		t.Errorf("behind: %v", names)
 	}

@@ -161,7 +161,6 @@ func theServerEndsItByItself(t *testing.T, on flavour) {
 	run(t, c, "ALTER EVENT prodaccess.deadman ON SCHEDULE EVERY 1 SECOND")
 	d := c.open(t, nil)
 	over, lasting := newOrder(t, d, "pa_read_only"), newOrder(t, d, "pa_read_only")
-	over.ValidUntil = time.Now().Add(1500 * time.Millisecond)
 	var sessions []*session
 	for _, o := range []grants.Order{over, lasting} {
 		if _, err := d.Issue(t.Context(), o); err != nil {
@@ -173,6 +172,10 @@ func theServerEndsItByItself(t *testing.T, on flavour) {
 		}
 		defer s.Close()
 		sessions = append(sessions, s)
+	}
+	// Its end comes when everything is there that it ends.
+	if err := d.Extend(t.Context(), loginOf(over), time.Now()); err != nil {
+		t.Fatal(err)
 	}
 	eventually(t, "the login is locked", func() bool { return !c.canLogin(over) })
 	eventually(t, "its session is over", func() bool { return sessions[0].Read(t.Context()) != nil })
