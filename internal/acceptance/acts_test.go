@@ -33,11 +33,16 @@ func (w *world) types(who, profile, duration, words string) sandbox.Reply {
 	return w.Person(who).Command(fmt.Sprintf("/prodaccess orders-prod %s %s INC-123 %s", profile, duration, words))
 }
 
-// asks files a request and returns its id.
+// asks files a request and returns its id. Who is told to try again does.
 func (w *world) asks(who, profile, duration, words string) string {
 	w.t.Helper()
 	r := w.ok(w.types(who, profile, duration, words))
 	id := w.requestOf(words)
+	if id == "<nil>" && turnedAway(r) {
+		w.t.Logf("%s is told: %s", who, r.Text)
+		r = w.ok(w.types(who, profile, duration, words))
+		id = w.requestOf(words)
+	}
 	if id == "<nil>" {
 		w.t.Fatalf("%s asked and no request was filed: %s", who, r.Text)
 	}
@@ -144,6 +149,17 @@ func (w *world) becomes(request, state string) {
 		is := w.grant(request)
 		return is == state, fmt.Errorf("it is %s", is)
 	})
+}
+
+// comesDue lets the deadline of a request's live grant be now, so that what has to happen before it may take its time.
+func (w *world) comesDue(request string) { w.comesDueIn(request, 0) }
+
+func (w *world) comesDueIn(request string, left time.Duration) {
+	err := w.as(w.Store.URL("prodaccess"), fmt.Sprintf(`UPDATE grants SET deadline = now() + interval '%d ms', version = version + 1
+		WHERE state = 'active' AND request_id = '%s'`, left.Milliseconds(), request))
+	if err != nil {
+		w.t.Errorf("moving the deadline of %s: %v", request, err)
+	}
 }
 
 // audited counts the audit events of a kind about a request.

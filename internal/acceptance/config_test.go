@@ -208,7 +208,7 @@ func TestServeSaysThatSlackRefusesItsToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stage.Options{})
 	b := w.serve()
-	id, _ := w.gets("bo", "6s", "the token is revoked meanwhile")
+	id, _ := w.gets("bo", "1h", "the token is revoked meanwhile")
 	b.Kill()
 	w.Environ("PRODACCESS_SLACK_BOT_TOKEN=xoxb-wrong", "PRODACCESS_SLACK_APP_TOKEN=xapp-wrong")
 	b, err := w.Launch()
@@ -222,6 +222,7 @@ func TestServeSaysThatSlackRefusesItsToken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	w.comesDue(id)
 	w.becomes(id, "revoked")
 	if strings.Contains(b.Log(), "xoxb-wrong") || strings.Contains(b.Log(), "xapp-wrong") {
 		t.Error("a token is in the log")

@@ -47,10 +47,10 @@ func TestKilledWhileIssuing(t *testing.T) {
 
 			for _, f := range fates {
 				m.carded(f.reason)
-				if f.acknowledged && m.store(`SELECT count(*) FROM grants WHERE request_id = $1`, f.request) == "0" {
+				if f.acknowledged() && m.store(`SELECT count(*) FROM grants WHERE request_id = $1`, f.request) == "0" {
 					t.Errorf("%s: the press was acknowledged, and it is lost", f)
 				}
-				url := m.getsAgain(f.reason)
+				url := m.obtains(f.reason)
 				if !m.opens(url) {
 					t.Errorf("%s: the credential of the second press does not open a session", f)
 				}
@@ -71,7 +71,7 @@ func TestKilledWhileRevoking(t *testing.T) {
 	m := newMortal(t, stage.Options{HTTP: true})
 	var all holdings
 	released := func(name string) deed {
-		d := all.add(m, "40s", "killed at its release "+name)
+		d := all.add(m, "killed at its release "+name)
 		m.finds("ana", "Release", d.reason)
 		d.begin = func() sandbox.Reply { return m.Person("ana").Clicks("Release", sandbox.With(d.reason)) }
 		return d
@@ -82,9 +82,9 @@ func TestKilledWhileRevoking(t *testing.T) {
 	}
 	all.end(m)
 	for _, f := range fates {
-		cause := m.store(`SELECT cause FROM grants WHERE request_id = $1`, f.request)
-		if cause != "released" && (f.acknowledged || cause != "expired") {
-			t.Errorf("%s: acknowledged: %t, and the grant ended because it was %s", f, f.acknowledged, cause)
+		cause := m.cause(f.request)
+		if cause != "released" && (f.acknowledged() || cause != "expired") {
+			t.Errorf("%s: acknowledged: %t, and the grant ended because it was %s", f, f.acknowledged(), cause)
 		}
 	}
 }
@@ -95,13 +95,14 @@ func TestKilledAtTheDeadline(t *testing.T) {
 	m := newMortal(t, stage.Options{})
 	var all holdings
 	fates := m.throughout("store", func(name string) deed {
-		d := all.add(m, "2s", "killed at its deadline "+name)
+		d := all.add(m, "killed at its deadline "+name)
+		d.begin = func() sandbox.Reply { m.comesDue(d.request); return sandbox.Reply{} }
 		d.counts = takesDue
 		return d
 	}, nil)
 	all.end(m)
 	for _, f := range fates {
-		if cause := m.store(`SELECT cause FROM grants WHERE request_id = $1`, f.request); cause != "expired" {
+		if cause := m.cause(f.request); cause != "expired" {
 			t.Errorf("%s: the grant ended because it was %s", f, cause)
 		}
 	}
@@ -114,7 +115,7 @@ func TestKilledWhileMakingANewPassword(t *testing.T) {
 	m := newMortal(t, stage.Options{HTTP: true})
 	const reason = "killed while making a new password"
 	var all holdings
-	id := all.add(m, "1h", reason).request
+	id := all.add(m, reason).request
 	session, seen := all[0].session, []string{all[0].url}
 	again := func(string) deed {
 		m.eventually("the window offers a new password", func() (bool, error) {
@@ -145,7 +146,7 @@ func TestKilledWhileMakingANewPassword(t *testing.T) {
 			}
 		})
 	}
-	last := m.getsAgain(reason)
+	last := m.obtains(reason)
 	if !m.opens(last) {
 		t.Error("the newest credential does not open a session")
 	}
@@ -178,8 +179,7 @@ func TestKilledWhileDeciding(t *testing.T) {
 	}
 	approved := func(name string) deed {
 		reason := "killed approving " + name
-		m.ok(m.Person("bo").Command("/prodaccess orders-prod read-only 1h " + reason))
-		id := m.store(`SELECT id FROM requests WHERE reason = $1`, reason)
+		id := m.filed("bo", "1h", reason)
 		m.finds("dora", "Approve", reason)
 		return deed{
 			request: id, reason: reason,
@@ -193,18 +193,17 @@ func TestKilledWhileDeciding(t *testing.T) {
 	approvings := m.throughout("store", approved, nil)
 	for _, f := range filings {
 		count := m.store(`SELECT count(*) FROM requests WHERE reason = $1`, f.reason)
-		if count != "1" && (f.acknowledged || count != "0") {
-			t.Errorf("%s: acknowledged: %t, and %s requests are there", f, f.acknowledged, count)
+		if count != "1" && (f.acknowledged() || count != "0") {
+			t.Errorf("%s: acknowledged: %t, and %s requests are there", f, f.acknowledged(), count)
 		}
 	}
 	for _, f := range approvings {
-		state := m.store(`SELECT state FROM requests WHERE id = $1`, f.request)
-		if f.acknowledged && state != "approved" {
+		state := m.request(f.request)
+		if f.acknowledged() && state != "approved" {
 			t.Errorf("%s: the approval was acknowledged, and the request is %s", f, state)
 		}
 		if state == "pending" {
-			m.finds("dora", "Approve", f.reason)
-			m.ok(m.Person("dora").Clicks("Approve", sandbox.With(f.reason)))
+			m.approves(f.request, f.reason)
 		}
 		if votes := m.store(`SELECT count(*) FROM approvals WHERE request_id = $1`, f.request); votes != "1" {
 			t.Errorf("%s: %s approvals are recorded", f, votes)

@@ -76,7 +76,7 @@ type deed struct {
 	request string
 	// reason tells the request's messages from others.
 	reason string
-	// begin is the act of a person that starts it; nil where it starts by itself.
+	// begin is the act of a person that starts it, or what lets time start it.
 	begin func() sandbox.Reply
 	// done says that it is over.
 	done func() bool
@@ -90,31 +90,50 @@ type fate struct {
 	moment
 	deed
 	killed bool
-	// acknowledged says that whoever began it was told that it was taken.
-	acknowledged bool
+	// said is what came of the act that began it.
+	said sandbox.Reply
 	// since is when the bot was dead.
 	since time.Time
 }
 
+// acknowledged says that whoever began it was told that it was taken.
+func (f fate) acknowledged() bool { return !turnedAway(f.said) }
+
+// turnedAway says that whoever acted was not answered, or told to try again: on a machine that does much else the bot gives
+// up what takes longer than Slack waits, and says so.
+func turnedAway(r sandbox.Reply) bool {
+	return r.Err() != nil || slices.ContainsFunc(append(r.Posts(), r.Text), func(told string) bool {
+		return strings.Contains(told, "on our side") || strings.Contains(told, "Slack did not say")
+	})
+}
+
+// tryAgainAfter is how long a person waits, after they were turned away, for what they wanted to happen all the same.
+const tryAgainAfter = 5 * time.Second
+
 // kills begins a deed, kills the bot with signal 9 when it stands at the moment, and starts it again. A deed that is over
-// before the moment comes is left in peace.
+// before the moment comes is left in peace. Whoever is turned away before it begins tries again.
 func (m *mortal) kills(at moment, d deed) fate {
 	m.t.Helper()
 	armed := m.arm(at, d)
 	out := fate{moment: at, deed: d}
 	reply := make(chan sandbox.Reply, 1)
-	if d.begin == nil {
-		reply <- sandbox.Reply{}
-	} else {
-		go func() { reply <- d.begin() }()
-	}
-	for deadline := time.Now().Add(patience); !out.killed && !d.done(); {
+	begin := func() { reply <- d.begin() }
+	go begin()
+	var answered time.Time // zero while the answer is waited for
+	for deadline := time.Now().Add(2 * patience); !out.killed && !d.done(); {
 		select {
 		case <-armed.Reached():
 			out.killed = true
+		case out.said = <-reply:
+			answered = time.Now()
 		case <-time.After(5 * time.Millisecond):
-			if time.Now().After(deadline) {
+			switch {
+			case time.Now().After(deadline):
 				m.t.Fatalf("%s is not reached, and it is not done either; so far: %s", at, brief(armed.Counted()))
+			case !answered.IsZero() && time.Since(answered) > tryAgainAfter && turnedAway(out.said) && !armed.Disarm():
+				m.t.Logf("%s: turned away: %v %q %q", at, out.said.Err(), out.said.Text, out.said.Posts())
+				armed, answered = m.arm(at, d), time.Time{}
+				go begin()
 			}
 		}
 	}
@@ -131,8 +150,9 @@ func (m *mortal) kills(at moment, d deed) fate {
 		m.t.Logf("%s is never reached; all steps: %s", at, brief(armed.Counted()))
 	}
 	// Socket Mode delivers once more what the dead bot did not acknowledge; HTTP does not.
-	said := <-reply
-	out.acknowledged = said.Err() == nil
+	if answered.IsZero() {
+		out.said = <-reply
+	}
 	return out
 }
 

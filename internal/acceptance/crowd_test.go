@@ -16,7 +16,7 @@ import (
 // message catches up and is true, and the process holds on to nothing. How fast it is, and with more of it, is a benchmark's matter.
 func TestCrowd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stage.Options{RateLimits: true})
+	w := newWorld(t, stage.Options{RateLimits: true, AckWithin: 3 * time.Second})
 	people, err := crowd.Gather(w.Stage, 8)
 	if err != nil {
 		t.Fatal(err)

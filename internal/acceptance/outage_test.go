@@ -22,9 +22,10 @@ import (
 func TestAGrantEndsThoughItsTargetIsDownAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	w := open(t, stage.Options{}, func(c *stage.Conf) { c.Overdue = "2s" })
-	id, url := w.gets("bo", "4s", "down across the deadline")
+	id, url := w.gets("bo", "1h", "down across the deadline")
 	w.connect(url)
 	w.Target.Kill()
+	w.comesDue(id)
 
 	m := w.sees("sam", "Overdue: access has not been taken back")
 	if m.Channel != w.Conf.Security || !hasAll(m.Text, []string{"orders-prod", "pa_bo_"}) {
@@ -51,10 +52,11 @@ func TestAGrantEndsThoughItsTargetIsDownAtTheDeadline(t *testing.T) {
 func TestSlackBeingDownDelaysNothingButCards(t *testing.T) {
 	t.Parallel()
 	w := open(t, stage.Options{}, nil)
-	id, url := w.gets("bo", "5s", "slack is down at the deadline")
+	id, url := w.gets("bo", "1h", "slack is down at the deadline")
 	session := w.connect(url)
 	w.cardSays("dora", "slack is down at the deadline", "Access is active")
 	w.Slack.Down(true)
+	w.comesDue(id)
 	w.becomes(id, "revoked")
 	if _, err := session.Exec(t.Context(), "SELECT 1"); err == nil {
 		t.Error("the session is alive after the deadline")
@@ -73,10 +75,11 @@ func TestSlackBeingDownDelaysNothingButCards(t *testing.T) {
 func TestSlackRateLimitingDelaysNothingButCards(t *testing.T) {
 	t.Parallel()
 	w := open(t, stage.Options{RateLimits: true}, nil)
-	id, _ := w.gets("bo", "4s", "slack says slow down")
+	id, _ := w.gets("bo", "1h", "slack says slow down")
 	for _, method := range []string{"chat.update", "chat.postMessage"} {
 		w.Slack.Fail(method, sandbox.Fault{Error: "ratelimited", RetryAfter: 2 * time.Second, Times: 4})
 	}
+	w.comesDue(id)
 	w.becomes(id, "revoked")
 	w.cardSays("dora", "slack says slow down", "Access is over")
 	w.cardSays("bo", "slack says slow down", "Access is over")
@@ -102,12 +105,13 @@ func TestSlackBreakingConnectionsDoublesNoMessage(t *testing.T) {
 // Promise 6: an unreachable PagerDuty means "ask a person", never yes and never an error, and says so.
 func TestWithoutPagerDutyAPersonIsAsked(t *testing.T) {
 	t.Parallel()
+	const slow = 5 * time.Second // whoever waits for it is later
 	for _, way := range []struct {
 		name, why string
 		fault     sandbox.Fault
 	}{
 		{"down", "PagerDuty could not be reached", sandbox.Fault{Drop: true}},
-		{"slow", "PagerDuty did not answer", sandbox.Fault{Delay: 5 * time.Second}},
+		{"slow", "PagerDuty did not answer", sandbox.Fault{Delay: slow}},
 		{"rate limiting", "PagerDuty asks us to slow down", sandbox.Fault{Status: 429, RetryAfter: 30 * time.Second}},
 		{"talking nonsense", "PagerDuty's answer could not be understood", sandbox.Fault{Error: "nonsense"}},
 	} {
@@ -124,7 +128,7 @@ func TestWithoutPagerDutyAPersonIsAsked(t *testing.T) {
 			if !strings.Contains(r.Text, way.why) {
 				t.Errorf("the reply does not say why somebody has to be asked: %s", r.Text)
 			}
-			if r.Latency > 3*time.Second {
+			if r.Latency > slow {
 				t.Errorf("the reply took %s", r.Latency)
 			}
 			w.cardSays("dora", words, "Waiting for approval", way.why)
@@ -209,23 +213,24 @@ func TestWithoutTheStoreNothingIsGrantedAndNothingIsForgotten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stage.Options{})
 	b := w.serve()
-	due, url := w.gets("bo", "6s", "due while the store is down")
+	due, url := w.gets("bo", "1h", "due while the store is down")
 	session := w.connect(url)
 	waiting := w.asks("bo", "read-only", "1h", "waits for an answer")
 	w.sees("dora", "waits for an answer")
 	taking := w.asks("ana", "read-only", "30m", "approved and not taken")
 	w.cardSays("ana", "approved and not taken", "Get credentials")
-	before := w.logins()
-	deadline := time.Now().Add(6 * time.Second)
-
+	const soon = 3 * time.Second
+	w.comesDueIn(due, soon)
+	deadline := time.Now().Add(soon)
 	w.Store.Kill()
+	w.is("the grant when the store went down", w.trace(), "1")
 	dora := w.Person("dora").Clicks("Approve", sandbox.InMessage(), sandbox.With("waits for an answer"))
 	w.says(dora, "on our side")
 	ana := w.Person("ana").Clicks("Get credentials", sandbox.InMessage(), sandbox.With("approved and not taken"))
 	w.says(ana, "on our side")
 	cy := w.types("cy", "read-only", "30m", "asked without a store")
 	w.says(cy, "on our side")
-	w.is("logins on the target", w.logins(), before)
+	w.is("logins on the target, locked at the deadline or not yet", w.trace(), "1")
 	w.eventually("the deadline has passed", func() (bool, error) { return time.Now().After(deadline), nil })
 	w.eventually("the probe says that the store is missing", func() (bool, error) {
 		status, faults := ready(t.Context(), b.URL())
@@ -400,7 +405,7 @@ func TestAnotherClusterUnderTheNameOfATargetProvesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := w.serve()
-	id, url := w.gets("bo", "8s", "the cluster is swapped")
+	id, url := w.gets("bo", "1h", "the cluster is swapped")
 	right := w.Conf.AdminURL
 	for _, sql := range []string{"CREATE ROLE prodaccess_admin LOGIN CREATEROLE PASSWORD 'other'", "CREATE DATABASE orders"} {
 		if err := w.as(w.Store.URL("postgres"), sql); err != nil {
@@ -421,6 +426,7 @@ func TestAnotherClusterUnderTheNameOfATargetProvesNothing(t *testing.T) {
 		b = w.serve()
 	}
 	serveWith(w.Store.UserURL("prodaccess_admin", "other", "orders"))
+	w.comesDue(id)
 	w.cardSays("sam", "OVERDUE", "another cluster answers")
 	w.is("the grant while another cluster answers", w.grant(id), "revoking")
 

@@ -274,10 +274,13 @@ func TestWhatIsOverStaysOver(t *testing.T) {
 // A request nobody answers lapses, and so does access nobody takes; old buttons do nothing then.
 func TestTimeRunsOut(t *testing.T) {
 	t.Parallel()
-	w := open(t, stage.Options{Environ: []string{"PRODACCESS_REQUESTS_LAPSE_AFTER=3s", "PRODACCESS_REQUESTS_ACTIVATE_WITHIN=2s"}}, nil)
+	// Long enough for the cards to be drawn before, on a machine that does much else.
+	w := open(t, stage.Options{Environ: []string{"PRODACCESS_REQUESTS_LAPSE_AFTER=15s", "PRODACCESS_REQUESTS_ACTIVATE_WITHIN=10s"}}, nil)
 	taken := w.asks("bo", "read-only", "1h", "nobody takes it")
 	w.clicksOn("dora", "Approve", "nobody takes it")
+	w.cardSays("bo", "nobody takes it", "[Get credentials]")
 	unanswered := w.asks("bo", "read-only", "1h", "nobody answers it")
+	w.cardSays("dora", "nobody answers it", "[Approve]")
 	w.cardSays("bo", "nobody takes it", "Lapsed", "not taken in time")
 	w.says(w.clicksBehind("bo", "Get credentials", "nobody takes it"), "has lapsed")
 	w.refused("grant.intended", "bo", "already-over")
