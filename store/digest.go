@@ -30,8 +30,8 @@ func (s *Store) ClaimDigest(ctx context.Context, due time.Time) (created bool, e
 	return created, nil
 }
 
-// LastDigest is when the newest claimed digest was due, zero when there was none: where the next one begins, and from
-// where to look for digests that were missed while nothing ran.
+// LastDigest is when the newest digest claimed for an instant before the given one was due, zero when there was none: where
+// the next one begins.
 func (s *Store) LastDigest(ctx context.Context, before time.Time) (time.Time, error) {
 	var last time.Time
 	err := s.pool.QueryRow(ctx, `SELECT max(due) FROM digests WHERE due < $1`, before).Scan((*moment)(&last))

@@ -10,8 +10,9 @@ import (
 	"github.com/prodaccess/prodaccess/audit"
 )
 
-// lookBack is how far back a digest that was missed is still posted.
-const lookBack = 48 * time.Hour
+// lookBack is how far back it is looked for when a digest was due: as far as the schedule itself looks ahead, which finds every
+// 29 February but for those around a year such as 2100.
+const lookBack = 5 * 366 * 24 * time.Hour
 
 // digestSchedule reads a cron schedule in a time zone.
 func digestSchedule(spec, zone string) (cron.Schedule, *time.Location, error) {
@@ -32,18 +33,32 @@ func lastDue(schedule cron.Schedule, location *time.Location, now time.Time) tim
 	if every, ok := schedule.(cron.ConstantDelaySchedule); ok {
 		return now.Truncate(every.Delay)
 	}
-	var last time.Time
-	for at := schedule.Next(now.Add(-lookBack).In(location)); !at.IsZero() && !at.After(now); at = schedule.Next(at) {
-		last = at
+	// A schedule can only be asked what comes next. Twice as far back each time, few instants have to be walked through,
+	// whether they are a minute apart or a year.
+	for back := time.Hour; back < 2*lookBack; back *= 2 {
+		var last time.Time
+		for at := schedule.Next(now.Add(-min(back, lookBack)).In(location)); !at.IsZero() && !at.After(now); at = schedule.Next(at) {
+			last = at
+		}
+		if !last.IsZero() {
+			return last
+		}
 	}
-	return last
+	return time.Time{}
 }
 
 // digestDue files the digest that is due, once, whichever replica looks and however often. None is due for the time before
-// the store was set up.
+// the store was set up, nor for time that a digest has covered: a schedule that was changed may have been due in between.
 func (a *App) digestDue(ctx context.Context) error {
 	due := lastDue(a.digests.schedule, a.digests.location, a.now())
 	if due.IsZero() || due.Before(a.installedAt) {
+		return nil
+	}
+	covered, err := a.store.LastDigest(ctx, a.now().Add(time.Microsecond))
+	if err != nil {
+		return err
+	}
+	if !due.After(covered) {
 		return nil
 	}
 	created, err := a.store.ClaimDigest(ctx, due.UTC())
@@ -56,15 +71,18 @@ func (a *App) digestDue(ctx context.Context) error {
 	return nil
 }
 
-// digests gives the bot the digest that is due at an instant: it covers the time since the one before.
+// digests gives the bot the digest that is due at an instant. It begins where the one before ended, however long ago that
+// was, and the first when the store was set up: no hour is in none.
 type digests struct{ app *App }
 
 // Digest implements bot.Digests.
 func (d digests) Digest(ctx context.Context, due time.Time) (audit.Digest, error) {
-	schedule, location := d.app.digests.schedule, d.app.digests.location
-	before := lastDue(schedule, location, due.Add(-time.Nanosecond))
-	if before.IsZero() {
-		before = due.Add(-24 * time.Hour)
+	from, err := d.app.store.LastDigest(ctx, due)
+	if err != nil {
+		return audit.Digest{}, err
 	}
-	return d.app.store.Digest(ctx, before.UTC(), due.UTC(), d.app.now())
+	if from.IsZero() {
+		from = d.app.installedAt
+	}
+	return d.app.store.Digest(ctx, from.UTC(), due.UTC(), d.app.now())
 }
