@@ -7,12 +7,18 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/prodaccess/prodaccess/internal/localpg"
 	"github.com/prodaccess/prodaccess/internal/stage"
 	"github.com/prodaccess/prodaccess/sandbox"
 )
@@ -162,6 +168,20 @@ func ready(ctx context.Context, url string) (status int, faults map[string]strin
 	return response.StatusCode, answer.Faults
 }
 
+// scrape reads a bot's metrics.
+func scrape(ctx context.Context, url string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
+	if err != nil {
+		return
+	}
+	client := http.Client{Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	if response, err := client.Do(request); err == nil {
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+	}
+}
+
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -193,8 +213,23 @@ func TestAStoreThatIsDownAtStartIsWaitedFor(t *testing.T) {
 	if !strings.Contains(b.Log(), "does not work; trying again") {
 		t.Errorf("the log does not say that the store does not work:\n%s", b.Log())
 	}
+	// Who scrapes meanwhile must not meet a store that is half there; the race detector looks.
+	done, scraping := make(chan struct{}), sync.WaitGroup{}
+	scraping.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				scrape(t.Context(), "http://"+listen)
+			}
+		}
+	})
 	w.restart(w.Store)
-	if err := b.WaitsForLog(ctx, "prodaccess is ready"); err != nil {
+	err = b.WaitsForLog(ctx, "prodaccess is ready")
+	close(done)
+	scraping.Wait()
+	if err != nil {
 		t.Fatal(err)
 	}
 	w.eventually("the probe says ready", func() (bool, error) {
@@ -252,6 +287,66 @@ func TestWithoutTheStoreNothingIsGrantedAndNothingIsForgotten(t *testing.T) {
 	w.is("the request after another press", w.request(waiting), "approved")
 	w.connect(w.takes("ana", "approved and not taken"))
 	w.whole()
+}
+
+// freezes stops every process of a server where it is: connections stay open, and nobody answers. What is returned lets them
+// go on.
+func (w *world) freezes(server *localpg.Server) (thaw func()) {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(server.DataDir(), "postmaster.pid"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	postmaster, _, _ := strings.Cut(string(text), "\n")
+	children, err := os.ReadFile(filepath.Join("/proc", postmaster, "task", postmaster, "children"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	send := func(sig syscall.Signal) {
+		for _, process := range append([]string{postmaster}, strings.Fields(string(children))...) {
+			if pid, err := strconv.Atoi(process); err == nil {
+				_ = syscall.Kill(pid, sig)
+			}
+		}
+	}
+	send(syscall.SIGSTOP)
+	thaw = sync.OnceFunc(func() { send(syscall.SIGCONT) })
+	w.t.Cleanup(thaw)
+	return thaw
+}
+
+// A store that takes questions and does not answer is as good as none, and the probe and the metrics say so.
+func TestAStoreThatHangsIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, stage.Options{})
+	b := w.serve()
+	metrics := func() (int, string) {
+		response, err := b.Get(t.Context(), "/metrics")
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer response.Body.Close()
+		text, _ := io.ReadAll(response.Body)
+		return response.StatusCode, string(text)
+	}
+	if status, text := metrics(); status != http.StatusOK || !strings.Contains(text, "prodaccess_grants_overdue 0") {
+		t.Errorf("%d:\n%s", status, text)
+	}
+	thaw := w.freezes(w.Store)
+	w.within(25*time.Second, "the probe says that the store is missing", func() (bool, error) {
+		status, faults := ready(t.Context(), b.URL())
+		return status == http.StatusServiceUnavailable && faults["store"] != "", fmt.Errorf("%d %v", status, faults)
+	})
+	status, text := metrics()
+	if status != http.StatusOK || !strings.Contains(text, `prodaccess_fault{part="store"} 1`) || strings.Contains(text, "prodaccess_grants") {
+		t.Errorf("while the store hangs %d:\n%s", status, text)
+	}
+	thaw()
+	w.eventually("the probe says ready", func() (bool, error) {
+		status, faults := ready(t.Context(), b.URL())
+		return status == http.StatusOK, fmt.Errorf("%d %v", status, faults)
+	})
+	w.asks("bo", "read-only", "1h", "after the store woke up")
 }
 
 // Promise 8: nothing says "granted" before it is so; the press can be made again.
@@ -335,6 +430,38 @@ func TestStoppingWhileALoginIsMade(t *testing.T) {
 		w.connect(w.credential("bo"))
 		w.is("the grant", w.grant(id), "active")
 		w.is("shown", w.audited(id, "grant.shown", false), 1)
+	})
+	// Over HTTP Slack finds the replica as long as it listens. What comes after the signal is turned away, not acknowledged.
+	t.Run("and pressed meanwhile", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, stage.Options{HTTP: true})
+		b := w.serve()
+		w.asks("bo", "read-only", "1h", "stopped half way")
+		w.clicksOn("dora", "Approve", "stopped half way")
+		late := w.asks("ana", "read-only", "30m", "pressed too late")
+		w.cardSays("ana", "pressed too late", "Get credentials")
+		unlock := w.locksRoles()
+		w.clicksOn("bo", "Get credentials", "stopped half way")
+		w.waitsForRoles()
+		stopped := make(chan error, 1)
+		go func() { stopped <- b.Stop(t.Context()) }()
+		w.eventually("the probe says that it stops", func() (bool, error) {
+			status, _ := ready(t.Context(), b.URL())
+			return status == http.StatusServiceUnavailable, fmt.Errorf("it says %d", status)
+		})
+		r := w.Person("ana").Clicks("Get credentials", sandbox.InMessage(), sandbox.With("pressed too late"))
+		if r.Err() == nil {
+			t.Errorf("the press was acknowledged: %q", r.Text)
+		}
+		w.is("intents", w.audited(late, "grant.intended", false), 0)
+		unlock()
+		if err := <-stopped; err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+		w.connect(w.credential("bo"))
+		w.is("the request that was pressed too late", w.request(late), "approved")
+		w.serve()
+		w.connect(w.takes("ana", "pressed too late"))
 	})
 	t.Run("taken back", func(t *testing.T) {
 		t.Parallel()

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/robfig/cron/v3"
 	"github.com/rs/zerolog"
 
@@ -45,11 +45,15 @@ type App struct {
 
 	lifecycle lifecycle
 	health    *health
+	registry  *prometheus.Registry
+	door      door
 	policy    *policyFile
 	digests   struct {
 		schedule cron.Schedule
 		location *time.Location
 	}
+
+	sweeps cron.Schedule
 
 	// installedAt is when the store was set up.
 	installedAt time.Time
@@ -71,7 +75,8 @@ type App struct {
 // ends when ctx does. On an error everything that was up is taken down again.
 func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, err error) {
 	began := time.Now()
-	a := &App{cfg: cfg, log: log, now: time.Now, lifecycle: lifecycle{log: log}, health: newHealth(log), surveying: make(chan struct{}, surveysAtOnce)}
+	a := &App{cfg: cfg, log: log, now: time.Now, lifecycle: lifecycle{log: log}, health: newHealth(log, time.Now), surveying: make(chan struct{}, surveysAtOnce)}
+	a.registry = a.metrics()
 	defer func() {
 		if err != nil {
 			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
@@ -90,14 +95,12 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	if a.digests.schedule, a.digests.location, err = digestSchedule(cfg.Digest.Schedule, cfg.Digest.Timezone); err != nil {
 		return nil, err
 	}
-	sweeps, err := cron.ParseStandard(cfg.Sweep.Schedule)
-	if err != nil {
+	if a.sweeps, err = cron.ParseStandard(cfg.Sweep.Schedule); err != nil {
 		return nil, fmt.Errorf("reading the schedule of the sweep: %w", err)
 	}
 
 	// Probes are answered while everything else is waited for.
-	mux := http.NewServeMux()
-	if err := a.listen(mux); err != nil {
+	if err := a.listen(); err != nil {
 		return nil, err
 	}
 
@@ -172,7 +175,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	sealer := store.NewSealer(a.store)
 	sealer.Start(context.WithoutCancel(ctx))
 	a.lifecycle.onStop("sealer", func(context.Context) error { sealer.Stop(); return nil })
-	engine, err := a.newEngine(cron.Every(lookForDigests), sweeps)
+	engine, err := a.newEngine(cron.Every(lookForDigests))
 	if err != nil {
 		return nil, fmt.Errorf("making the job engine: %w", err)
 	}
@@ -188,12 +191,14 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	reaper.Start()
 	a.lifecycle.onStop("reaper", func(context.Context) error { reaper.Stop(); return nil })
 	a.lifecycle.onStop("work after acknowledgements", a.bot.Drain)
-	if err := a.takeEvents(mux); err != nil {
-		return nil, err
-	}
 	a.watch(slack, people)
 	a.watchPolicy()
 	a.watchDrawings()
+	if err := a.takeEvents(); err != nil {
+		return nil, err
+	}
+	a.health.serve(true)
+	a.lifecycle.onStop("readiness", func(context.Context) error { a.health.serve(false); return nil })
 	log.Info().Int64("took_ms", time.Since(began).Milliseconds()).Int("targets", len(targets)).Str("listen", a.listener.Addr().String()).
 		Str("mode", cfg.Slack.Mode).Msg("prodaccess is ready")
 	return a, nil
@@ -217,6 +222,9 @@ func (a *App) openStore(ctx context.Context) error {
 		if err == nil {
 			a.store = st
 			a.lifecycle.onStop("store", func(context.Context) error { st.Close(); return nil })
+			counts := stateCollector{st, a.health, a.now}
+			a.registry.MustRegister(counts)
+			a.lifecycle.onStop("metrics of the store", func(context.Context) error { a.registry.Unregister(counts); return nil })
 			break
 		}
 		select {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/robfig/cron/v3"
 	"github.com/rs/zerolog"
 
 	"github.com/prodaccess/prodaccess/grants"
@@ -35,7 +36,8 @@ func (h hangingSurveyor) Standing(ctx context.Context) ([]grants.Standing, error
 // and one that hangs is asked once.
 func TestTheSweepAndTheSurveyHoldNoWorkers(t *testing.T) {
 	b := setup(t)
-	b.now, b.health, b.surveying = time.Now, newHealth(zerolog.Nop()), make(chan struct{}, surveysAtOnce)
+	b.now, b.health, b.surveying = time.Now, newHealth(zerolog.Nop(), time.Now), make(chan struct{}, surveysAtOnce)
+	b.sweeps = cron.Every(time.Minute)
 	srv := localpg.Shared(t)
 	database, installation := localpg.NewDatabase(t, srv, ""), strings.ToLower(rand.Text()[:12])
 	execute(t, srv.URL(database), `DROP ROLE IF EXISTS pa_quarantine; CREATE ROLE pa_quarantine NOLOGIN`)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -15,17 +16,35 @@ import (
 	"github.com/prodaccess/prodaccess/oncall"
 )
 
-// listen serves probes and metrics, and whatever is added to the mux later.
-func (a *App) listen(mux *http.ServeMux) error {
+const (
+	// lookEvery is how often each part is looked at.
+	lookEvery = 15 * time.Second
+	// A part that has not answered within these does not work. A person at Slack waits three seconds for everything together.
+	storeAnswersWithin = 2 * time.Second
+	slackAnswersWithin = 5 * time.Second
+	pagerAnswersWithin = 2 * rosterWithin
+	// scrapesAtOnce bounds how many scrapes are answered at the same time; more are told 503.
+	scrapesAtOnce = 4
+)
+
+// listen serves probes, metrics and, once the door is open, Slack.
+func (a *App) listen() error {
 	listener, err := net.Listen("tcp", a.cfg.HTTP.Listen)
 	if err != nil {
 		return fmt.Errorf("listening on http.listen: %w", err)
 	}
 	a.listener = listener
+	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", a.health.serveReady)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics(), promhttp.HandlerOpts{}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	// What cannot be gathered leaves the rest as it is. Each scrape may hold a connection to the store.
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: scrapesAtOnce}))
+	if a.cfg.Slack.Mode == config.ModeHTTP {
+		mux.Handle("/slack/", &a.door)
+	}
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -45,13 +64,14 @@ func (a *App) listen(mux *http.ServeMux) error {
 }
 
 // takeEvents begins to take what Slack sends, the last thing that starts and the first that stops.
-func (a *App) takeEvents(mux *http.ServeMux) error {
+func (a *App) takeEvents() error {
 	if a.cfg.Slack.Mode == config.ModeHTTP {
 		handler, err := a.bot.Handler()
 		if err != nil {
 			return err
 		}
-		mux.Handle("/slack/", handler)
+		a.door.open(handler)
+		a.lifecycle.onStop("slack over http", a.door.shut)
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -70,40 +90,52 @@ func (a *App) takeEvents(mux *http.ServeMux) error {
 	return nil
 }
 
-// watch looks at what prodaccess depends on, at start and then now and again, and says what does not answer.
+// watch looks at what prodaccess depends on, at start and then now and again, and says what does not answer. What hangs
+// delays the look at nothing else.
 func (a *App) watch(slack *bot.Slack, people roster) {
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			a.look(ctx, slack, people)
-			wait(ctx, 15*time.Second)
-		}
-	}()
-	a.lifecycle.onStop("watch", func(context.Context) error { cancel(); <-done; return nil })
+	var looking sync.WaitGroup
+	for _, look := range []func(){
+		func() { a.see(ctx, "store", storeAnswersWithin, a.store.Ping) },
+		func() { a.see(ctx, "slack", slackAnswersWithin, slack.Check) },
+		func() { a.seeSchedules(ctx, people) },
+	} {
+		looking.Go(func() {
+			for ctx.Err() == nil {
+				look()
+				wait(ctx, lookEvery)
+			}
+		})
+	}
+	a.lifecycle.onStop("watch", func(context.Context) error { cancel(); looking.Wait(); return nil })
 }
 
-func (a *App) look(ctx context.Context, slack *bot.Slack, people roster) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+// see asks a part whether it works, and records at once what it says. That it says nothing in time is an answer too, unless
+// nobody asks any more.
+func (a *App) see(ctx context.Context, part string, within time.Duration, ask func(context.Context) error) {
+	asked, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	parts := map[string]error{"store": a.store.Ping(ctx), "slack": slack.Check(ctx)}
-	if _, fixed := people.Roster.(oncall.Fixed); !fixed {
-		for _, schedule := range a.policy.get().Schedules() {
-			standing := people.Standing(ctx, schedule, "nobody@prodaccess.invalid")
-			var err error
-			if standing.Unknown != "" {
-				err = errors.New(standing.Unknown)
-			}
-			parts["pagerduty schedule "+schedule.Name] = err
-		}
-	}
-	if ctx.Err() != nil {
-		return // stopping, or everything is slow: say nothing that may be wrong
-	}
-	for part, err := range parts {
+	if err := ask(asked); ctx.Err() == nil {
 		a.health.set(part, err)
 	}
+}
+
+// seeSchedules asks PagerDuty about every schedule that is in the policy now.
+func (a *App) seeSchedules(ctx context.Context, people roster) {
+	const prefix = "pagerduty schedule "
+	var parts []string
+	if _, fixed := people.Roster.(oncall.Fixed); !fixed {
+		for _, schedule := range a.policy.get().Schedules() {
+			parts = append(parts, prefix+schedule.Name)
+			a.see(ctx, prefix+schedule.Name, pagerAnswersWithin, func(ctx context.Context) error {
+				if standing := people.Standing(ctx, schedule, "nobody@prodaccess.invalid"); standing.Unknown != "" {
+					return errors.New(standing.Unknown)
+				}
+				return nil
+			})
+		}
+	}
+	a.health.only(prefix, parts)
 }
 
 // wait returns after a pause or when ctx ends.

@@ -146,10 +146,11 @@ func (a *App) sweep(ctx context.Context) {
 	}
 }
 
-// swept says what the sweep of a target found. One that was cut off found nothing out about its target.
+// swept says what the sweep of a target found. One that was cut off found nothing out about its target. Whoever sweeps next
+// knows better, which may be another replica: by the sweep after that, this one's knowledge is out of date.
 func (a *App) swept(ctx context.Context, s grants.Swept) {
 	if ctx.Err() == nil {
-		a.health.set("target "+s.Target, s.Err)
+		a.health.setUntil("target "+s.Target, s.Err, a.sweeps.Next(a.sweeps.Next(a.now())))
 	}
 	if len(s.Orphans)+len(s.Rehearsals)+len(s.Copied)+len(s.Missing)+len(s.Unknown)+len(s.Extended) > 0 {
 		a.log.Warn().Str("target", s.Target).Strs("orphans", s.Orphans).Strs("rehearsals", s.Rehearsals).Strs("copied", s.Copied).Strs("missing", s.Missing).Strs("unknown", s.Unknown).Strs("extended", s.Extended).Msg("sweep: the target and the store differed")
@@ -157,7 +158,7 @@ func (a *App) swept(ctx context.Context, s grants.Swept) {
 }
 
 // newEngine makes the job engine of this replica, not started.
-func (a *App) newEngine(digests, sweeps river.PeriodicSchedule) (*river.Client[pgxTx], error) {
+func (a *App) newEngine(digests river.PeriodicSchedule) (*river.Client[pgxTx], error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{app: a})
 	periodic := func(kind jobs.Kind, schedule river.PeriodicSchedule) *river.PeriodicJob {
@@ -172,7 +173,7 @@ func (a *App) newEngine(digests, sweeps river.PeriodicSchedule) (*river.Client[p
 			store.QueueSecurity: {MaxWorkers: endingsAtOnce}, store.QueueSlack: {MaxWorkers: drawingsAtOnce, FetchCooldown: fetchDrawingsEvery}, store.QueuePager: {MaxWorkers: 2},
 			store.QueueHomes: {MaxWorkers: 1},
 		},
-		PeriodicJobs:         []*river.PeriodicJob{periodic(jobs.Sweep, sweeps), periodic(jobs.DigestDue, digests), periodic(jobs.Survey, cron.Every(surveyEvery))},
+		PeriodicJobs:         []*river.PeriodicJob{periodic(jobs.Sweep, a.sweeps), periodic(jobs.DigestDue, digests), periodic(jobs.Survey, cron.Every(surveyEvery))},
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		Logger:               slog.New(quiet{a.log}),
