@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Config is what a Bot is made of. Every field is needed but ChannelWorks.
+// Config is what a Bot is made of. Every field is needed but ChannelWorks and SocketWorks.
 type Config struct {
 	Slack    *Slack
 	Service  Service
@@ -28,6 +28,8 @@ type Config struct {
 	ApprovalsChannel, AuditChannel, SecurityChannel string
 	// ChannelWorks, when it is not nil, hears that a channel ("security") cannot be written to, and with a nil error that it can again.
 	ChannelWorks func(name string, err error)
+	// SocketWorks, when it is not nil, hears that no connection of Socket Mode is up, and with a nil error that one is.
+	SocketWorks func(err error)
 
 	Now func() time.Time
 	Log zerolog.Logger
@@ -54,6 +56,7 @@ type Bot struct {
 	// reach is which channels cannot be written to now.
 	reach        reach
 	channelWorks func(name string, err error)
+	socketWorks  func(err error)
 	// people are for mentions; who may act is asked of the service.
 	people *Directory
 
@@ -91,7 +94,7 @@ func New(c Config) (*Bot, error) {
 	return &Bot{
 		slack: c.Slack, service: c.Service, grants: c.Grants, outbox: c.Outbox, shown: c.Homes, digests: c.Digests, findings: c.Findings, drafts: c.Drafts,
 		command: c.Command, approvalsChannel: c.ApprovalsChannel, auditChannel: c.AuditChannel, securityChannel: c.SecurityChannel,
-		channelWorks: c.ChannelWorks, now: c.Now, log: c.Log, pace: newPacer(c.Now), people: NewDirectory(c.Slack, c.Now), life: life, end: end,
+		channelWorks: c.ChannelWorks, socketWorks: c.SocketWorks, now: c.Now, log: c.Log, pace: newPacer(c.Now), people: NewDirectory(c.Slack, c.Now), life: life, end: end,
 	}, nil
 }
 

@@ -57,9 +57,13 @@ func NewSlack(creds Credentials) (*Slack, error) {
 	}, nil
 }
 
-// Check asks Slack who we are. The error says in words what is wrong with the token or the network.
+// Check asks Slack who we are, each time: a token that worked may have been revoked, and the network may have gone. The error
+// says in words what is wrong. Slack takes hundreds of these a minute; one that asks us to slow down is there.
 func (s *Slack) Check(ctx context.Context) error {
-	_, err := s.teamID(ctx)
+	_, err := s.whoWeAre(ctx)
+	if codeOf(err) == "ratelimited" {
+		return nil
+	}
 	return err
 }
 
@@ -73,6 +77,11 @@ func (s *Slack) teamID(ctx context.Context) (string, error) {
 	if team != "" {
 		return team, nil
 	}
+	return s.whoWeAre(ctx)
+}
+
+// whoWeAre asks Slack for this workspace's id and remembers it.
+func (s *Slack) whoWeAre(ctx context.Context) (string, error) {
 	me, err := s.api.AuthTestContext(ctx)
 	if err != nil {
 		return "", fmt.Errorf("asking Slack who we are: %w", safe(err))

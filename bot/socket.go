@@ -33,19 +33,22 @@ func (b *Bot) RunSocket(ctx context.Context) error {
 		return errors.New("bot: Socket Mode needs an app token")
 	}
 	connections, ctx := errgroup.WithContext(ctx)
-	for range sockets {
-		connections.Go(func() error { return b.stayConnected(ctx) })
+	up := &connected{tell: b.socketWorks}
+	for i := range sockets {
+		connections.Go(func() error { return b.stayConnected(ctx, func(wrong error) { up.is(i, wrong) }) })
 	}
 	return connections.Wait()
 }
 
-func (b *Bot) stayConnected(ctx context.Context) error {
+// stayConnected keeps one connection, and says when it is up or why it is not.
+func (b *Bot) stayConnected(ctx context.Context, is func(wrong error)) error {
 	for {
-		err := b.connection(ctx)
+		err := b.connection(ctx, is)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
+			is(safe(err))
 			switch codeOf(err) {
 			case "invalid_auth", "account_inactive", "not_authed", "token_revoked", "not_allowed_token_type":
 				return safe(err)
@@ -68,7 +71,7 @@ const flushFor = 100 * time.Millisecond
 
 // connection runs one client of the library, which itself reconnects when Slack asks for it. When ctx ends nothing more is
 // taken in, what was taken in is carried out and acknowledged, and then the socket is closed.
-func (b *Bot) connection(ctx context.Context) error {
+func (b *Bot) connection(ctx context.Context, is func(wrong error)) error {
 	// The library's own log holds payloads and URLs with tickets in them.
 	client := socketmode.New(b.slack.api, socketmode.OptionReadLimit(4<<20), socketmode.OptionLog(stdlog.New(io.Discard, "", 0)))
 	open, hangUp := context.WithCancel(context.WithoutCancel(ctx))
@@ -91,7 +94,7 @@ func (b *Bot) connection(ctx context.Context) error {
 			handling.Wait()
 			return err
 		case event := <-client.Events:
-			if b.tooPatient(event) {
+			if b.tooPatient(event, is) {
 				hangUp()
 				<-ended
 				handling.Wait()
@@ -109,17 +112,19 @@ func (b *Bot) connection(ctx context.Context) error {
 	}
 }
 
-// tooPatient logs how the connection fares, and says whether the library is about to wait longer than an incident should.
-func (b *Bot) tooPatient(event socketmode.Event) bool {
+// tooPatient logs and passes on how the connection fares, and says whether the library is about to wait longer than an incident should.
+func (b *Bot) tooPatient(event socketmode.Event, is func(wrong error)) bool {
 	switch event.Type {
 	case socketmode.EventTypeConnected:
 		b.log.Info().Msg("connected to slack")
+		is(nil)
 	case socketmode.EventTypeConnectionError:
 		problem, ok := event.Data.(*slack.ConnectionErrorEvent)
 		if !ok {
 			return false
 		}
 		b.log.Warn().Err(safe(problem.ErrorObj)).Int64("again_in_ms", problem.Backoff.Milliseconds()).Msg("connecting to slack failed")
+		is(safe(problem.ErrorObj))
 		_, limited := errors.AsType[*slack.RateLimitedError](problem.ErrorObj)
 		return problem.Backoff > reconnectAfter && !limited
 	}

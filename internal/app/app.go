@@ -166,6 +166,7 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 		Command: cfg.Slack.Command, ApprovalsChannel: cfg.Slack.ApprovalsChannel, AuditChannel: cfg.Slack.AuditChannel,
 		SecurityChannel: cfg.Slack.SecurityChannel, Now: a.now, Log: log,
 		ChannelWorks: func(name string, err error) { a.health.set("slack "+name+" channel", err) },
+		SocketWorks:  func(err error) { a.health.set("slack socket", err) },
 	})
 	if err != nil {
 		return nil, err

@@ -81,7 +81,7 @@ func (a *App) takeEvents() error {
 		for ctx.Err() == nil {
 			// A refused token is for a person to mend; revocations must go on meanwhile, so the process stays.
 			if err := a.bot.RunSocket(ctx); err != nil {
-				a.health.set("slack socket", err)
+				a.health.set("slack socket", err) // until one is up again
 				wait(ctx, 30*time.Second)
 			}
 		}
