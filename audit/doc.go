@@ -23,6 +23,7 @@
 //
 // # What a failure leaves behind
 //
-// A crash between commit and seal leaves events unsealed; the next sealer on any replica takes them. Two sealers
+// A crash between commit and seal leaves events unsealed; the next sealer on any replica takes them. Until then [Verify] finds
+// those that are older than [SealWithin], for it cannot tell them from forged ones. What stops in order seals last. Two sealers
 // cannot fork the chain: the sequence number and the previous hash are unique.
 package audit

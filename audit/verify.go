@@ -154,7 +154,7 @@ func (v *verification) unsealed(e Event) {
 		v.report.Unsealed++
 		return
 	}
-	v.report.find(SealMissing, 0, e.ID, "Event %d (%s, %s) has no seal: it was inserted behind the sealer's back, or its seal was removed.",
+	v.report.find(SealMissing, 0, e.ID, "Event %d (%s, %s) has no seal: it was inserted behind the sealer's back, its seal was removed, or no replica has run since one was killed.",
 		e.ID, e.Kind, e.At.UTC().Format(time.RFC3339))
 }
 

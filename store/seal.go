@@ -35,6 +35,30 @@ func (s *Store) SealPending(ctx context.Context, now time.Time) (int, error) {
 	}
 }
 
+// SealAll seals until no event waits, for whoever records no more and leaves perhaps nobody behind who seals. It waits for a
+// sealer that is at work, which may have looked before the last event was there.
+func (s *Store) SealAll(ctx context.Context) error {
+	for {
+		if _, err := s.SealPending(ctx, s.now()); err != nil {
+			return err
+		}
+		var waiting bool
+		if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM audit_unsealed)`).Scan(&waiting); err != nil {
+			return fmt.Errorf("looking for audit events without a seal: %w", err)
+		}
+		if !waiting {
+			return nil
+		}
+		pause := time.NewTimer(sealGather)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return fmt.Errorf("sealing audit events: %w", ctx.Err())
+		case <-pause.C:
+		}
+	}
+}
+
 func (s *Store) sealSome(ctx context.Context, now time.Time) (int, error) {
 	sealed := 0
 	err := s.write(ctx, func(tx pgx.Tx) error {

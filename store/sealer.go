@@ -10,6 +10,8 @@ const (
 	sealGather = 50 * time.Millisecond
 	// sealPoll finds events of a replica that died, or that lost the race for the lock, without being told.
 	sealPoll = 5 * time.Second
+	// sealLast bounds how long Stop tries to seal what waits.
+	sealLast = 2 * time.Second
 )
 
 // Sealer seals audit events soon after they are committed: within a tenth of a second on a replica that is alone, within the
@@ -30,13 +32,20 @@ func (l *Sealer) Start(ctx context.Context) {
 	go l.run(ctx)
 }
 
-// Stop ends the loop and waits for it. What is not sealed then is sealed by the next sealer anywhere.
+// Stop ends the loop, waits for it, and seals what waits: where no other replica runs, nobody else does, and an event without
+// a seal looks like a forged one after a while. Call it when whatever records events has stopped. What cannot be sealed in two
+// seconds is sealed by the next sealer anywhere.
 func (l *Sealer) Stop() {
 	if l.stop == nil {
 		return
 	}
 	l.stop()
 	<-l.done
+	ctx, cancel := context.WithTimeout(context.Background(), sealLast)
+	defer cancel()
+	if err := l.store.SealAll(ctx); err != nil {
+		l.store.log.Warn().Err(err).Msg("audit events wait for the next replica to seal them")
+	}
 }
 
 func (l *Sealer) run(ctx context.Context) {

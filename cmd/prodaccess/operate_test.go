@@ -131,9 +131,13 @@ func value(t *testing.T, url, sql string, args ...any) string {
 	return out
 }
 
-// recorded is how often something is in the audit log of a store, done by whoever runs this test.
+// recorded is how often something is in the audit log of a store, done by whoever runs this test. No replica runs here, so
+// whatever a command records must be sealed when it is over.
 func recorded(t *testing.T, url string, kind audit.Kind) string {
 	t.Helper()
+	if n := value(t, url, `SELECT count(*) FROM audit_unsealed`); n != "0" {
+		t.Errorf("%s events have no seal", n)
+	}
 	return value(t, url, `SELECT count(*) FROM audit_events WHERE kind = $1 AND actor_kind = 'operator' AND actor_id = $2 AND source = 'cli'`, string(kind), app.Operator().ID)
 }
 

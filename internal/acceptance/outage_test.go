@@ -463,6 +463,28 @@ func TestStoppingWhileALoginIsMade(t *testing.T) {
 		w.serve()
 		w.connect(w.takes("ana", "pressed too late"))
 	})
+	// The last replica stops while it takes a login back: what that records is sealed, or it would look forged later.
+	t.Run("and everything is sealed", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, stage.Options{})
+		b := w.serve()
+		id, _ := w.gets("bo", "1h", "released at the last moment")
+		unlock := w.locksRoles()
+		w.clicksOn("bo", "Release", "released at the last moment")
+		w.waitsForRoles()
+		stopped := make(chan error, 1)
+		go func() { stopped <- b.Stop(t.Context()) }()
+		w.eventually("the job engine has stopped", func() (bool, error) {
+			return w.store(`SELECT count(*) FROM river_job WHERE state = 'running'`) == "0", nil
+		})
+		time.Sleep(time.Second) // and whatever else stops at once
+		unlock()
+		if err := <-stopped; err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+		w.is("the grant", w.grant(id), "revoked")
+		w.is("events without a seal", w.store(`SELECT count(*) FROM audit_unsealed`), 0)
+	})
 	t.Run("taken back", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, stage.Options{Environ: []string{"PRODACCESS_SHUTDOWN_TIMEOUT=2s"}})

@@ -107,6 +107,10 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
+	// Every other part may record events until it has stopped.
+	sealer := store.NewSealer(a.store)
+	sealer.Start(context.WithoutCancel(ctx))
+	a.lifecycle.onStop("sealer", func(context.Context) error { sealer.Stop(); return nil })
 	installation, err := a.store.Installation(ctx)
 	if err != nil {
 		return nil, err
@@ -173,9 +177,6 @@ func Start(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *App, 
 	}
 
 	// From here on things move: first what ends access, then what gives it.
-	sealer := store.NewSealer(a.store)
-	sealer.Start(context.WithoutCancel(ctx))
-	a.lifecycle.onStop("sealer", func(context.Context) error { sealer.Stop(); return nil })
 	engine, err := a.newEngine(cron.Every(lookForDigests))
 	if err != nil {
 		return nil, fmt.Errorf("making the job engine: %w", err)

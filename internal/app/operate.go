@@ -30,7 +30,7 @@ func Operator() audit.Actor {
 }
 
 // OpenGrants makes the grant service for one command beside a running prodaccess. Nothing of it runs by itself. close
-// waits for what the command began.
+// waits for what the command began, and seals what it recorded: perhaps nothing else runs that would.
 func OpenGrants(ctx context.Context, cfg config.Config) (_ *grants.Service, closeAll func(), err error) {
 	st, err := store.Open(ctx, store.Config{URL: cfg.Store.URL, Log: zerolog.Nop(), MaxConns: 2})
 	if err != nil {
@@ -64,6 +64,10 @@ func OpenGrants(ctx context.Context, cfg config.Config) (_ *grants.Service, clos
 		defer cancel()
 		_ = service.Close(ctx)
 		closeDrivers(drivers)
+		// Time of its own: a command that was slow is no less recorded. Where it fails, the next replica seals.
+		sealing, done := context.WithTimeout(context.Background(), 2*time.Second)
+		defer done()
+		_ = st.SealAll(sealing)
 		st.Close()
 	}, nil
 }
