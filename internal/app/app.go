@@ -58,6 +58,7 @@ type App struct {
 	// installedAt is when the store was set up.
 	installedAt time.Time
 
+	troubles troubles
 	// aside does what waits for targets; surveying bounds how many of them are asked for their standing logins at once.
 	aside     aside
 	surveying chan struct{}

@@ -46,9 +46,13 @@ func (w *worker) Work(ctx context.Context, job *river.Job[store.JobArgs]) error 
 	work := job.Args.Job()
 	err := w.app.work(ctx, work)
 	if err == nil {
+		w.app.troubles.over(job.ID)
 		return nil
 	}
 	pause, again := w.app.pause(ctx, work, err)
+	if !again {
+		w.app.troubles.over(job.ID)
+	}
 	if !again && (work.Kind == jobs.Sweep || work.Kind == jobs.DigestDue || work.Kind == jobs.Survey) {
 		w.app.log.Warn().Err(err).Str("job", string(work.Kind)).Msg("periodic job failed; the next one comes by the clock")
 		return nil
@@ -57,7 +61,8 @@ func (w *worker) Work(ctx context.Context, job *river.Job[store.JobArgs]) error 
 		w.app.log.Error().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Msg("job given up; trying again would not help")
 		return nil
 	}
-	if ctx.Err() == nil && job.Attempt == 1 && !errors.Is(err, grants.ErrPursued) && !errors.Is(err, approvals.ErrEarly) && !errors.Is(err, bot.ErrInLine) {
+	waits := errors.Is(err, grants.ErrPursued) || errors.Is(err, approvals.ErrEarly) || errors.Is(err, bot.ErrInLine)
+	if ctx.Err() == nil && !waits && w.app.troubles.first(job.ID) {
 		w.app.log.Warn().Err(err).Str("job", string(work.Kind)).Str("subject", work.Subject).Int64("pause_ms", pause.Milliseconds()).Msg("job failed; it is tried again")
 	}
 	return river.JobSnooze(pause)
