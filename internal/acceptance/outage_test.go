@@ -482,7 +482,7 @@ func TestStoppingWhileALoginIsMade(t *testing.T) {
 		if err := <-stopped; err != nil {
 			t.Errorf("stopping: %v", err)
 		}
-		w.is("the grant", w.grant(id), "revoked")
+		w.is("locked out while stopping", w.audited(id, "grant.secured", false), 1)
 		w.is("events without a seal", w.store(`SELECT count(*) FROM audit_unsealed`), 0)
 	})
 	t.Run("taken back", func(t *testing.T) {
