@@ -82,11 +82,12 @@ func (s *Store) CheckPrivileges(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking what the service's login may do: %w", err)
 	}
-	switch {
-	case super:
+	if super {
 		return fmt.Errorf("login %q is a superuser, or may become one: it can rewrite the audit log; give the service a login of its own", who)
-	case database || schema:
-		return fmt.Errorf("login %q owns, or belongs to the owner of, the database or the schema of the tables: it can drop the audit log; give the service a login of its own", who)
+	}
+	var wrong []error
+	if database || schema {
+		wrong = append(wrong, fmt.Errorf("login %q owns, or belongs to the owner of, the database or the schema of the tables: it can drop the audit log; give the service a login of its own", who))
 	}
 	tables := migrations.Tables()
 	rows, err := s.pool.Query(ctx, `
@@ -102,7 +103,6 @@ func (s *Store) CheckPrivileges(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking what the service's login may do: %w", err)
 	}
-	var wrong []error
 	var owned []string
 	var table string
 	var there, owner bool

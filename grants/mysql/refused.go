@@ -11,7 +11,7 @@ import (
 // gettingIn says how the login that prepares gets in. A server does not tell a wrong password from a login that is not there,
 // so that both are named; and where somebody else's URL was given, the administrator's own login is not the trouble.
 func (d *Driver) gettingIn() string {
-	if d.prepare != d.everyday {
+	if !d.cfg.PrepareURL.Empty() {
 		return "check the login and the password in the URL that was given (--as, --as-file)"
 	}
 	target, admin := d.cfg.Target.Name, account(d.everyday.connector.cfg.User)
