@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -12,23 +13,62 @@ import (
 )
 
 const (
-	// alarmTimeout bounds one look for overdue grants with its alarms: a grant that somebody holds has its turn again, and
-	// deadlines do not wait for it.
-	alarmTimeout = 2 * time.Second
+	// alarmsTimeout bounds one look for overdue grants with its alarms, alarmTimeout one alarm: a grant that somebody holds has
+	// its turn again.
+	alarmsTimeout = 4 * time.Second
+	alarmTimeout  = time.Second
 	// alarmsAtOnce is how many alarms are written at a time, sharing transactions. It leaves connections to others where each
 	// of them waits for somebody's lock.
 	alarmsAtOnce = 5
 )
 
+// cry is the loop of alarms.
+func (r *Reaper) cry(ctx context.Context) {
+	log := r.service.cfg.Log
+	var said string
+	for {
+		raised, err := r.shout(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		switch {
+		case err != nil && err.Error() != said:
+			said = err.Error()
+			log.Error().Err(err).Msg("reaper: alarms could not be raised; trying again every few seconds")
+		case err == nil && said != "":
+			said = ""
+			log.Info().Msg("reaper: alarms can be raised again")
+		}
+		if raised > 0 {
+			log.Info().Int("alarmed", raised).Msg("reaper: pass")
+		}
+		timer := time.NewTimer(overdueEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// shout is a pass of it. What this replica found and could not write down before is written down as well.
+func (r *Reaper) shout(ctx context.Context) (raised int, err error) {
+	raised, err = r.service.alarm(ctx, r.service.cfg.Now())
+	return raised, errors.Join(err, r.service.tellFinds(ctx))
+}
+
 // alarm raises the alarm once for every grant that is past its end by Config.OverdueAfter and not locked out. One that
-// cannot be written keeps no other from being shouted about.
+// cannot be written keeps no other from being shouted about: they come in no order, so that those which somebody holds do not
+// always come first.
 func (s *Service) alarm(ctx context.Context, now time.Time) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, alarmTimeout)
+	ctx, cancel := context.WithTimeout(ctx, alarmsTimeout)
 	defer cancel()
 	overdue, err := s.cfg.Store.Overdue(ctx, now.Add(-s.cfg.OverdueAfter))
 	if err != nil {
 		return 0, fmt.Errorf("looking for overdue grants: %w", err)
 	}
+	rand.Shuffle(len(overdue), func(i, j int) { overdue[i], overdue[j] = overdue[j], overdue[i] })
 	failed := make([]error, len(overdue))
 	slots := make(chan struct{}, alarmsAtOnce)
 	var all sync.WaitGroup
@@ -50,6 +90,8 @@ func (s *Service) alarm(ctx context.Context, now time.Time) (int, error) {
 }
 
 func (s *Service) alarmOf(ctx context.Context, id string, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, alarmTimeout)
+	defer cancel()
 	_, err := s.cfg.Store.ChangeGrant(ctx, id, func(g Grant) (Change, error) {
 		if !g.AlarmedAt.IsZero() || g.State == Cleanup || g.State == Revoked {
 			return Change{Grant: g}, ErrNoChange

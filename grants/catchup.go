@@ -12,10 +12,10 @@ import (
 func (s *Service) catchUp(ctx context.Context, driver Driver, fingerprint string, live []Grant, logins []Login) (told []string, err error) {
 	until := make(map[string]time.Time, len(logins))
 	for _, l := range logins {
-		until[l.Stamp.Grant] = l.ValidUntil
+		until[l.Name] = l.ValidUntil // not by its stamp, which another login may carry too
 	}
 	for _, g := range live {
-		if g.Fingerprint != fingerprint || !s.behind(g, until[g.ID]) {
+		if g.Fingerprint != fingerprint || !s.behind(g, until[g.Login]) {
 			continue
 		}
 		if failed := s.tellAgain(ctx, driver, g); failed != nil {

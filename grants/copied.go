@@ -46,6 +46,16 @@ func Apart(ctx context.Context, one, other Driver) (apart, known bool) {
 	return seen[0] != seen[1], seen[0] == seen[2]
 }
 
+// sameServer says whether two targets are known to be one running server.
+func (s *Service) sameServer(ctx context.Context, one, other string) bool {
+	a, b := s.cfg.Drivers[one], s.cfg.Drivers[other]
+	if a == nil || b == nil {
+		return false
+	}
+	apart, known := Apart(ctx, a, b)
+	return known && !apart
+}
+
 // entitles says whether a grant lets its login be on a target that was looked at then: its own until it is revoked, and any
 // other of the same fingerprint until it ends. A moment more, for a login that was listed just before.
 func (g Grant) entitles(target string, at time.Time) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -81,7 +82,7 @@ func (f found) onto(g Grant) Grant {
 // another replica goes on with the revocation.
 func (s *Service) tellFinds(ctx context.Context) error {
 	s.mu.Lock()
-	ids := slices.Collect(maps.Keys(s.finds))
+	ids := slices.DeleteFunc(slices.Collect(maps.Keys(s.finds)), func(id string) bool { return strings.Contains(id, "/") }) // an orphan's
 	s.mu.Unlock()
 	if len(ids) == 0 {
 		return nil

@@ -238,6 +238,43 @@ func TestOneGrantSilencesNoAlarm(t *testing.T) {
 	b.driver.heal()
 }
 
+// speechless is a store in which the alarm of one grant cannot be written, for as long as the test likes.
+type speechless struct {
+	grants.Store
+	grant        string
+	asked, spoke chan struct{}
+}
+
+func (s *speechless) ChangeGrant(ctx context.Context, id string, change func(grants.Grant) (grants.Change, error)) (grants.Grant, error) {
+	if id == s.grant {
+		select {
+		case s.asked <- struct{}{}:
+		default:
+		}
+		<-s.spoke
+	}
+	return s.Store.ChangeGrant(ctx, id, change)
+}
+
+// An alarm that cannot be written, because somebody holds its grant, is no reason to be late with the end of another.
+func TestAnAlarmThatWaitsDelaysNoDeadline(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	overdue, _ := b.issue(time.Minute)
+	due, _ := b.issue(10 * time.Minute)
+	letGo := b.hold(overdue.ID)
+	b.clock.advance(3 * time.Minute)
+	st := &speechless{Store: b.store, grant: overdue.ID, asked: make(chan struct{}, 1), spoke: make(chan struct{})}
+	reaper := grants.NewReaper(b.serve(st, b.driver))
+	reaper.Start()
+	defer reaper.Stop()
+	defer close(st.spoke)
+	<-st.asked
+	b.clock.advance(8 * time.Minute)
+	b.awaits(due.ID, grants.Revoked)
+	letGo()
+}
+
 // revoking are grants of which another replica committed the end, and did nothing more.
 func (b *bundle) revoking(n int) (list []grants.Grant) {
 	b.t.Helper()

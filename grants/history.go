@@ -152,7 +152,7 @@ func (s *Service) TakeUnknown(ctx context.Context, target string, logins []Login
 			return fmt.Errorf("recording that %s is taken away: %w", login.Name, err)
 		}
 		o := orphan{login: login}
-		if err := s.lockOrphan(ctx, driver, target, &o); err != nil {
+		if err := s.lockOrphan(ctx, driver, target, login); err != nil {
 			return err
 		}
 		if err := s.dropOrphan(ctx, driver, target, o, by, source); err != nil {

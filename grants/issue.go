@@ -205,6 +205,7 @@ func (s *Service) Extend(ctx context.Context, id string, extensions int, deadlin
 	if err != nil {
 		return g, fmt.Errorf("extending grant %s: %w", id, err)
 	}
+	s.move(g)
 	callCtx, cancel := context.WithTimeout(ctx, issueTimeout)
 	defer cancel()
 	if err := driver.Extend(callCtx, s.login(g), g.Deadline.Add(s.cfg.Grace)); err != nil {

@@ -21,8 +21,6 @@ const reportAgain = time.Hour
 type orphan struct {
 	login Login
 	known Grant
-	// killed is how many of its sessions were terminated.
-	killed int
 }
 
 // takeOrphans locks out and drops logins that no live grant explains, and reports them: first the record, then the act.
@@ -38,7 +36,7 @@ func (s *Service) takeOrphans(ctx context.Context, target string, orphans []orph
 		if err := s.reportOrphan(ctx, target, *o); err != nil {
 			return fmt.Errorf("recording the orphan %s: %w", o.login.Name, err)
 		}
-		return s.lockOrphan(ctx, driver, target, o)
+		return s.lockOrphan(ctx, driver, target, o.login)
 	})
 	gone, left := s.aFewAtOnce(target, locked, func(o *orphan) error {
 		return s.dropOrphan(ctx, driver, target, *o, audit.System("sweep"), "")
@@ -75,17 +73,21 @@ func (s *Service) aFewAtOnce(target string, orphans []orphan, do func(*orphan) e
 	return done, errors.Join(errs...)
 }
 
-func (s *Service) lockOrphan(ctx context.Context, driver Driver, target string, o *orphan) error {
+func (s *Service) lockOrphan(ctx context.Context, driver Driver, target string, login Login) error {
 	take := driver.Secure
 	if t := s.together[target]; t != nil {
 		take = t.lock.join
 	}
-	done, err := take(ctx, o.login)
-	if o.killed = done.Killed; err != nil {
-		return fmt.Errorf("locking out the orphan %s: %w", o.login.Name, err)
+	done, err := take(ctx, login)
+	s.keep(orphanKey(target, login), foundIn(done)) // the next sweep finds no session any more, if this one fails
+	if err != nil {
+		return fmt.Errorf("locking out the orphan %s: %w", login.Name, err)
 	}
 	return nil
 }
+
+// orphanKey is what is found of an orphan is kept under; no grant has such an id.
+func orphanKey(target string, login Login) string { return target + "/" + login.Name }
 
 // dropOrphan drops a login that is locked out, and records what came of it. What it left behind is recorded although it
 // could not be dropped: the next try does not find that any more.
@@ -101,11 +103,13 @@ func (s *Service) dropOrphan(ctx context.Context, driver Driver, target string, 
 			return err
 		}
 	}
+	key := orphanKey(target, o.login)
+	all := s.take(key)
 	event := audit.Event{
 		At: s.cfg.Now(), Kind: audit.LoginTaken, Actor: by, Source: source, Target: target, Grant: o.login.Stamp.Grant,
 		Request: o.known.Request, Profile: o.known.Profile, Reason: "the login is gone",
 		Detail: map[string]string{
-			"login": o.login.Name, "oid": fmt.Sprint(o.login.OID), "sessions_killed": fmt.Sprint(o.killed),
+			"login": o.login.Name, "oid": fmt.Sprint(o.login.OID), "sessions_killed": fmt.Sprint(all.killed),
 			"leftovers": fmt.Sprint(len(done.Leftovers)),
 		},
 	}
@@ -121,6 +125,7 @@ func (s *Service) dropOrphan(ctx context.Context, driver Driver, target string, 
 	recordCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	if unrecorded := s.cfg.Store.Record(recordCtx, []audit.Event{event}, follow); unrecorded != nil {
+		s.keep(key, all)
 		left := ""
 		if len(done.Leftovers) > 0 {
 			left = ", leaving " + leftWords(done.Leftovers)

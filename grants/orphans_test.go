@@ -10,9 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/prodaccess/prodaccess/audit"
 	"github.com/prodaccess/prodaccess/grants"
 	"github.com/prodaccess/prodaccess/internal/jobs"
+	"github.com/prodaccess/prodaccess/internal/localpg"
 )
 
 // mute is a store that can be made to record nothing.
@@ -186,5 +189,31 @@ func TestWhatAnOrphanOwnedIsReported(t *testing.T) {
 	}
 	if n := b.one(b.owner, `SELECT count(*) FROM river_job WHERE args->>'work' = 'finding'`); n != 4 {
 		t.Errorf("%d findings; two orphans and two who owned something", n)
+	}
+}
+
+// A sweep that locked an orphan and could not go on has ended its sessions; the one that takes it away says how many.
+func TestWhatAnEarlierSweepEndedIsCounted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := b.serve(b.store, b.driver)
+	login := b.orphan("used")
+	mustExec(t, b.target, `ALTER ROLE `+login+` PASSWORD '`+localpg.Verifier(somePassword)+`'; GRANT `+grants.AccessRole("read-only")+` TO `+login)
+	session, err := pgx.Connect(t.Context(), b.srv.UserURL(login, somePassword, databaseOf(b.target)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close(context.WithoutCancel(t.Context()))
+	b.driver.fail("secure", true, unreachable)
+	if _, err := s.Sweep(t.Context()); grants.ReasonOf(err) != grants.FailUnreachable {
+		t.Fatalf("a node that does not answer: %v", err)
+	}
+	b.driver.heal()
+	if swept, err := s.Sweep(t.Context()); err != nil || !slices.Equal(swept[0].Orphans, []string{login}) {
+		t.Fatalf("%+v, %v", swept, err)
+	}
+	events, err := b.store.Events(t.Context(), audit.Filter{Grant: "used", Kind: audit.LoginTaken, Limit: 10})
+	if err != nil || len(events) != 1 || events[0].Detail["sessions_killed"] != "1" {
+		t.Errorf("%+v, %v", events, err)
 	}
 }

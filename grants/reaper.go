@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/prodaccess/prodaccess/audit"
@@ -32,7 +33,7 @@ const (
 type Reaper struct {
 	service *Service
 	cancel  context.CancelFunc
-	done    chan struct{}
+	loops   sync.WaitGroup
 
 	sentinel    sentinel
 	lastOverdue time.Time
@@ -59,27 +60,28 @@ func NewReaper(service *Service) *Reaper {
 	return &Reaper{service: service, sentinel: sentinel{service: service, locked: map[string]bool{}}}
 }
 
-// Start begins the loop. It makes its first pass at once, which catches up on deadlines missed while nobody ran.
+// Start begins two loops, one for deadlines and one for alarms, so that an alarm that cannot be written keeps no deadline
+// waiting. The first passes are made at once; they catch up on deadlines missed while nobody ran.
 func (r *Reaper) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	r.cancel, r.done = cancel, make(chan struct{})
-	go r.loop(ctx)
+	r.cancel = cancel
+	r.loops.Go(func() { r.loop(ctx) })
+	r.loops.Go(func() { r.cry(ctx) })
 }
 
-// Stop ends the loop and waits for the pass under way.
+// Stop ends the loops and waits for the passes under way.
 func (r *Reaper) Stop() {
 	if r.cancel != nil {
 		r.cancel()
-		<-r.done
+		r.loops.Wait()
 	}
 }
 
 func (r *Reaper) loop(ctx context.Context) {
-	defer close(r.done)
 	s := r.service
 	var said string
 	for {
-		result, err := r.RunOnce(ctx)
+		result, err := r.endDue(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -91,14 +93,14 @@ func (r *Reaper) loop(ctx context.Context) {
 			said = ""
 			s.cfg.Log.Info().Msg("reaper: passes succeed again")
 		}
-		if result.Ended+result.Alarmed+result.Resumed > 0 {
-			s.cfg.Log.Info().Int("ended", result.Ended).Int("alarmed", result.Alarmed).Int("resumed", result.Resumed).Msg("reaper: pass")
+		if result.Ended+result.Resumed > 0 {
+			s.cfg.Log.Info().Int("ended", result.Ended).Int("resumed", result.Resumed).Msg("reaper: pass")
 		}
 		pause := reapAtLeast
-		if err == nil && !result.Next.IsZero() {
+		if !result.Next.IsZero() { // known though something else failed
 			pause = min(pause, max(result.Next.Sub(s.cfg.Now()), 0))
 		}
-		if result.held {
+		if result.held || err != nil {
 			pause = max(pause, heldPause)
 		}
 		timer := time.NewTimer(pause)
@@ -113,53 +115,51 @@ func (r *Reaper) loop(ctx context.Context) {
 	}
 }
 
-// RunOnce ends every grant that is due, starts their revocations, and raises the alarm for those that should be over
-// and are not. While the store does not answer it locks out what it knows to be due, and what somebody else holds there for
-// more than a moment.
+// RunOnce is a pass of each loop, one after the other: it ends every grant that is due, starts their revocations, and raises
+// the alarm for those that should be over and are not.
 func (r *Reaper) RunOnce(ctx context.Context) (Reaped, error) {
-	stop := r.sentinel.watch()
-	out, err := r.pass(ctx)
-	stop()
-	if err != nil && ctx.Err() == nil {
-		r.sentinel.guard(r.service.cfg.Now())
+	out, err := r.endDue(ctx)
+	if now := r.service.cfg.Now(); now.Sub(r.lastOverdue) >= overdueEvery {
+		r.lastOverdue = now
+		var failed error
+		out.Alarmed, failed = r.shout(ctx)
+		err = errors.Join(err, failed)
 	}
 	return out, err
 }
 
-func (r *Reaper) pass(life context.Context) (Reaped, error) {
+// endDue is a pass of the loop of deadlines. While the store does not answer it locks out what it knows to be due, and what
+// somebody else holds there for more than a moment.
+func (r *Reaper) endDue(life context.Context) (out Reaped, err error) {
 	// A store that hangs must not keep the pass, and with it the deadlines, waiting.
 	ctx, cancel := context.WithTimeout(life, passTimeout)
 	defer cancel()
-	s := r.service
-	var out Reaped
-	first, stop := context.WithTimeout(ctx, answerTimeout)
-	next, err := s.cfg.Store.NextDeadline(first)
+	stop := r.sentinel.watch()
+	answers, err := r.takeDue(ctx, life, &out)
 	stop()
-	if err != nil {
-		return out, fmt.Errorf("reading the next deadline: %w", err)
+	if err != nil && life.Err() == nil {
+		r.sentinel.guard(r.service.cfg.Now())
 	}
-	// What is due comes first. That it cannot be taken silences no alarm.
-	err = r.takeDue(ctx, life, next, &out)
-	if !r.resumed {
-		n, failed := s.Resume(ctx)
+	if answers && !r.resumed {
+		n, failed := r.service.Resume(ctx)
 		if out.Resumed = n; failed != nil {
 			err = errors.Join(err, fmt.Errorf("taking up unfinished revocations: %w", failed))
 		} else {
 			r.resumed = true
 		}
 	}
-	if now := s.cfg.Now(); now.Sub(r.lastOverdue) >= overdueEvery {
-		r.lastOverdue = now
-		alarmed, failed := s.alarm(life, now)
-		out.Alarmed = alarmed
-		err = errors.Join(err, failed, s.tellFinds(life))
-	}
 	return out, err
 }
 
-// takeDue ends what is due and starts its revocations, beginning with the next deadline.
-func (r *Reaper) takeDue(ctx, life context.Context, next time.Time, out *Reaped) error {
+// takeDue ends what is due and starts its revocations. It says whether the store answers at all.
+func (r *Reaper) takeDue(ctx, life context.Context, out *Reaped) (answers bool, err error) {
 	s := r.service
+	first, stop := context.WithTimeout(ctx, answerTimeout)
+	next, err := s.cfg.Store.NextDeadline(first)
+	stop()
+	if err != nil {
+		return false, fmt.Errorf("reading the next deadline: %w", err)
+	}
 	for !next.IsZero() && !next.After(s.cfg.Now()) {
 		taken, err := s.cfg.Store.TakeDue(ctx, s.cfg.Now(), reapBatch, func(g Grant) Change {
 			change, err := s.end(g, Ending{Cause: Expired, By: audit.System("reaper")})
@@ -170,14 +170,14 @@ func (r *Reaper) takeDue(ctx, life context.Context, next time.Time, out *Reaped)
 			return change
 		})
 		if err != nil {
-			return errors.Join(fmt.Errorf("taking due grants: %w", err), r.sentinel.learn(life, s.cfg.Now()))
+			return true, errors.Join(fmt.Errorf("taking due grants: %w", err), r.sentinel.learn(life, s.cfg.Now()))
 		}
 		for _, g := range taken {
 			s.pursue(g)
 		}
 		out.Ended += len(taken)
 		if next, err = s.cfg.Store.NextDeadline(ctx); err != nil {
-			return fmt.Errorf("reading the next deadline: %w", err)
+			return true, fmt.Errorf("reading the next deadline: %w", err)
 		}
 		if out.held = len(taken) == 0; out.held {
 			break
@@ -186,16 +186,16 @@ func (r *Reaper) takeDue(ctx, life context.Context, next time.Time, out *Reaped)
 	out.Next = next
 	if out.held {
 		if err := r.guardHeld(ctx); err != nil {
-			return err
+			return true, err
 		}
 	} else {
 		r.held = nil
 		r.sentinel.over()
 	}
 	if err := r.sentinel.learn(ctx, s.cfg.Now()); err != nil {
-		return fmt.Errorf("reading the next deadlines: %w", err)
+		return true, fmt.Errorf("reading the next deadlines: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // guardHeld locks out what has been due for a while and could not be taken: a replica that froze in the middle of taking it,

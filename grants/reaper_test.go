@@ -68,6 +68,7 @@ func TestADeadlineIsKeptWhileTheStoreIsAway(t *testing.T) {
 	b := setup(t)
 	due, c := b.issue(time.Minute)
 	later, d := b.issue(time.Hour)
+	moved, e := b.issue(time.Minute)
 	session, err := b.connect(c)
 	if err != nil {
 		t.Fatal(err)
@@ -76,8 +77,16 @@ func TestADeadlineIsKeptWhileTheStoreIsAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	extended, err := b.connect(e)
+	if err != nil {
+		t.Fatal(err)
+	}
 	reaper := grants.NewReaper(b.Service)
 	if _, err := reaper.RunOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// What this replica extends itself it need not read.
+	if _, err := b.Extend(t.Context(), moved.ID, 0, b.clock.now().Add(time.Hour), time.Time{}, audit.System("test"), "", ""); err != nil {
 		t.Fatal(err)
 	}
 	b.absent.away.Store(true)
@@ -105,8 +114,10 @@ func TestADeadlineIsKeptWhileTheStoreIsAway(t *testing.T) {
 	if _, err := b.connect(c); err == nil {
 		t.Error("the login still works")
 	}
-	if _, err := other.Exec(t.Context(), `SELECT 1`); err != nil {
-		t.Errorf("a grant that is not due was touched: %v", err)
+	for _, s := range []*pgx.Conn{other, extended} {
+		if _, err := s.Exec(t.Context(), `SELECT 1`); err != nil {
+			t.Errorf("a grant that is not due was touched: %v", err)
+		}
 	}
 	b.absent.away.Store(false)
 	if _, err := reaper.RunOnce(t.Context()); err != nil {
@@ -117,6 +128,9 @@ func TestADeadlineIsKeptWhileTheStoreIsAway(t *testing.T) {
 	}
 	if b.read(later.ID).State != grants.Active {
 		t.Error("a grant that is not due was ended")
+	}
+	if _, err := b.connect(e); err != nil {
+		t.Errorf("a grant that was extended is locked out: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 )
@@ -14,12 +15,13 @@ const (
 	refreshEvery = 5 * time.Second
 )
 
-// sentinel locks grants out at their deadline while the store does not answer, or does not give them out. A deadline was committed and recorded when
-// the grant was made or extended, so that keeping it needs no store; what it did is written down by the ordinary
-// revocation when the store is back, which finds the login locked. It only locks and kills, and never drops anything.
+// sentinel locks grants out at their deadline while the store does not answer, or does not give them out. A deadline was
+// committed and recorded when the grant was made or extended, so that keeping it needs no store; what it did is written down by
+// the ordinary revocation when the store is back, which finds the login locked. It only locks and kills, and never drops anything.
 //
-// Another replica may have extended a grant, or ended it, since this one last read: an extension committed less than
-// refreshEvery before the store went away is not known here, and that grant is locked out at the earlier deadline.
+// Another replica may have extended a grant, or ended it, since this one last read: an extension that another one committed less
+// than refreshEvery before the store went away, or began to hang, is not known here, and that grant is locked out at the earlier
+// deadline. One of this replica's own is known at once.
 type sentinel struct {
 	service *Service
 
@@ -92,7 +94,7 @@ func (n *sentinel) lockOut(list []Grant, now time.Time, why string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, g := range list {
-		if g.State == Active && g.Due(now) && !n.locked[g.ID] && !n.service.pursued(g.ID) {
+		if g.State == Active && g.Due(now) && !n.locked[g.ID] && !n.service.pursued(g.ID) && !n.service.moved(g, now) {
 			n.locked[g.ID] = true
 			n.service.lockOut(g, why, func() {
 				n.mu.Lock()
@@ -101,6 +103,22 @@ func (n *sentinel) lockOut(list []Grant, now time.Time, why string) {
 			})
 		}
 	}
+}
+
+// move remembers a deadline that this replica has just moved, for as long as it is to come.
+func (s *Service) move(g Grant) {
+	now := s.cfg.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.extended, func(_ string, deadline time.Time) bool { return !deadline.After(now) })
+	s.extended[g.ID] = g.Deadline
+}
+
+// moved says whether a grant has another deadline by now than the one that is known by heart.
+func (s *Service) moved(g Grant, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.extended[g.ID].After(now)
 }
 
 // lockOut carries out the security step without the store; why is what is the matter with that.

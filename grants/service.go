@@ -50,6 +50,8 @@ type Service struct {
 	lanes    map[string]*lane
 	// together are the targets whose driver takes many logins back in one message.
 	together map[string]*together
+	// extended are the deadlines that this replica moved and that are to come.
+	extended map[string]time.Time
 	// orphans remembers when this replica last reported an orphaned login or another finding of the sweep, by target and name.
 	orphans map[string]time.Time
 	// rehearsed remembers when this replica first saw each login of a rehearsal that is still there, by target and name.
@@ -93,6 +95,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, targets: map[string]Target{}, woken: make(chan struct{}, 1),
 		pursuits: map[string]time.Time{}, lanes: map[string]*lane{}, together: map[string]*together{}, orphans: map[string]time.Time{},
+		extended:   map[string]time.Time{},
 		rehearsed:  map[string]map[string]time.Time{},
 		identities: map[string]identity{}, finds: map[string]found{}, marking: map[string]bool{}, draining: make(chan struct{}),
 	}

@@ -113,6 +113,7 @@ func (s *Service) SweepTarget(ctx context.Context, target Target) Swept {
 	}
 	elsewhere := map[string][]Login{} // by the target that the login was issued on
 	var orphans []orphan
+	one := map[string]bool{} // targets that are this server, under another name
 	for _, login := range logins {
 		if g, ok := explaining[login.Stamp.Grant]; ok && g.explains(login, fingerprint) {
 			continue
@@ -128,6 +129,14 @@ func (s *Service) SweepTarget(ctx context.Context, target Target) Swept {
 				elsewhere[g.Target] = append(elsewhere[g.Target], login)
 			}
 			continue
+		}
+		if known && g.explains(login, fingerprint) && g.Target != target.Name && g.State != Revoked {
+			if _, asked := one[g.Target]; !asked {
+				one[g.Target] = s.sameServer(ctx, target.Name, g.Target)
+			}
+			if one[g.Target] {
+				continue // its own revocation is at it
+			}
 		}
 		if !known && back && s.mayLive(login) {
 			out.Unknown = append(out.Unknown, login.Name)
