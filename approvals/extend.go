@@ -13,7 +13,8 @@ import (
 )
 
 // Extend moves the deadline of live access as far as the policy lets it without anybody being asked again; only its holder
-// may. Whoever saw another end than there is now is refused: their press was delivered twice, or somebody was quicker. Who is on call is asked afresh, and the shift that the answer rests on bounds the new deadline.
+// may. Whoever saw another end than there is now is refused: another press of theirs, in another window for instance, has
+// moved it. Who is on call is asked afresh, and the shift that the answer rests on bounds the new deadline.
 func (s *Service) Extend(ctx context.Context, press Press, by time.Duration) (Case, error) {
 	c, err := s.extend(ctx, press, by)
 	return s.once(ctx, press.Delivery, c, err)

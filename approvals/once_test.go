@@ -161,6 +161,39 @@ func TestADeliveryThatComesLateEndsNothingElse(t *testing.T) {
 	}
 }
 
+// A yes that was taken back is not put back by the press that gave it, nor is the next press waited for.
+func TestAYesThatWasTakenBackStaysSoWhenItsPressComesAgain(t *testing.T) {
+	t.Parallel()
+	o := setup(t)
+	o.rules(twoAgree())
+	c := o.asks("ana", "read-only")
+	yes := press("dora", c)
+	yes.Delivery = "press:yes"
+	if _, err := o.Approve(t.Context(), yes); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Withdraw(t.Context(), press("dora", c)); err != nil {
+		t.Fatal(err)
+	}
+	stand := func(c approvals.Case) (n int) {
+		for _, given := range c.Approvals {
+			if given.WithdrawnAt.IsZero() {
+				n++
+			}
+		}
+		return n
+	}
+	for _, s := range o.replicas() {
+		if got, err := s.Approve(t.Context(), yes); err != nil || stand(got) != 0 {
+			t.Errorf("delivered again: %d stand, %v", stand(got), err)
+		}
+	}
+	yes.Delivery = "press:yes again"
+	if got, err := o.Approve(t.Context(), yes); err != nil || stand(got) != 1 {
+		t.Errorf("pressed again: %d stand, %v", stand(got), err)
+	}
+}
+
 // The login could not be made, and the request waits for another press: not for the same one again.
 func TestAPressThatFailedIsNotMadeAgainByADelivery(t *testing.T) {
 	t.Parallel()

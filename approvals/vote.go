@@ -40,10 +40,6 @@ func approve(c Case, a Approve, now time.Time) (Case, error) {
 	if err := vote(c, a.By, a.Fills, now); err != nil {
 		return c, err
 	}
-	if c.justWithdrawn(a.By, now) {
-		return c, refuse(InProgress, "You have taken your yes back this moment. If you have changed your mind again, press Approve again in %s.",
-			policy.FormatDuration(settleDown))
-	}
 	fills, err := c.mayFill(a.Fills)
 	if err != nil {
 		return c, err
@@ -61,14 +57,6 @@ func approve(c Case, a Approve, now time.Time) (Case, error) {
 		c.Request.LapsesAt = c.takeUntil(c.Request.takeFrom(now).Add(patience(waits.Take, a.TakeWithin, waits.OrSooner)))
 	}
 	return c, nil
-}
-
-// justWithdrawn says whether a human took a yes back a moment ago: Slack may deliver the press on Approve again, which must
-// not put the yes back.
-func (c Case) justWithdrawn(by Person, now time.Time) bool {
-	return slices.ContainsFunc(c.Approvals, func(given Approval) bool {
-		return !given.stands() && given.By.Same(by) && now.Sub(given.WithdrawnAt) < settleDown
-	})
 }
 
 // mayFill is which requirements a yes given now counts for. Where they are asked for in order, nobody answers ahead of

@@ -108,8 +108,8 @@ func (b *Bot) withReason(cb slack.InteractionCallback, press approvals.Press, do
 	return answer{payload: slack.NewClearViewSubmissionResponse(), request: press.Request, outcome: done, acted: true}
 }
 
-// endSeen is what a window to extend in is about: the request, and the end that it shows. A press that is delivered twice, be it
-// to two replicas, speaks of an end that the first has moved.
+// endSeen is what a window to extend in is about: the request, and the end that it shows. Of two windows that
+// were open at the same time, the second to be sent speaks of an end that the first has moved.
 func endSeen(c approvals.Case) string {
 	return c.Request.ID + " " + strconv.FormatInt(c.Grant.Deadline.UnixMicro(), 10)
 }
