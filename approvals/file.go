@@ -55,7 +55,8 @@ func (s *Service) keep(ctx context.Context, person Person, f Filing, last bool) 
 	change.Question, change.MostPending = &question, s.cfg.MostPending
 	c, err := s.create(ctx, p, change)
 	if errors.Is(err, ErrCrowded) {
-		return Case{}, s.record(ctx, s.filingEvent(f, actor(person)), s.crowded(ctx, person))
+		waiting, _ := s.cfg.Store.PendingOf(ctx, person.ID, s.cfg.Now())
+		return Case{}, s.record(ctx, s.filingEvent(f, actor(person)), s.crowded(ctx, person, waiting))
 	}
 	return c, err
 }
@@ -72,7 +73,8 @@ func (s *Service) create(ctx context.Context, p *policy.Policy, change Change) (
 	return c, nil
 }
 
-// Preview says what would be decided, and changes and records nothing. The refusals are File's.
+// Preview says what would be decided, and changes and records nothing. The refusals are File's; with TooMany comes what would be
+// decided if there were room.
 func (s *Service) Preview(ctx context.Context, f Filing) (policy.Decision, error) {
 	person, err := s.cfg.Directory.Person(ctx, f.By, false)
 	if err != nil {

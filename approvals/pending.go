@@ -14,22 +14,27 @@ import (
 // mostNamed is how many of the requests that stand in the way are named.
 const mostNamed = 5
 
-// crowded says that somebody has as many pending requests as they may, which they are, and how to have room again.
-func (s *Service) crowded(ctx context.Context, person Person) *Refusal {
-	words := fmt.Sprintf("Nothing was asked: you have %d requests that wait for an answer, and nobody may have more at a time.", s.cfg.MostPending)
-	// Without them the words are shorter and no less true.
-	if pending, err := s.cfg.Store.Cases(ctx, pendingOf(person, mostNamed)); err == nil && len(pending) > 0 {
-		names := make([]string, len(pending))
-		for i, c := range pending {
-			names[i] = fmt.Sprintf("%s on %s (%s)", c.Request.Profile, c.Request.Target, c.Request.ID)
-		}
-		words += " The last ones: " + strings.Join(names, ", ") + "."
+// crowded says that somebody has as many pending requests as they may, which they are, and how to have room again. How many there are
+// was counted a moment ago or is not known, which is 0: there were as many as may, and there are more where that was lowered.
+func (s *Service) crowded(ctx context.Context, person Person, waiting int) *Refusal {
+	words := "Nothing was asked: you have 1 request that waits for an answer"
+	if n := max(waiting, s.cfg.MostPending); n > 1 {
+		words = fmt.Sprintf("Nothing was asked: you have %d requests that wait for an answer", n)
 	}
-	return refuse(TooMany, "%s Press Cancel on what you do not need, in your direct message with prodaccess or on its Home tab, or wait for an answer.", words)
-}
-
-func pendingOf(person Person, limit int) Query {
-	return Query{Requester: person.ID, States: []State{Pending}, Limit: limit}
+	words += fmt.Sprintf(", and nobody may have more than %d.", s.cfg.MostPending)
+	// Without them the words are shorter and no less true.
+	if pending, err := s.cfg.Store.Cases(ctx, Query{Requester: person.ID, States: []State{Pending}, Limit: mostNamed}); err == nil {
+		var names []string
+		for _, c := range pending {
+			if s.cfg.Now().Before(c.Request.LapsesAt) {
+				names = append(names, fmt.Sprintf("%s on %s (%s)", c.Request.Profile, c.Request.Target, c.Request.ID))
+			}
+		}
+		if len(names) > 0 {
+			words += " The last ones: " + strings.Join(names, ", ") + "."
+		}
+	}
+	return refuse(TooMany, "%s Press Cancel on what you do not need, in your direct message with prodaccess (its command with the word list says what there is) or on its Home tab, or wait for an answer.", words)
 }
 
 // full is crowded for a wish that would have to wait, before it is filed; nil where there is room or nobody has to answer.
@@ -37,9 +42,9 @@ func (s *Service) full(ctx context.Context, person Person, d policy.Decision) er
 	if d.Outcome != policy.NeedsApproval {
 		return nil
 	}
-	pending, err := s.cfg.Store.Cases(ctx, pendingOf(person, s.cfg.MostPending))
-	if err != nil || len(pending) < s.cfg.MostPending {
+	waiting, err := s.cfg.Store.PendingOf(ctx, person.ID, s.cfg.Now())
+	if err != nil || waiting < s.cfg.MostPending {
 		return err
 	}
-	return s.crowded(ctx, person)
+	return s.crowded(ctx, person, waiting)
 }

@@ -51,9 +51,12 @@ func TestNobodyHasMoreWaitingThanTheyMay(t *testing.T) {
 	s := two[0]
 	_, err = s.File(t.Context(), o.wish("bo", "data-fix"))
 	words := refusedWith(t, err, approvals.TooMany).Words
-	_, err = s.Preview(t.Context(), o.wish("bo", "read-only"))
-	if foreseen := refusedWith(t, err, approvals.TooMany).Words; foreseen != words {
-		t.Errorf("foreseen is %q", foreseen)
+	d, err := s.Preview(t.Context(), o.wish("bo", "read-only"))
+	if foreseen := refusedWith(t, err, approvals.TooMany).Words; foreseen != words || d.Outcome != policy.NeedsApproval {
+		t.Errorf("foreseen is %q, and %s", foreseen, d.Outcome)
+	}
+	if want := "you have 3 requests that wait for an answer, and nobody may have more than 3."; !strings.Contains(words, want) {
+		t.Errorf("%q lacks %q", words, want)
 	}
 	for _, c := range waiting {
 		if want := fmt.Sprintf("read-only on orders-prod (%s)", c.Request.ID); !strings.Contains(words, want) {
@@ -86,4 +89,30 @@ func TestNobodyHasMoreWaitingThanTheyMay(t *testing.T) {
 	}
 	_, err = s.File(t.Context(), o.wish("bo", "data-fix"))
 	refusedWith(t, err, approvals.TooMany)
+}
+
+// Somebody whose limit was lowered is told how many they have, not how many they may have; what should have lapsed is in nobody's way.
+func TestWhatWaitsIsCounted(t *testing.T) {
+	t.Parallel()
+	o := full(t)
+	for range 3 {
+		o.asks("bo", "read-only")
+	}
+	o.most = 1
+	s := o.service(o.open(), o.policy.Load, o.now)
+	_, err := s.File(t.Context(), o.wish("bo", "read-only"))
+	words := refusedWith(t, err, approvals.TooMany).Words
+	if want := "you have 3 requests that wait for an answer, and nobody may have more than 1."; !strings.Contains(words, want) {
+		t.Errorf("%q lacks %q", words, want)
+	}
+	o.sleeps(24 * time.Hour) // nobody wrote down that they have lapsed
+	if _, err := s.Preview(t.Context(), o.wish("bo", "read-only")); err != nil {
+		t.Errorf("with what should have lapsed: %v", err)
+	}
+	o.asks("bo", "read-only")
+	_, err = s.Preview(t.Context(), o.wish("bo", "read-only"))
+	words = refusedWith(t, err, approvals.TooMany).Words
+	if want := "you have 1 request that waits for an answer"; !strings.Contains(words, want) || strings.Count(words, " on orders-prod (") != 1 {
+		t.Errorf("%q lacks %q, or names what lapsed", words, want)
+	}
 }

@@ -77,6 +77,8 @@ type Store interface {
 	CreateRequest(ctx context.Context, change Change) (c Case, created bool, err error)
 	Case(ctx context.Context, id string) (Case, error)
 	Cases(ctx context.Context, q Query) ([]Case, error)
+	// PendingOf counts the pending requests of a person, by Slack user ID, that have not lapsed: those that Change.MostPending bounds.
+	PendingOf(ctx context.Context, requester string, now time.Time) (int, error)
 	// ChangeCase locks the request, lets change decide, and writes the outcome. When change returns an error other than
 	// ErrNoChange, its events are recorded nevertheless, nothing else is, and the error is returned with the case as it is.
 	ChangeCase(ctx context.Context, id string, change func(Case) (Change, error)) (Case, error)

@@ -54,12 +54,16 @@ func (b *Bot) runLine(ctx context.Context, cmd slack.SlashCommand, key, source s
 		return b.list(ctx, cmd.UserID)
 	case verbExplain:
 		d, err := b.service.Preview(ctx, approvals.Filing{By: cmd.UserID, Target: c.target, Profile: c.profile, Duration: c.duration, Ticket: c.ticket, Reason: c.reason, StartsAt: startsAt, Params: c.params, Source: source})
-		if err != nil {
+		if err != nil && !tooMany(err) {
 			return b.failed(err, "")
 		}
 		words := explanation(d)
 		if !startsAt.IsZero() {
 			words = "🗓️ For a start " + at(startsAt) + ":\n" + words
+		}
+		if err != nil { // what would be decided is what was asked about
+			text, _ := b.words(err)
+			words += "\n⚠️ " + text
 		}
 		return tell(words, "", "explained")
 	case verbWhoami:

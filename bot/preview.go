@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prodaccess/prodaccess/approvals"
 	"github.com/prodaccess/prodaccess/policy"
 	"github.com/slack-go/slack"
 )
@@ -34,7 +35,7 @@ func (b *Bot) foresee(ctx context.Context, by, source string, w wish) string {
 		return "⚠️ " + mrkdwn(words, 500)
 	}
 	decision, err := b.service.Preview(ctx, f)
-	if err != nil {
+	if err != nil && !tooMany(err) {
 		text, _ := b.words(err)
 		return "⚠️ " + text
 	}
@@ -46,7 +47,17 @@ func (b *Bot) foresee(ctx context.Context, by, source string, w wish) string {
 	if decision.Outcome != policy.Denied && !f.StartsAt.IsZero() {
 		out += "\n🗓️ Starts " + at(f.StartsAt) + "."
 	}
+	if err != nil {
+		text, _ := b.words(err)
+		out += "\n⚠️ " + text
+	}
 	return out
+}
+
+// tooMany says whether a preview was refused for want of room alone: it still says what would be decided.
+func tooMany(err error) bool {
+	refusal, ok := refusalOf(err)
+	return ok && refusal.Code == approvals.TooMany
 }
 
 // outlook is a decision before anything was filed.

@@ -373,6 +373,14 @@ func TestSubcommands(t *testing.T) {
 	says("explain orders-prod read-only 30m", "A ticket is needed.")
 	says("explain orders-prod read-only 30m INC-1 why", "Needs one of @dba")
 	says("explain orders-prod read-only INC-1 why", "Needs one of @dba")
+	// Who has as many requests waiting as they may is told what would be decided all the same, here and in the form.
+	w.service.failing("Preview", refusal(approvals.TooMany, "Nothing was asked: too many wait."))
+	says("explain orders-prod read-only 30m INC-1 why", "Needs one of @dba", "Nothing was asked: too many wait.")
+	wish := wish{target: "orders-prod", profile: "read-only", length: "30m", ticket: "INC-1", reason: "why"}
+	if words := w.bot.foresee(t.Context(), w.ana.ID(), "slack:http", wish); !strings.Contains(words, "one of @dba") || !strings.Contains(words, "too many wait") {
+		t.Errorf("the form says %q", words)
+	}
+	w.service.failing("Preview", nil)
 	says("whoami", "read-only with a ticket;")
 	// A refusal without a way out of it says where there may be one.
 	says("orders-prod read-only 30m why", "A ticket is needed.", "`/prodaccess explain orders-prod read-only` says why", "`/prodaccess whoami`")
