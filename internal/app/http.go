@@ -21,6 +21,9 @@ const (
 	lookEvery = 15 * time.Second
 	// A part that has not answered within these does not work. A person at Slack waits three seconds for everything together.
 	storeAnswersWithin = 2 * time.Second
+	// storeAgain is how soon a store that did not answer is asked once more, before it counts as missing. The question waits for one of
+	// the connections that everybody shares: a busy moment is none in which every replica has to go.
+	storeAgain         = time.Second
 	slackAnswersWithin = 5 * time.Second
 	pagerAnswersWithin = 2 * rosterWithin
 	// scrapesAtOnce bounds how many scrapes are answered at the same time; more are told 503.
@@ -96,7 +99,9 @@ func (a *App) watch(slack *bot.Slack, people roster) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var looking sync.WaitGroup
 	for _, look := range []func(){
-		func() { a.see(ctx, "store", storeAnswersWithin, a.store.Ping) },
+		func() {
+			a.see(ctx, "store", 2*storeAnswersWithin+storeAgain, func(ctx context.Context) error { return twice(ctx, storeAnswersWithin, storeAgain, a.store.Ping) })
+		},
 		func() { a.see(ctx, "slack", slackAnswersWithin, slack.Check) },
 		func() { a.seeSchedules(ctx, people) },
 	} {
@@ -118,6 +123,20 @@ func (a *App) see(ctx context.Context, part string, within time.Duration, ask fu
 	if err := ask(asked); ctx.Err() == nil {
 		a.health.set(part, err)
 	}
+}
+
+// twice asks once more, after a pause, what did not answer well in time. What is told is the last answer.
+func twice(ctx context.Context, within, pause time.Duration, ask func(context.Context) error) error {
+	once := func() error {
+		asked, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
+		return ask(asked)
+	}
+	if once() == nil {
+		return nil
+	}
+	wait(ctx, pause)
+	return once()
 }
 
 // seeSchedules asks PagerDuty about every schedule that is in the policy now.
