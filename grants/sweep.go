@@ -12,8 +12,8 @@ import (
 	"github.com/prodaccess/prodaccess/internal/jobs"
 )
 
-// sweepTimeout bounds the sweep of one target, so that a dead one never delays the others.
-const sweepTimeout = 45 * time.Second
+// SweepWithin bounds the sweep of one target, so that a dead one never delays the others.
+const SweepWithin = 45 * time.Second
 
 // justEnded is how long before a sweep a grant may have been revoked for its login to count as explained: the login may
 // have been listed a moment before it was dropped. The next sweep sees it if it is really back.
@@ -61,7 +61,7 @@ func (s *Service) Sweep(ctx context.Context) ([]Swept, error) {
 
 // SweepTarget is Sweep for one target, whatever becomes of the others.
 func (s *Service) SweepTarget(ctx context.Context, target Target) Swept {
-	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	ctx, cancel := context.WithTimeout(ctx, SweepWithin)
 	defer cancel()
 	out := Swept{Target: target.Name}
 	started := s.cfg.Now()

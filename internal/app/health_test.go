@@ -74,6 +74,34 @@ func rota(t *testing.T, names ...string) *policy.Policy {
 	return p
 }
 
+// One look that finds every connection in use takes no replica out; two do, soon.
+func TestAStoreIsMissingAfterTwoLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		look := func(silent int) (time.Duration, error) {
+			looks = 0
+			began := time.Now()
+			err := twice(t.Context(), storeAnswersWithin, storeAgain, func(ctx context.Context) error {
+				if looks++; looks <= silent {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				return nil
+			})
+			return time.Since(began), err
+		}
+		if took, err := look(0); took != 0 || err != nil || looks != 1 {
+			t.Errorf("one that answers: %d looks, %s, %v", looks, took, err)
+		}
+		if took, err := look(1); took != storeAnswersWithin+storeAgain || err != nil {
+			t.Errorf("one that was busy: %s, %v", took, err)
+		}
+		if took, err := look(2); took != 2*storeAnswersWithin+storeAgain || err == nil {
+			t.Errorf("one that hangs: %s, %v", took, err)
+		}
+	})
+}
+
 // However many schedules hang, each is said to; and one that left the policy is not spoken of any more.
 func TestSchedulesThatHangAreSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -109,9 +137,21 @@ func TestFaultsOfTargetsExpire(t *testing.T) {
 		if a.health.faults()["target orders-prod"] == "" {
 			t.Error("forgotten before anybody else can have found out")
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(30*time.Second + grants.SweepWithin)
 		if faults := a.health.faults(); len(faults) != 0 {
 			t.Errorf("faults %v", faults)
+		}
+	})
+}
+
+// A target that hangs, swept more often than a sweep may take: the fault stands until the next sweep has come to its end.
+func TestAFaultLastsAsLongAsASweepMayTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &App{health: newHealth(zerolog.Nop(), time.Now), now: time.Now, sweeps: cron.Every(10 * time.Second)}
+		a.swept(t.Context(), grants.Swept{Target: "orders-prod", Err: errors.New("unreachable")})
+		time.Sleep(10*time.Second + grants.SweepWithin) // the one that began next
+		if a.health.faults()["target orders-prod"] == "" {
+			t.Error("forgotten while it was looked again")
 		}
 	})
 }

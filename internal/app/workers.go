@@ -152,10 +152,10 @@ func (a *App) sweep(ctx context.Context) {
 }
 
 // swept says what the sweep of a target found. One that was cut off found nothing out about its target. Whoever sweeps next
-// knows better, which may be another replica: by the sweep after that, this one's knowledge is out of date.
+// knows better, which may be another replica: by the end of the sweep after that, should it hang, this one's knowledge is out of date.
 func (a *App) swept(ctx context.Context, s grants.Swept) {
 	if ctx.Err() == nil {
-		a.health.setUntil("target "+s.Target, s.Err, a.sweeps.Next(a.sweeps.Next(a.now())))
+		a.health.setUntil("target "+s.Target, s.Err, a.sweeps.Next(a.sweeps.Next(a.now())).Add(grants.SweepWithin))
 	}
 	if len(s.Orphans)+len(s.Rehearsals)+len(s.Copied)+len(s.Missing)+len(s.Unknown)+len(s.Extended) > 0 {
 		a.log.Warn().Str("target", s.Target).Strs("orphans", s.Orphans).Strs("rehearsals", s.Rehearsals).Strs("copied", s.Copied).Strs("missing", s.Missing).Strs("unknown", s.Unknown).Strs("extended", s.Extended).Msg("sweep: the target and the store differed")
