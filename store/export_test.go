@@ -6,6 +6,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// SealLock is the lock of the one sealer.
+const SealLock = int64(sealLock)
+
 // Waiting is how many changes wait for the next transaction.
 func (s *Store) Waiting() int { return s.grantChanges.count() + s.caseChanges.count() }
 

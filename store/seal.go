@@ -35,18 +35,23 @@ func (s *Store) SealPending(ctx context.Context, now time.Time) (int, error) {
 	}
 }
 
-// SealAll seals until no event waits, for whoever records no more and leaves perhaps nobody behind who seals. It waits for a
-// sealer that is at work, which may have looked before the last event was there.
+// SealAll seals until none of the events waits that are there when it is called, for whoever records no more and leaves perhaps nobody
+// behind who seals; what others go on recording is theirs. It waits for a sealer that is at work, which may have looked before the
+// last event was there.
 func (s *Store) SealAll(ctx context.Context) error {
-	for {
+	var last, next *int64
+	if err := s.pool.QueryRow(ctx, `SELECT max(event_id) FROM audit_unsealed`).Scan(&last); err != nil {
+		return fmt.Errorf("looking for audit events without a seal: %w", err)
+	}
+	for last != nil {
 		if _, err := s.SealPending(ctx, s.now()); err != nil {
 			return err
 		}
-		var waiting bool
-		if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM audit_unsealed)`).Scan(&waiting); err != nil {
+		// They are sealed in the order of their ids.
+		if err := s.pool.QueryRow(ctx, `SELECT min(event_id) FROM audit_unsealed`).Scan(&next); err != nil {
 			return fmt.Errorf("looking for audit events without a seal: %w", err)
 		}
-		if !waiting {
+		if next == nil || *next > *last {
 			return nil
 		}
 		pause := time.NewTimer(sealGather)
@@ -57,6 +62,7 @@ func (s *Store) SealAll(ctx context.Context) error {
 		case <-pause.C:
 		}
 	}
+	return nil
 }
 
 func (s *Store) sealSome(ctx context.Context, now time.Time) (int, error) {

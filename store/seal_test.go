@@ -315,3 +315,23 @@ func TestEventsAreFiltered(t *testing.T) {
 		}
 	}
 }
+
+// Whoever stops seals what is there, and does not stay for what the others go on recording.
+func TestSealingEverythingEndsThoughOthersRecord(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.record(1)
+	defer b.lock(`SELECT pg_advisory_xact_lock($1)`, store.SealLock)() // another sealer
+	stopping := b.open(1)
+	sealed := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	go func() { sealed <- stopping.SealAll(ctx) }()
+	for b.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle' AND query LIKE '%FROM audit_unsealed'`) == 0 {
+		time.Sleep(time.Millisecond) // t's own time limit bounds the wait
+	}
+	b.asOwner(`WITH sealed AS (DELETE FROM audit_unsealed) INSERT INTO audit_events OVERRIDING USER VALUE SELECT e.* FROM audit_events AS e`)
+	if err := <-sealed; err != nil {
+		t.Errorf("it waits for an event that came after it had begun: %v", err)
+	}
+}
