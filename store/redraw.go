@@ -12,15 +12,18 @@ import (
 
 // Redraw asks once more for every drawing that a worker has begun before an instant, and not ended, and says how many there are: the
 // worker may have been in a replica that was killed, and the job engine takes a job from a dead worker only after a while, in which
-// a card says what is no longer so. What a live worker draws is drawn twice, which shows the same. The start of a replica asks for
-// all of them; no instant is all.
+// a card says what is no longer so. What a live worker draws is drawn twice, which shows the same.
+//
+// What was asked for by Redraw itself is asked for by no later look: while Slack hangs every drawing takes too long, and each would
+// beget the next. A drawing that is interrupted a second time, by the death of another replica, is therefore left to the job engine, or
+// to a replica that starts, which asks for all of them; no instant is all.
 func (s *Store) Redraw(ctx context.Context, begun time.Time) (int, error) {
 	var asked int
 	err := s.write(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT j.args ->> 'work', j.args ->> 'subject', -j.id FROM river_job AS j
 			WHERE j.state = 'running' AND j.queue = $1 AND j.kind = $2 AND j.args ->> 'work' = ANY ($3)
-				AND ($4::timestamptz IS NULL OR j.attempted_at < $4) ORDER BY j.id`,
+				AND ($4::timestamptz IS NULL OR j.attempted_at < $4 AND coalesce((j.args ->> 'version')::bigint, 0) >= 0) ORDER BY j.id`,
 			QueueSlack, JobArgs{}.Kind(), []string{string(jobs.Draw), string(jobs.Alarm)}, moment(begun))
 		if err != nil {
 			return err
