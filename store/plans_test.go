@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prodaccess/prodaccess/approvals"
+	"github.com/prodaccess/prodaccess/audit"
 	"github.com/prodaccess/prodaccess/grants"
 )
 
@@ -77,6 +78,8 @@ func (b *bundle) live() {
 			_, err := b.Cases(ctx, approvals.Query{States: []approvals.State{approvals.Pending}, Limit: 10})
 			return err
 		},
+		func() error { _, err := b.PendingOf(ctx, "U0NOBODY", noon); return err },
+		func() error { _, err := b.Events(ctx, audit.Filter{Person: "nobody@example.com"}); return err },
 		func() error { _, err := b.Grant(ctx, short.ID); return err },
 		func() error { _, err := b.NextDeadline(ctx); return err },
 		func() error { _, err := b.Head(ctx); return err },
