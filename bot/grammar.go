@@ -175,10 +175,17 @@ func parseExtend(words []string) (command, *mistake) {
 	return c, nil
 }
 
-// turnedRound is for "extend 1h 30m" and "extend 30m r1": no request has a duration for its name.
+// turnedRound is for "extend 1h 30m", "extend 30m 1h" and "extend 30m r1": no request has a duration for its name.
 func turnedRound(c command) *mistake {
 	whole := c.request + c.length
-	if _, err := policy.ParseDuration(whole); err == nil {
+	_, err := policy.ParseDuration(whole)
+	if first, one := policy.ParseDuration(c.request); err != nil && one == nil {
+		if second, two := policy.ParseDuration(c.length); two == nil {
+			whole = policy.FormatDuration(first + second)
+			_, err = policy.ParseDuration(whole)
+		}
+	}
+	if err == nil {
 		c.request, c.length = "", whole
 		return &mistake{words: "Write the duration without a space: " + whole + ".", line: c.String()}
 	}

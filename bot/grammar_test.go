@@ -68,6 +68,8 @@ func TestParseMendsMistakes(t *testing.T) {
 		"orders-prod read-only soon INC-1 why":          "orders-prod read-only 30m soon INC-1 why",
 		"orders-prod read-only 2nd incident":            "orders-prod read-only 30m 2nd incident",
 		"extend 1h 30m":                                 "extend 1h30m",
+		"extend 30m 30m":                                "extend 1h",
+		"extend 30m 1h":                                 "extend 1h30m",
 		"extend 30m r1":                                 "extend r1 30m",
 		"explain orders-prod read-only 30min INC-1":     "explain orders-prod read-only 30m INC-1",
 		"explain orders-prod read-only soon":            "",
