@@ -43,6 +43,30 @@ func TestNoStatementReadsATableFromItsBeginning(t *testing.T) {
 	}
 }
 
+// What one person did is found by indexes, however long the log of the others is.
+func TestTheEventsOfAPersonAreFoundByTheirIndexes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.record(1)
+	const many = 5000
+	b.asOwner(`INSERT INTO audit_events OVERRIDING USER VALUE SELECT n.* FROM (SELECT to_jsonb(e) AS row FROM audit_events AS e LIMIT 1) AS e, generate_series(1, 5000) AS i,
+		LATERAL jsonb_populate_record(NULL::audit_events, e.row || jsonb_build_object('actor_id', 'U' || i, 'actor_email', CASE i % 2 WHEN 0 THEN '' ELSE 'p' || i || '@example.com' END)) AS n;
+		ANALYZE audit_events`)
+	const read = `SELECT coalesce(sum(idx_tup_read), 0) + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = 'audit_events')
+		FROM pg_stat_user_indexes WHERE relname = 'audit_events'`
+	one := b.open(1)
+	before := b.count(read)
+	for _, person := range []string{"p77@example.com", "U78", "nobody@example.com"} {
+		if _, err := one.Events(t.Context(), audit.Filter{Person: person}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one.Close() // a connection that ends has told the server what it read
+	if n := b.count(read) - before; n >= many {
+		t.Errorf("%d events were read to find those of three", n)
+	}
+}
+
 // live carries out what happens in the life of a request and of its grant, and what looks at both.
 func (b *bundle) live() {
 	b.t.Helper()
