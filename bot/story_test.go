@@ -177,6 +177,21 @@ func TestDoubleClickIssuesOnce(t *testing.T) {
 	})
 }
 
+// A trigger lives three seconds, and making a login may take longer: the window opens before.
+func TestALoginThatTakesLongerThanATriggerLives(t *testing.T) {
+	t.Parallel()
+	w := overHTTP(t, sandbox.Options{NoRateLimits: true, AckWithin: 3 * time.Second})
+	w.does(w.ana.Command(askLine))
+	w.button(w.bo, "Approve")
+	w.does(w.bo.Clicks("Approve"))
+	w.button(w.ana, "Get credentials")
+	w.service.issuing = make(chan struct{})
+	time.AfterFunc(3500*time.Millisecond, func() { close(w.service.issuing) })
+	w.does(w.ana.Clicks("Get credentials"))
+	w.window(w.ana, "Making your login")
+	w.window(w.ana, canary)
+}
+
 func TestNewPassword(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(w *world) {
