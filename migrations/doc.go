@@ -18,7 +18,10 @@
 // columns, so an added column disturbs nobody. A migration that was ever released is never edited.
 //
 // Nor may it keep a running binary waiting: a table is waited for two seconds at most, and asked for again after a pause in
-// which whatever waited behind it goes on. Somebody who holds one for two minutes, such as a backup, makes [Up] fail.
+// which whatever waited behind it goes on. Somebody who holds one for two minutes, such as a backup, makes [Up] fail. Once it has the
+// table it keeps writers waiting for as long as it works: to index the audit log (00011) about a second for a million events. The
+// first release begins without events; a later index of a table that may be long is to be made CONCURRENTLY, in a file without a
+// transaction, and one that is INVALID dropped first.
 //
 // # What a failure leaves behind
 //

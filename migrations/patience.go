@@ -29,14 +29,14 @@ func patiently(ctx context.Context, log func(string), step func() error) error {
 		if !ok || try == mostTries {
 			return err
 		}
-		pause := time.Duration(0)
+		pause := lockPause
 		switch pgErr.Code {
 		case "40P01": // deadlock_detected
 			log("a running prodaccess was in the way of a migration; it begins again")
 		case "55P03": // lock_not_available
-			if pause = lockPause; !said {
+			if !said {
 				said = true
-				log("somebody holds a table that a migration needs, a backup for instance (pg_stat_activity says who); it is tried again for two minutes, and nothing waits for it meanwhile")
+				log("somebody holds a table that a migration needs, a backup for instance (pg_stat_activity says who); it is tried again for two minutes, and whoever else wants the table waits two seconds at a time")
 			}
 		default:
 			return err
