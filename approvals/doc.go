@@ -72,7 +72,8 @@
 //     among the pending requests that one person may have.
 //   - What is delivered twice is done once, on one replica or two, at once or late: a filing is recognised by its key, which gives the
 //     request it made the first time, and every other act by the delivery in its audit event, of which the store keeps one. The second
-//     time it is answered like the first, unless that would show a password.
+//     time it is answered like the first, unless that would show a password. A release or an extension that names no request means
+//     the access that there is: where none is left, the second time is told so.
 //
 // # Jobs
 //

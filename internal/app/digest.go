@@ -10,8 +10,8 @@ import (
 	"github.com/prodaccess/prodaccess/audit"
 )
 
-// lookBack is how far back it is looked for when a digest was due: as far as the schedule itself looks ahead, which finds every
-// 29 February but for those around a year such as 2100.
+// lookBack is how far back it is looked for when a digest was due: as far as a schedule itself looks ahead. The configuration refuses
+// schedules that rest for longer than about a month (see internal/config); what is found here does not rest on that, and costs nothing.
 const lookBack = 5 * 366 * 24 * time.Hour
 
 // digestSchedule reads a cron schedule in a time zone.
