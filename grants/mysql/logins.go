@@ -23,6 +23,33 @@ func (d *Driver) Fingerprint(ctx context.Context) (string, error) {
 	return rows[0][0], nil
 }
 
+var _ grants.Instanced = (*Driver)(nil)
+
+// Instance implements grants.Instanced: which machine, which port, and when the server was started, to the second. Uptime is
+// counted to the time at which the statement began, so that the difference is the same in every one. A copy may be called
+// like the original, where both are containers, and has seldom been started in the same second.
+func (d *Driver) Instance(ctx context.Context) (string, error) {
+	doing := "asking " + d.cfg.Target.Name + " since when it runs"
+	conn, f, err := d.everyday.borrow(ctx)
+	if err != nil {
+		return "", failure(doing, err)
+	}
+	defer conn.Close()
+	status := "information_schema.GLOBAL_STATUS"
+	if f == mysql {
+		status = "performance_schema.global_status"
+	}
+	rows, err := send(ctx, conn, "SELECT CONCAT_WS(' ', @@hostname, @@port, CAST(UNIX_TIMESTAMP() AS SIGNED) - CAST(VARIABLE_VALUE AS SIGNED)) FROM "+status+
+		" WHERE VARIABLE_NAME = 'Uptime'")
+	if err != nil {
+		return "", failure(doing, err)
+	}
+	if len(rows) != 1 || rows[0][0] == "" {
+		return "", failure(doing, errUnreadable)
+	}
+	return rows[0][0], nil
+}
+
 // Logins implements grants.Driver.
 func (d *Driver) Logins(ctx context.Context) ([]grants.Login, error) {
 	doing := fmt.Sprintf("listing the logins on %s", d.cfg.Target.Name)
