@@ -22,6 +22,7 @@ import (
 type pool struct {
 	db        *sql.DB
 	connector *connector
+	killer    *killer
 }
 
 // newPool makes one. silence is how long an answer may be waited for, 0 for as long as it takes.
@@ -41,7 +42,7 @@ func newPool(from secret.String, most int, silence time.Duration) (*pool, error)
 	db.SetConnMaxIdleTime(idleConnection)
 	// A session keeps the global privileges that it began with, so that what is granted later helps new ones alone.
 	db.SetConnMaxLifetime(oldConnection)
-	return &pool{db: db, connector: c}, nil
+	return &pool{db: db, connector: c, killer: newKiller()}, nil
 }
 
 // connector opens connections on which our statements mean what we wrote, whatever the server's defaults are.

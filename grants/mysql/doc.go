@@ -39,7 +39,7 @@
 //     person locked stays locked, and keeps its end.
 //   - Secure: the row says that there is no way back. The account is locked; whoever was still changing it (the row names
 //     the connection) is killed and waited for, and the account locked again; the role is taken away; sessions are killed
-//     on every node until none is left. A node counts once it shows the row that says so, which it has before the lock, and
+//     on every node until none is left, on MariaDB one after the other, since two KILLs that meet can hold each other up. A node counts once it shows the row that says so, which it has before the lock, and
 //     no account that is not locked: one that has no account may be about to make it. An account of the same name at another
 //     host is not touched, but sessions of that name are ended, whichever they came through; it is reported when ours is
 //     shut. On MariaDB a session keeps its role after it was revoked, on MySQL its database-level privileges: only killing

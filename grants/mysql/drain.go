@@ -67,11 +67,13 @@ func drain(ctx, reach context.Context, at site, login grants.Login) (out outcome
 	}
 	// A session has the global privileges that its login had when it began: one that lacks some is no use any more.
 	defer func() { giveBack(conn, grants.ReasonOf(out.err) == grants.FailPrivilege) }()
-	e := emptying{on: conn, flavour: f, user: at.pool.connector.cfg.User, node: node, login: login, killed: map[string]bool{}, shut: at.shut}
+	e := emptying{
+		on: conn, flavour: f, user: at.pool.connector.cfg.User, node: node, login: login, killer: at.pool.killer, killed: map[string]time.Time{}, shut: at.shut,
+	}
 	begun := time.Now() // measures how long we have been trying; nothing of it is stored
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		open, left, err := e.round(within)
-		out.killed = len(e.killed)
+		out.killed = e.count
 		switch {
 		case err != nil:
 			out.err, out.cut = err, ctx.Err() != nil
@@ -102,7 +104,10 @@ type emptying struct {
 	user    string // the one who looks
 	node    string
 	login   grants.Login
-	killed  map[string]bool
+	killer  *killer
+	// killed says when each was killed last, and count how many those are that nobody had killed before.
+	killed map[string]time.Time
+	count  int
 	// shut says that the look before found the login shut, and unshut why the last one did not.
 	shut   bool
 	unshut error
@@ -125,7 +130,7 @@ func (e *emptying) round(ctx context.Context) (open bool, left int, err error) {
 	}
 	rows, err := send(ctx, e.on, "SELECT c.id, "+unseen+", COALESCE(l.state, ''), COALESCE(l.worker, 0),"+
 		" (SELECT COALESCE(SUM(IF(a.locked, 1, 2)), 0) FROM "+e.flavour.accounts()+" a WHERE a.account = "+name+" AND a.host = '%'),"+
-		" p.ID, p.USER = "+name+" FROM prodaccess.cluster c LEFT JOIN prodaccess.logins l ON l.login = "+name+
+		" p.ID, p.USER = "+name+", p.COMMAND = 'Killed' FROM prodaccess.cluster c LEFT JOIN prodaccess.logins l ON l.login = "+name+
 		" LEFT JOIN information_schema.PROCESSLIST p ON "+who+" WHERE c.one = 1")
 	switch {
 	case number(err) == errSpecificDenied:
@@ -149,8 +154,15 @@ func (e *emptying) round(ctx context.Context) (open bool, left int, err error) {
 		switch {
 		case row[5] == "":
 		case row[6] == "1":
-			kill = append(kill, row[5])
-			e.killed[row[5]] = true
+			left++
+			at, known := e.killed[row[5]]
+			if !known && row[7] != "1" {
+				e.count++
+			}
+			if !known || e.flavour != mariadb || time.Since(at) > killAgain {
+				kill = append(kill, row[5])
+				e.killed[row[5]] = time.Now() // measures when to try again; nothing of it is stored
+			}
 		default:
 			handshakes[row[5]] = true
 		}
@@ -158,7 +170,6 @@ func (e *emptying) round(ctx context.Context) (open bool, left int, err error) {
 	if len(kill) > 0 {
 		e.lookForPrepared(ctx)
 	}
-	left = len(kill)
 	if open {
 		e.before = nil // whoever begins now finds no lock: those count that are under way when it is back
 	} else if e.before == nil {
@@ -175,7 +186,7 @@ func (e *emptying) round(ctx context.Context) (open bool, left int, err error) {
 		}
 	}
 	for _, id := range kill {
-		if _, err := change(ctx, e.on, "KILL "+id); err != nil && number(err) != errUnknownThread {
+		if err := e.killer.kill(ctx, e.on, e.flavour, id); err != nil && number(err) != errUnknownThread {
 			return open, left, failure("killing a session on "+e.node, err)
 		}
 	}

@@ -22,11 +22,11 @@ func (d *Driver) secure(ctx context.Context, login grants.Login) (grants.Secured
 	if err := checkLogin(login); err != nil {
 		return grants.Secured{}, err
 	}
-	fs, killed, err := d.shutOut(ctx, login)
+	fs, did, err := d.shutOut(ctx, login)
 	if err != nil {
-		return grants.Secured{}, err
+		return did, err
 	}
-	secured := grants.Secured{Existed: fs.account != nil, OID: login.OID, Killed: killed}
+	secured := grants.Secured{Existed: fs.account != nil, OID: login.OID, Killed: did.Killed}
 	state := fmt.Sprintf("no account is named %s", login.Name)
 	if secured.Existed {
 		secured.OID, secured.LockedAt = fs.row.oid, d.cfg.Now()
@@ -50,57 +50,65 @@ func (d *Driver) secure(ctx context.Context, login grants.Login) (grants.Secured
 }
 
 // shutOut makes the login useless for new sessions, unless it is not ours. Somebody else's account of the same name at
-// another host does not keep ours open; that there is one is said when ours is shut.
-func (d *Driver) shutOut(ctx context.Context, login grants.Login) (fs facts, killed int, err error) {
+// another host does not keep ours open; that there is one is said when ours is shut. did is what was done, which is done also
+// where an error follows: the next try does not find the sessions, and finds the account locked.
+func (d *Driver) shutOut(ctx context.Context, login grants.Login) (fs facts, did grants.Secured, err error) {
 	conn, f, err := d.security.borrow(ctx)
 	if err != nil {
-		return fs, 0, err
+		return fs, did, err
 	}
 	defer conn.Close()
 	if fs, err = lookUp(ctx, conn, f, login.Name); err != nil {
-		return fs, 0, err
+		return fs, did, err
 	}
 	if err := fs.shuttable(login); err != nil {
-		return fs, 0, err
+		return fs, did, err
+	}
+	look := func() error {
+		if fs, err = lookUp(ctx, conn, f, login.Name); err == nil && fs.account != nil && !fs.account.locked {
+			did.LockedAt = time.Time{} // somebody was still at it
+		}
+		return err
 	}
 	// A few rounds: an order that is just being carried out may make the row or the account between two looks.
 	for range 5 {
 		if fs.row == nil {
 			if err := d.bury(ctx, conn, login); err != nil {
-				return fs, killed, err
+				return fs, did, err
 			}
 		}
 		existed := fs.account != nil
-		n, err := d.shut(ctx, conn, f, login, existed)
-		killed += n
-		if err != nil {
-			return fs, killed, err
+		if existed && fs.row != nil {
+			did.OID = fs.row.oid
 		}
-		if fs, err = lookUp(ctx, conn, f, login.Name); err != nil {
-			return fs, killed, err
+		if err := d.shut(ctx, conn, f, login, existed, &did); err != nil {
+			return fs, did, err
+		}
+		if err := look(); err != nil {
+			return fs, did, err
 		}
 		if err := fs.shuttable(login); err != nil {
-			return fs, killed, err
+			return fs, did, err
 		}
 		if fs.row == nil || fs.row.state != shut && fs.row.state != gone {
 			continue
 		}
 		if fs.row.worker != 0 {
 			if err := d.endWorker(ctx, conn, login, fs.row.worker); err != nil {
-				return fs, killed, err
+				return fs, did, err
 			}
-			if fs, err = lookUp(ctx, conn, f, login.Name); err != nil {
-				return fs, killed, err
+			if err := look(); err != nil {
+				return fs, did, err
 			}
 		}
 		if fs.account == nil {
-			return fs, killed, nil
+			return fs, did, nil
 		}
 		if fs.account.locked && existed {
-			return fs, killed, d.takeRole(ctx, conn, f, login)
+			return fs, did, d.takeRole(ctx, conn, f, login)
 		}
 	}
-	return fs, killed, fail(grants.FailBusy, "", "the login changes as fast as it is locked")
+	return fs, did, fail(grants.FailBusy, "", "the login changes as fast as it is locked")
 }
 
 // shuttable says whether there may be something of ours to shut.
@@ -123,24 +131,29 @@ func (d *Driver) bury(ctx context.Context, on runner, login grants.Login) error 
 	return err
 }
 
-// shut is the lock. On MariaDB the same message kills what it can.
-func (d *Driver) shut(ctx context.Context, on runner, f flavour, login grants.Login, exists bool) (killed int, err error) {
+// shut is the lock. On MariaDB the sessions that there are are killed at once. What was done is taken down in did.
+func (d *Driver) shut(ctx context.Context, on runner, f flavour, login grants.Login, exists bool, did *grants.Secured) error {
 	// A row that says gone stays so, and is kept: it is removed when nobody has asked for it for a day.
 	if _, err := change(ctx, on, "UPDATE prodaccess.logins SET state = IF(state = '"+string(gone)+"', '"+string(gone)+"', '"+string(shut)+"'),"+
 		" changed = UTC_TIMESTAMP(6) WHERE login = "+literal(login.Name)+" AND stamp = "+literal(login.Stamp.String())); err != nil {
-		return 0, err
+		return err
 	}
 	if !exists {
-		return 0, nil
+		return nil
 	}
-	if _, err := change(ctx, on, lock(login.Name)); err != nil && number(err) != errCannotUser {
-		return 0, err
+	switch _, err := change(ctx, on, lock(login.Name)); {
+	case err == nil:
+		did.Existed = true
+		if did.LockedAt.IsZero() {
+			did.LockedAt = d.cfg.Now()
+		}
+	case number(err) != errCannotUser:
+		return err
 	}
 	if f == mariadb {
-		n, err := change(ctx, on, "KILL HARD USER "+literal(login.Name))
-		return int(n), err
+		return d.security.killer.all(ctx, on, f, login.Name, &did.Killed)
 	}
-	return 0, nil
+	return nil
 }
 
 // takeRole ends the login's membership. On MySQL that ends what its sessions may do at once; on MariaDB they keep it
