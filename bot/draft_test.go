@@ -272,10 +272,21 @@ func TestALaterChoiceIsNotDrawnOver(t *testing.T) {
 	<-asked
 	w.behind(map[string]string{"Duration": "15m"}, func() { close(first) }, "Not for 30m0s.")
 	// What the second asks for now is refused for being behind, and is asked for again, slowly.
+	updates := func() (n int) {
+		for _, e := range w.ws.Traffic() {
+			if e.Kind == "api" && e.Name == "views.update" {
+				n++
+			}
+		}
+		return n
+	}
+	before := updates()
 	w.ws.Fail("views.update", sandbox.Fault{Delay: time.Millisecond, Times: 1})
 	w.ws.Fail("views.update", sandbox.Fault{Delay: 700 * time.Millisecond, Times: 1})
 	close(second)
-	time.Sleep(200 * time.Millisecond)
+	for ctx := soon(t); updates() < before+2; time.Sleep(2 * time.Millisecond) {
+		no(t, ctx.Err())
+	}
 	w.does(w.ana.Fills(map[string]string{"Duration": "1h"}))
 	no(t, w.bot.Drain(soon(t)))
 	if v := w.window(w.ana, "Request access"); !strings.Contains(v.Text, "Not for 1h0m0s.") {

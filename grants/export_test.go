@@ -9,3 +9,10 @@ func (s *Service) Woken() bool {
 		return false
 	}
 }
+
+// Finds is of how many logins something was found that is not written down yet.
+func (s *Service) Finds() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.finds)
+}

@@ -12,10 +12,15 @@ import (
 	"github.com/prodaccess/prodaccess/grants"
 )
 
-// counted is a store that counts how often it is asked for the next deadline.
+// counted is a store that counts how often it is asked for the next deadline, and which deadlines are near.
 type counted struct {
 	grants.Store
-	asked atomic.Int64
+	asked, looked atomic.Int64
+}
+
+func (c *counted) Upcoming(ctx context.Context, before time.Time, limit int) ([]grants.Grant, error) {
+	defer c.looked.Add(1)
+	return c.Store.Upcoming(ctx, before, limit)
 }
 
 func (c *counted) NextDeadline(ctx context.Context) (time.Time, error) {
@@ -95,7 +100,8 @@ func TestAGrantThatSomebodyHoldsIsLockedOutAllTheSame(t *testing.T) {
 	letGo := b.hold(g.ID)
 	letGoLater := b.hold(later.ID)
 	defer letGoLater()
-	reaper := grants.NewReaper(b.Service)
+	st := &counted{Store: b.store}
+	reaper := grants.NewReaper(b.serve(st, b.driver))
 	b.clock.advance(time.Minute)
 	begun := time.Now()
 	reaper.Start()
@@ -115,7 +121,12 @@ func TestAGrantThatSomebodyHoldsIsLockedOutAllTheSame(t *testing.T) {
 	if _, err := b.connect(c); err == nil {
 		t.Error("the login still works")
 	}
-	time.Sleep(time.Second)
+	// It is looked for what is held again, twice to the end, and found to be dealt with.
+	for before := st.looked.Load(); st.looked.Load() < before+3; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > time.Minute {
+			t.Fatal("nobody looks what is held any more")
+		}
+	}
 	if n := b.driver.called("secure"); n != 1 {
 		t.Errorf("locked out %d times", n)
 	}

@@ -122,7 +122,13 @@ func (f fixture) standsStill(t testing.TB, login string) {
 	t.Helper()
 	count := func() int { return value[int](t, f.cluster, "SELECT COUNT(*) FROM other.notes WHERE login = ?", login) }
 	before := count()
-	time.Sleep(1200 * time.Millisecond) // an event fires once a second
+	// An event fires once a second; another one shows when the server has come by.
+	witness := "other.witness_" + login
+	run(t, f.cluster, "CREATE EVENT "+witness+" ON SCHEDULE EVERY 1 SECOND DO DO 0")
+	eventually(t, "events are run", func() bool {
+		return value[int](t, f.cluster, "SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'other' AND EVENT_NAME = ? AND LAST_EXECUTED > STARTS + INTERVAL 1 SECOND", "witness_"+login) == 1
+	})
+	run(t, f.cluster, "DROP EVENT "+witness)
 	if after := count(); after != before {
 		t.Errorf("%d rows were written after the end", after-before)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prodaccess/prodaccess/internal/stage"
 	"github.com/prodaccess/prodaccess/sandbox"
@@ -93,7 +92,10 @@ func TestAReviewThatNobodyCloses(t *testing.T) {
 	w.submits("dan", "Timeline", map[string]string{"Note": "read the orders of the last hour, nothing else"})
 	w.eventually("the review is closed", func() (bool, error) { return w.audited(id, "review.closed", false) == "1", nil })
 	reminded := w.audited(id, "review.reminded", false)
-	time.Sleep(2500 * time.Millisecond) // longer than the pause between two reminders
+	w.eventually("what was to remind of it has come", func() (bool, error) {
+		return w.store(`SELECT count(*) FROM river_job WHERE args ->> 'work' = 'review' AND args ->> 'subject' = $1
+			AND state NOT IN ('completed', 'cancelled', 'discarded')`, id) == "0", nil
+	})
 	w.is("reminders after it was closed", w.audited(id, "review.reminded", false), reminded)
 	w.whole()
 }

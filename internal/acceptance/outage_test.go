@@ -474,10 +474,12 @@ func TestStoppingWhileALoginIsMade(t *testing.T) {
 		w.waitsForRoles()
 		stopped := make(chan error, 1)
 		go func() { stopped <- b.Stop(t.Context()) }()
-		w.eventually("the job engine has stopped", func() (bool, error) {
-			return w.store(`SELECT count(*) FROM river_job WHERE state = 'running'`) == "0", nil
-		})
-		time.Sleep(time.Second) // and whatever else stops at once
+		// Whatever stops before the grants has stopped.
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := b.WaitsForLog(ctx, `"step":"grants"`); err != nil {
+			t.Fatal(err)
+		}
 		unlock()
 		if err := <-stopped; err != nil {
 			t.Errorf("stopping: %v", err)

@@ -26,13 +26,18 @@ func (l *lifecycle) onStop(name string, stop func(context.Context) error) {
 	l.steps = append(l.steps, step{name, stop})
 }
 
-// stop runs every step, whatever the others return, and says how long each slow one took.
+// slowStep is how long a step may take before it is said what is waited for.
+const slowStep = time.Second
+
+// stop runs every step, whatever the others return, and says which one is waited for and how long each slow one took.
 func (l *lifecycle) stop(ctx context.Context) error {
 	var errs []error
 	for _, s := range slices.Backward(l.steps) {
 		began := time.Now()
+		slow := time.AfterFunc(slowStep, func() { l.log.Info().Str("step", s.name).Msg("stopping: still waiting") })
 		err := s.stop(ctx)
-		if took := time.Since(began); took > time.Second || err != nil {
+		slow.Stop()
+		if took := time.Since(began); took > slowStep || err != nil {
 			l.log.Info().Err(err).Str("step", s.name).Int64("took_ms", took.Milliseconds()).Msg("stopping")
 		}
 		if err != nil {
