@@ -191,26 +191,29 @@ func TestWritingDrawsNothing(t *testing.T) {
 	w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
 	w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
 	w.window(w.ana, "The reason is too short.")
-	updates := func() (n int) {
-		for _, e := range w.ws.Traffic() {
-			if e.Kind == "api" && e.Name == "views.update" {
-				n++
-			}
-		}
-		return n
-	}
 	no(t, w.bot.Drain(soon(t))) // the drawing of what was chosen may be under way
-	before := updates()
+	before := w.calls("views.update")
 	for _, text := range []string{"c", "ch", "che", "chec", "check"} {
 		w.does(w.ana.Fills(map[string]string{"Reason": text}))
 		w.kept(w.ana, `"`+text+`"`)
 	}
 	no(t, w.bot.Drain(soon(t)))
-	if n := updates(); n != before {
+	if n := w.calls("views.update"); n != before {
 		t.Errorf("%d drawings while nothing changed", n-before)
 	}
 	w.does(w.ana.Fills(map[string]string{"Reason": "checkout is failing"}))
 	w.window(w.ana, "Needs one of @dba")
+}
+
+// foreseen opens the form for ana, chooses, and waits until what will happen is drawn and nothing more is.
+func (w *world) foreseen() {
+	w.Helper()
+	w.does(w.ana.Command("/prodaccess"))
+	w.window(w.ana, "Request access")
+	w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
+	w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
+	w.window(w.ana, "Needs one of @dba")
+	no(w.T, w.bot.Drain(soon(w.T)))
 }
 
 // A choice made just before somebody writes may be drawn while the last character is on its way: the form ends with what will
@@ -218,12 +221,7 @@ func TestWritingDrawsNothing(t *testing.T) {
 func TestTheLastCharacterIsNotLostBehindAChoice(t *testing.T) {
 	t.Parallel()
 	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
-	w.does(w.ana.Command("/prodaccess"))
-	w.window(w.ana, "Request access")
-	w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
-	w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
-	w.window(w.ana, "Needs one of @dba")
-	no(t, w.bot.Drain(soon(t)))
+	w.foreseen()
 	chosen, asked := make(chan struct{}), make(chan struct{}, 10)
 	w.service.decides(func(f approvals.Filing) policy.Decision {
 		why := "Something is written."
@@ -254,12 +252,7 @@ func (w *world) behind(values map[string]string, draw func(), drawn string) {
 func TestALaterChoiceIsNotDrawnOver(t *testing.T) {
 	t.Parallel()
 	w := overHTTP(t, sandbox.Options{NoRateLimits: true})
-	w.does(w.ana.Command("/prodaccess"))
-	w.window(w.ana, "Request access")
-	w.does(w.ana.Fills(map[string]string{"Database": "orders-prod"}))
-	w.does(w.ana.Fills(map[string]string{"Access": "read-only"}))
-	w.window(w.ana, "Needs one of @dba")
-	no(t, w.bot.Drain(soon(t)))
+	w.foreseen()
 	first, second, asked := make(chan struct{}), make(chan struct{}), make(chan struct{}, 10)
 	w.service.decides(func(f approvals.Filing) policy.Decision {
 		if wait := map[time.Duration]chan struct{}{30 * time.Minute: first, 15 * time.Minute: second}[f.Duration]; wait != nil {
@@ -272,19 +265,11 @@ func TestALaterChoiceIsNotDrawnOver(t *testing.T) {
 	<-asked
 	w.behind(map[string]string{"Duration": "15m"}, func() { close(first) }, "Not for 30m0s.")
 	// What the second asks for now is refused for being behind, and is asked for again, slowly.
-	updates := func() (n int) {
-		for _, e := range w.ws.Traffic() {
-			if e.Kind == "api" && e.Name == "views.update" {
-				n++
-			}
-		}
-		return n
-	}
-	before := updates()
+	before := w.calls("views.update")
 	w.ws.Fail("views.update", sandbox.Fault{Delay: time.Millisecond, Times: 1})
 	w.ws.Fail("views.update", sandbox.Fault{Delay: 700 * time.Millisecond, Times: 1})
 	close(second)
-	for ctx := soon(t); updates() < before+2; time.Sleep(2 * time.Millisecond) {
+	for ctx := soon(t); w.calls("views.update") < before+2; time.Sleep(2 * time.Millisecond) {
 		no(t, ctx.Err())
 	}
 	w.does(w.ana.Fills(map[string]string{"Duration": "1h"}))

@@ -53,15 +53,7 @@ func (w *world) homeWithout(who *sandbox.Actor, words string) {
 	}
 }
 
-func (w *world) publishes() int {
-	n := 0
-	for _, e := range w.ws.Traffic() {
-		if e.Kind == "api" && e.Name == "views.publish" {
-			n++
-		}
-	}
-	return n
-}
+func (w *world) publishes() int { return w.calls("views.publish") }
 
 func TestHomeStory(t *testing.T) {
 	t.Parallel()

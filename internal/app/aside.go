@@ -47,15 +47,5 @@ func (a *aside) close(ctx context.Context) error {
 		a.stop()
 	}
 	a.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		a.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return waited(ctx, &a.running)
 }

@@ -44,15 +44,5 @@ func (d *door) shut(ctx context.Context) error {
 	d.mu.Lock()
 	d.handler = nil
 	d.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		d.inside.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return waited(ctx, &d.inside)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -46,4 +47,19 @@ func (l *lifecycle) stop(ctx context.Context) error {
 	}
 	l.steps = nil
 	return errors.Join(errs...)
+}
+
+// waited waits until everybody of a group is done, or ctx ends.
+func waited(ctx context.Context, group *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
